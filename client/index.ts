@@ -1,0 +1,1 @@
+export { ApiError, type Client, type DeleteOptions, type NamedObject, type ObjectList, type Patch, type Selection, type WatchEvent, type WriteOptions } from "./client.ts";

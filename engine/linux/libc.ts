@@ -1,0 +1,95 @@
+import { constants } from "node:os";
+import koffi from "koffi";
+
+/**
+ * The system calls that Node has no call for, through libc. They run on the calling thread and block it: only those that
+ * finish in microseconds stand here. Each throws an Error with `code` (`EBUSY`), `syscall` and `path`, like node:fs.
+ */
+const libc = koffi.load("libc.so.6");
+
+const calls = {
+  mount: libc.func("int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)"),
+  umount2: libc.func("int umount2(const char *target, int flags)"),
+  unshare: libc.func("int unshare(int flags)"),
+  setns: libc.func("int setns(int fd, int type)"),
+  sethostname: libc.func("int sethostname(const char *name, size_t length)"),
+  chroot: libc.func("int chroot(const char *path)"),
+  mknod: libc.func("int mknod(const char *path, unsigned int mode, unsigned long device)"),
+  lsetxattr: libc.func("int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)"),
+};
+
+/** Flags of mount(2) and umount2(2), from linux/mount.h and sys/mount.h. */
+export const MS = { RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8, REMOUNT: 32, BIND: 4096, MOVE: 8192, REC: 16384, PRIVATE: 1 << 18, SLAVE: 1 << 19, SHARED: 1 << 20 } as const;
+export const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+/** Flags of unshare(2) and setns(2), from linux/sched.h. */
+export const CLONE = { NEWNS: 0x0002_0000, NEWUTS: 0x0400_0000, NEWIPC: 0x0800_0000, NEWNET: 0x4000_0000 } as const;
+
+export interface MountOptions {
+  readonly source: string;
+  readonly type?: string;
+  /** A sum of MS flags. */
+  readonly flags?: number;
+  /** At most one page (4095 bytes): overlayfs refuses longer. */
+  readonly data?: string;
+}
+
+/** mount(2). */
+export function mount(target: string, options: MountOptions): void {
+  check(calls.mount(options.source, target, options.type ?? null, options.flags ?? 0, options.data ?? null), "mount", target);
+}
+
+/** umount2(2), never through a symlink. Not mounted, or not there, is success: gives false. */
+export function unmount(target: string, flags: number = MNT_DETACH): boolean {
+  const result = calls.umount2(target, flags | UMOUNT_NOFOLLOW);
+  if (result === 0) return true;
+  const name = errnoName(koffi.errno());
+  if (name === "EINVAL" || name === "ENOENT") return false;
+  throw systemError(name, "umount2", target);
+}
+
+/** unshare(2) of the calling thread. */
+export function unshare(flags: number): void {
+  check(calls.unshare(flags), "unshare", "");
+}
+
+/** setns(2) of the calling thread. */
+export function setns(fd: number, type: number): void {
+  check(calls.setns(fd, type), "setns", "");
+}
+
+/** sethostname(2), of the calling thread's UTS namespace. */
+export function setHostname(name: string): void {
+  check(calls.sethostname(name, Buffer.byteLength(name)), "sethostname", name);
+}
+
+/** chroot(2) of this process; its working directory becomes the new root. */
+export function changeRoot(path: string): void {
+  check(calls.chroot(path), "chroot", path);
+  process.chdir("/");
+}
+
+/** mknod(2); `mode` has the type bits (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK). */
+export function makeNode(path: string, mode: number, major: number, minor: number): void {
+  // The kernel's and glibc's 64-bit dev_t (gnu_dev_makedev).
+  const device = (BigInt(major & ~0xfff) << 32n) | (BigInt(minor & ~0xff) << 12n) | (BigInt(major & 0xfff) << 8n) | BigInt(minor & 0xff);
+  check(calls.mknod(path, mode, device), "mknod", path);
+}
+
+/** lsetxattr(2). */
+export function setExtendedAttribute(path: string, name: string, value: Uint8Array): void {
+  check(calls.lsetxattr(path, name, value, value.length, 0), "lsetxattr", path);
+}
+
+function check(result: unknown, syscall: string, path: string): void {
+  if (result !== 0) throw systemError(errnoName(koffi.errno()), syscall, path);
+}
+
+function errnoName(errno: number): string {
+  return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+}
+
+function systemError(code: string, syscall: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${syscall}${path === "" ? "" : ` '${path}'`}`), { code, syscall, path });
+}

@@ -1,0 +1,10 @@
+export { type BackoffCurve, backoffMs } from "./backoff.ts";
+export { type Clock, systemClock } from "./clock.ts";
+export { eventually } from "./eventually.ts";
+export { isErrno, readTextIfPresent, writeFileAtomic } from "./files.ts";
+export { KeyedWorker } from "./keyed-worker.ts";
+export { splitLines } from "./lines.ts";
+export { createLogger, type LogFields, type Logger, type LogLevel, silentLogger } from "./log.ts";
+export { CommandError, type CommandOptions, type CommandResult, run } from "./run.ts";
+export { Scope } from "./scope.ts";
+export { isAbort, runTogether, type Task, untilSignal } from "./tasks.ts";

@@ -1,0 +1,103 @@
+import { spawn } from "node:child_process";
+
+/** What a finished command left behind. */
+export interface CommandResult {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly signal: AbortSignal;
+  /** Written to the command's standard input, which is then closed; none: /dev/null. */
+  readonly input?: string | Uint8Array;
+  /** The whole environment; none: this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** SIGTERM after this time, SIGKILL two seconds later. None: no limit but the signal's. */
+  readonly timeoutMs?: number;
+  /** Kept of each output; what comes after is read and dropped. Default 1 MiB. */
+  readonly limitBytes?: number;
+  /** Called with each piece of standard error as it comes, for progress. */
+  readonly onStderr?: (text: string) => void;
+}
+
+/** A command that ended badly. `exitCode` is null when a signal ended it. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  readonly exitCode: number | null;
+  readonly stderr: string;
+  constructor(message: string, facts: { exitCode: number | null; stderr: string }, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = facts.exitCode;
+    this.stderr = facts.stderr;
+  }
+}
+
+const KILL_AFTER_MS = 2_000;
+
+/**
+ * Runs a command to its end and gives its output.
+ * Throws a CommandError that names the command and the last of what it said when it cannot be started, exits with
+ * anything but 0 or runs out of time; rejects with the signal's reason after ending it when the signal is aborted.
+ */
+export async function run(command: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+  options.signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<{ exitCode: number | null; signal: NodeJS.Signals | null }>();
+  const child = spawn(command, args, {
+    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  child.once("error", reject);
+  child.once("close", (exitCode, signal) => resolve({ exitCode, signal }));
+  const limitBytes = options.limitBytes ?? 1024 * 1024;
+  const stdout = collect(child.stdout, limitBytes);
+  const stderr = collect(child.stderr, limitBytes, options.onStderr);
+  child.stdin?.on("error", () => {}); // a command that does not read its input to the end says so by its exit code
+  child.stdin?.end(options.input);
+
+  let timedOut = false;
+  let kill: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    child.kill("SIGTERM");
+    kill ??= setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS);
+  };
+  const timer =
+    options.timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true;
+          stop();
+        }, options.timeoutMs);
+  options.signal.addEventListener("abort", stop, { once: true });
+  try {
+    const { exitCode, signal } = await promise;
+    if (exitCode === 0 && !timedOut) return { stdout: stdout(), stderr: stderr() };
+    options.signal.throwIfAborted();
+    const how = timedOut ? `did not end within ${options.timeoutMs} ms` : exitCode === null ? `was ended by ${signal}` : `exited with ${exitCode}`;
+    const said = stderr().trim() || stdout().trim();
+    throw new CommandError(`${command} ${how}${said === "" ? "" : `: ${lastLines(said)}`}`, { exitCode, stderr: stderr() });
+  } catch (cause) {
+    if (cause instanceof CommandError || options.signal.aborted) throw cause;
+    throw new CommandError(`Cannot run ${command}`, { exitCode: null, stderr: stderr() }, { cause });
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(kill);
+    options.signal.removeEventListener("abort", stop);
+  }
+}
+
+function collect(stream: NodeJS.ReadableStream | null, limitBytes: number, onText?: (text: string) => void): () => string {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream?.on("data", (chunk: Buffer) => {
+    if (size < limitBytes) chunks.push(chunk.subarray(0, limitBytes - size));
+    size += chunk.length;
+    onText?.(chunk.toString("utf8"));
+  });
+  return () => Buffer.concat(chunks).toString("utf8");
+}
+
+function lastLines(text: string): string {
+  return text.split("\n").slice(-4).join("; ").slice(-1000);
+}
