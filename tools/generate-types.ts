@@ -20,12 +20,18 @@ interface TypeSchema extends FieldSchema {
 
 const meta = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const roots = [
-  ...["Pod", "ConfigMap", "Secret", "Namespace", "Event", "Node", "ServiceAccount", "Container"].map((name) => `io.k8s.api.core.v1.${name}`),
+  ...["Pod", "ConfigMap", "Secret", "Namespace", "Event", "Node", "ServiceAccount", "Container"].map(
+    (name) => `io.k8s.api.core.v1.${name}`,
+  ),
   "io.k8s.api.coordination.v1.Lease",
-  ...["Status", "DeleteOptions", "Table", "PartialObjectMetadata", "APIResourceList", "APIGroupList", "APIVersions", "ListMeta"].map((name) => meta + name),
+  ...["Status", "DeleteOptions", "Table", "PartialObjectMetadata", "APIResourceList", "APIGroupList", "APIVersions", "ListMeta"].map(
+    (name) => meta + name,
+  ),
 ];
 
-const table = JSON.parse(readFileSync(new URL("../api/schema-table.json", import.meta.url), "utf8")) as { types: Record<string, TypeSchema> };
+const table = JSON.parse(readFileSync(new URL("../api/schema-table.json", import.meta.url), "utf8")) as {
+  types: Record<string, TypeSchema>;
+};
 const target = new URL("../api/generated.ts", import.meta.url);
 
 const short = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
@@ -61,15 +67,26 @@ for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
   const type = table.types[name];
   if (type?.fields === undefined) throw new Error(`The schema table has no type ${name}`);
   const lines = Object.entries(type.fields).map(([field, schema]) => {
-    const constant = type.kind === undefined ? undefined : { kind: type.kind.kind, apiVersion: type.kind.group === "" ? type.kind.version : `${type.kind.group}/${type.kind.version}` }[field];
+    const constant =
+      type.kind === undefined
+        ? undefined
+        : { kind: type.kind.kind, apiVersion: type.kind.group === "" ? type.kind.version : `${type.kind.group}/${type.kind.version}` }[
+            field
+          ];
     const required = schema.required === true || constant !== undefined || (type.kind !== undefined && field === "metadata");
     const text = constant === undefined ? typeOf(schema, (next) => waiting.push(next)) : JSON.stringify(constant);
     const key = /^[A-Za-z_$][\w$]*$/.test(field) ? field : JSON.stringify(field);
     return `  ${key}${required ? "" : "?"}: ${text};`;
   });
-  done.set(name, `/** ${name.replace(/^io\.k8s\.(api|apimachinery\.pkg\.apis)\./, "")} */\nexport interface ${short(name)} {\n${lines.join("\n")}\n}\n`);
+  done.set(
+    name,
+    `/** ${name.replace(/^io\.k8s\.(api|apimachinery\.pkg\.apis)\./, "")} */\nexport interface ${short(name)} {\n${lines.join("\n")}\n}\n`,
+  );
 }
-const text = `// Generated from schema-table.json by tools/generate-types.ts; do not edit.\n\n${[...done].sort(([a], [b]) => (short(a) < short(b) ? -1 : 1)).map(([, body]) => body).join("\n")}`;
+const text = `// Generated from schema-table.json by tools/generate-types.ts; do not edit.\n\n${[...done]
+  .sort(([a], [b]) => (short(a) < short(b) ? -1 : 1))
+  .map(([, body]) => body)
+  .join("\n")}`;
 if (process.argv.includes("--check")) {
   if (readFileSync(target, "utf8") !== text) throw new Error("api/generated.ts is out of date: run node tools/generate-types.ts");
 } else writeFileSync(target, text);

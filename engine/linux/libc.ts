@@ -13,13 +13,26 @@ const calls = {
   unshare: libc.func("int unshare(int flags)"),
   setns: libc.func("int setns(int fd, int type)"),
   sethostname: libc.func("int sethostname(const char *name, size_t length)"),
+  flock: libc.func("int flock(int fd, int operation)"),
   chroot: libc.func("int chroot(const char *path)"),
   mknod: libc.func("int mknod(const char *path, unsigned int mode, unsigned long device)"),
   lsetxattr: libc.func("int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)"),
 };
 
 /** Flags of mount(2) and umount2(2), from linux/mount.h and sys/mount.h. */
-export const MS = { RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8, REMOUNT: 32, BIND: 4096, MOVE: 8192, REC: 16384, PRIVATE: 1 << 18, SLAVE: 1 << 19, SHARED: 1 << 20 } as const;
+export const MS = {
+  RDONLY: 1,
+  NOSUID: 2,
+  NODEV: 4,
+  NOEXEC: 8,
+  REMOUNT: 32,
+  BIND: 4096,
+  MOVE: 8192,
+  REC: 16384,
+  PRIVATE: 1 << 18,
+  SLAVE: 1 << 19,
+  SHARED: 1 << 20,
+} as const;
 export const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 
@@ -68,6 +81,16 @@ export function setHostname(name: string): void {
 export function changeRoot(path: string): void {
   check(calls.chroot(path), "chroot", path);
   process.chdir("/");
+}
+
+/** flock(2), exclusive, without waiting: false when somebody else holds it. Held until the descriptor is closed. */
+export function lockFile(fd: number): boolean {
+  const LOCK_EX = 2;
+  const LOCK_NB = 4;
+  if (calls.flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
+  const name = errnoName(koffi.errno());
+  if (name === "EWOULDBLOCK" || name === "EAGAIN") return false;
+  throw systemError(name, "flock", "");
 }
 
 /** mknod(2); `mode` has the type bits (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK). */

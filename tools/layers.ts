@@ -1,0 +1,115 @@
+/**
+ * Which folder may import which: the table of the architecture, as data, and the check that the code keeps to it.
+ * usage: node tools/layers.ts
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export interface Layer {
+  /** The most specific one that matches a file wins. A folder, or a file. */
+  readonly path: string;
+  /** Folders or files of the repository it may import besides its own. */
+  readonly mayImport: readonly string[];
+  /** False: neither node:* nor npm packages, it runs anywhere. */
+  readonly node?: boolean;
+}
+
+const engineCommon = ["api", "kit", "engine/errors.ts", "engine/linux"];
+const kubeletInterfaces = [
+  "engine/runtime/runtime.ts",
+  "engine/images/images.ts",
+  "engine/volumes/volumes.ts",
+  "engine/network/network.ts",
+  "engine/logs/logs.ts",
+];
+
+export const layers: readonly Layer[] = [
+  { path: "api", mayImport: [], node: false },
+  { path: "kit", mayImport: [] },
+  { path: "client", mayImport: ["api", "kit"] },
+  { path: "cli", mayImport: ["api", "kit", "client"] },
+  { path: "engine/errors.ts", mayImport: [] },
+  { path: "engine/linux", mayImport: ["kit"] },
+  { path: "engine/store", mayImport: engineCommon },
+  { path: "engine/runtime", mayImport: engineCommon },
+  { path: "engine/images", mayImport: engineCommon },
+  { path: "engine/volumes", mayImport: engineCommon },
+  { path: "engine/network", mayImport: engineCommon },
+  { path: "engine/logs", mayImport: engineCommon },
+  { path: "engine/scheduler", mayImport: ["api", "kit", "client"] },
+  { path: "engine/kubelet/plan.ts", mayImport: ["api"] },
+  { path: "engine/kubelet", mayImport: ["api", "kit", "client", "engine/errors.ts", ...kubeletInterfaces] },
+  { path: "engine/apiserver", mayImport: ["api", "kit", "engine/errors.ts", "engine/store", "engine/kubelet/node-server.ts"] },
+  { path: "engine/node-api", mayImport: ["api", "kit", "engine/errors.ts", "engine/images/images.ts"] },
+  { path: "engine", mayImport: ["api", "kit", "client", "engine"] },
+  { path: "e2e", mayImport: ["api", "kit", "client"] },
+  { path: "bench", mayImport: ["api", "kit", "client"] },
+  { path: "tools", mayImport: [] },
+];
+
+/** Exceptions to the table, each with its reason. Fewer than five. */
+export const exceptions: readonly { readonly file: string; readonly imports: string; readonly reason: string }[] = [];
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Every import of the repository that the table does not allow, as sentences. */
+export function findViolations(): string[] {
+  return sourceFiles().flatMap((file) => importsOf(file).flatMap((target) => judge(file, target)));
+}
+
+/** The TypeScript files of the layers, relative to the root. */
+export function sourceFiles(): string[] {
+  const folders = new Set(layers.map((layer) => layer.path.split("/")[0] ?? ""));
+  return [...folders].flatMap((folder) => walk(join(root, folder))).map((file) => relative(root, file));
+}
+
+function walk(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.name === "node_modules") return [];
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return walk(path);
+    return entry.name.endsWith(".ts") ? [path] : [];
+  });
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), "utf8");
+  const found = text.matchAll(/^\s*(?:import|export)\b[^"';]*?\bfrom\s*"([^"]+)"|^\s*import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"\s*[,)]/gm);
+  return [...found].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
+}
+
+function judge(file: string, target: string): string[] {
+  const layer = layerOf(file);
+  if (layer === undefined) return [`${file}: stands in no layer of tools/layers.ts`];
+  const isTest = /\.(test|conformance|fixture)\.ts$/.test(file);
+  const own = target.startsWith(".")
+    ? relative(root, resolve(root, dirname(file), target))
+    : target.startsWith("@peapod/")
+      ? (target.slice("@peapod/".length).split("/")[0] ?? "")
+      : undefined;
+  if (own === undefined) {
+    if (layer.node !== false || isTest) return [];
+    return [`${file}: imports ${target}, but ${layer.path} runs anywhere: no node:* and no packages`];
+  }
+  if (isTest && file.startsWith("engine/") && (own.startsWith("engine/") || own === "client")) return []; // a test may build what it tests from real parts
+  if (isTest && (own.startsWith("tools") || own === "kit")) return [];
+  const targetLayer = layerOf(own) ?? layerOf(`${own}/index.ts`);
+  const folder = layers.filter((one) => !one.path.endsWith(".ts")).find((one) => one === layer);
+  if (targetLayer === layer || (folder !== undefined && own.startsWith(`${folder.path}/`) && folder.path !== "engine")) return [];
+  if (layer.mayImport.some((allowed) => own === allowed || own.startsWith(`${allowed}/`))) return [];
+  if (exceptions.some((one) => one.file === file && one.imports === own)) return [];
+  return [`${file}: may not import ${own}: ${layer.path} may import ${layer.mayImport.join(", ") || "nothing"} (tools/layers.ts)`];
+}
+
+function layerOf(path: string): Layer | undefined {
+  return layers
+    .filter((layer) => path === layer.path || path.startsWith(`${layer.path}/`))
+    .toSorted((a, b) => b.path.length - a.path.length)[0];
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const violations = findViolations();
+  for (const line of violations) process.stderr.write(`${line}\n`);
+  process.exitCode = violations.length === 0 ? 0 : 1;
+}
