@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { Scope } from "@peapod/kit";
+import { openStore } from "./sqlite-store.ts";
+import { storeConformance } from "./store.conformance.ts";
+
+storeConformance("SqliteStore", async (use) => {
+  await inTemporaryFolder(async (folder) => {
+    await using scope = new Scope();
+    await use(openStore(join(folder, "store.db"), scope, { historyChanges: 200, readerChanges: 1_000 }));
+  });
+});
+
+test("openStore() finds objects, versions and history again", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const path = join(folder, "store.db");
+    const key = { resource: "pods", namespace: "default", name: "a" };
+    const object = { apiVersion: "v1", kind: "Pod", metadata: { name: "a" } };
+    let version: string;
+    {
+      await using scope = new Scope();
+      const store = openStore(path, scope);
+      store.create(key, object);
+      store.delete(key);
+      version = store.resourceVersion;
+    }
+    await using scope = new Scope();
+    const store = openStore(path, scope);
+    assert.equal(store.resourceVersion, version);
+    const { signal } = new AbortController();
+    const types: string[] = [];
+    for await (const event of store.watch("pods", { since: "1" }, signal)) {
+      types.push(event.type);
+      if (event.type === "DELETED") break;
+    }
+    assert.deepEqual(types, ["ADDED", "DELETED"]);
+  });
+});
+
+test("openStore() says so when the file is of a newer version, or no database", async () => {
+  await inTemporaryFolder(async (folder) => {
+    await using scope = new Scope();
+    const newer = join(folder, "newer.db");
+    const database = new DatabaseSync(newer);
+    database.exec("PRAGMA user_version = 99");
+    database.close();
+    assert.throws(() => openStore(newer, scope), /store version 99, this program knows up to 1/);
+    const other = join(folder, "other.db");
+    await writeFile(other, "this is not a database, whatever its name says, not at all");
+    assert.throws(() => openStore(other, scope), /is not a database/);
+  });
+});
+
+test("openStore() keeps every acknowledged write of a writer killed at any moment", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const path = join(folder, "store.db");
+    for (let round = 0; round < 6; round++) {
+      const acknowledged = await writeUntilKilled(path, round, 60 + Math.random() * 120);
+      await using scope = new Scope();
+      const store = openStore(path, scope);
+      for (const name of acknowledged) assert.ok(store.get({ resource: "pods", namespace: `round-${round}`, name }), `${name} of round ${round} is lost`);
+      assert.ok(acknowledged.length > 0);
+      const newest = Math.max(1, ...store.list("pods").items.map((item) => Number(item.metadata.resourceVersion)));
+      assert.equal(store.resourceVersion, String(newest));
+    }
+  });
+});
+
+const writer = `
+  import { Scope } from "@peapod/kit";
+  import { writeSync } from "node:fs";
+  const { openStore } = await import(process.argv[1]);
+  const [path, namespace] = process.argv.slice(2);
+  const store = openStore(path, new Scope());
+  for (let turn = 0; ; turn++) {
+    const name = "pod-" + turn;
+    store.create({ resource: "pods", namespace, name }, { apiVersion: "v1", kind: "Pod", metadata: { name, namespace, annotations: { padding: "x".repeat(4000) } } });
+    writeSync(1, name + "\\n");
+  }
+`;
+
+async function writeUntilKilled(path: string, round: number, afterMs: number): Promise<string[]> {
+  const module = new URL("./sqlite-store.ts", import.meta.url).href;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", writer, module, path, `round-${round}`], {
+    stdio: ["ignore", "pipe", "inherit"],
+    cwd: import.meta.dirname,
+  });
+  const closed = once(child, "close");
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
+  await once(child.stdout, "data");
+  await delay(afterMs); // the moment of the kill is what this test varies
+  child.kill("SIGKILL");
+  await closed;
+  return output.split("\n").slice(0, -1);
+}
+
+async function inTemporaryFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "peapod-store-"));
+  try {
+    await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
