@@ -25,10 +25,12 @@ export interface CommandOptions {
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly exitCode: number | null;
+  readonly stdout: string;
   readonly stderr: string;
-  constructor(message: string, facts: { exitCode: number | null; stderr: string }, options?: ErrorOptions) {
+  constructor(message: string, facts: { exitCode: number | null; stdout: string; stderr: string }, options?: ErrorOptions) {
     super(message, options);
     this.exitCode = facts.exitCode;
+    this.stdout = facts.stdout;
     this.stderr = facts.stderr;
   }
 }
@@ -74,12 +76,20 @@ export async function run(command: string, args: readonly string[], options: Com
     const { exitCode, signal } = await promise;
     if (exitCode === 0 && !timedOut) return { stdout: stdout(), stderr: stderr() };
     options.signal.throwIfAborted();
-    const how = timedOut ? `did not end within ${options.timeoutMs} ms` : exitCode === null ? `was ended by ${signal}` : `exited with ${exitCode}`;
+    const how = timedOut
+      ? `did not end within ${options.timeoutMs} ms`
+      : exitCode === null
+        ? `was ended by ${signal}`
+        : `exited with ${exitCode}`;
     const said = stderr().trim() || stdout().trim();
-    throw new CommandError(`${command} ${how}${said === "" ? "" : `: ${lastLines(said)}`}`, { exitCode, stderr: stderr() });
+    throw new CommandError(`${command} ${how}${said === "" ? "" : `: ${lastLines(said)}`}`, {
+      exitCode,
+      stdout: stdout(),
+      stderr: stderr(),
+    });
   } catch (cause) {
     if (cause instanceof CommandError || options.signal.aborted) throw cause;
-    throw new CommandError(`Cannot run ${command}`, { exitCode: null, stderr: stderr() }, { cause });
+    throw new CommandError(`Cannot run ${command}`, { exitCode: null, stdout: stdout(), stderr: stderr() }, { cause });
   } finally {
     clearTimeout(timer);
     clearTimeout(kill);
