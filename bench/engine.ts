@@ -1,0 +1,43 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Client, connectHttp } from "@peapod/client";
+import { eventually, run, type Scope } from "@peapod/kit";
+
+/** An engine of the benchmark's own, warm, and a client of its API. */
+export interface BenchEngine {
+  readonly client: Client;
+  readonly pid: number;
+  readonly engineId: string;
+  readonly stateDir: string;
+  readonly runDir: string;
+  /** Runs a peapod command against it. */
+  peapod(...args: readonly string[]): Promise<string>;
+}
+
+const launcher = fileURLToPath(new URL("../peapod", import.meta.url));
+
+/** Starts an engine with directories and a port of its own; the scope's end stops it and removes them. */
+export async function startEngine(scope: Scope, signal: AbortSignal): Promise<BenchEngine> {
+  mkdirSync("/var/lib/peapod", { recursive: true, mode: 0o700 });
+  const folder = mkdtempSync("/var/lib/peapod/bench-");
+  const stateDir = join(folder, "state");
+  const runDir = `/run/peapod-${folder.slice(-6)}`;
+  scope.defer(() => {
+    for (const path of [folder, runDir]) rmSync(path, { recursive: true, force: true });
+  });
+  const env = { ...(process.env as Record<string, string>), PEAPOD_STATE_DIR: stateDir, PEAPOD_RUN_DIR: runDir, PEAPOD_LISTEN: "127.0.0.1:0" }; // a set variable is a string
+  const child = spawn(launcher, ["serve", "--log-level=warn"], { env, stdio: ["ignore", "inherit", "inherit"] });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  scope.defer(async () => {
+    child.kill("SIGTERM");
+    await exited;
+  });
+  const peapod = async (...args: readonly string[]): Promise<string> => (await run(launcher, args, { env, signal, timeoutMs: 120_000 })).stdout;
+  const kubeconfig = join(stateDir, "admin.kubeconfig");
+  await eventually(() => peapod("image", "list"), { withinMs: 20_000, everyMs: 100 });
+  const { pid } = JSON.parse(readFileSync(join(runDir, "engine.json"), "utf8")) as { pid: number }; // written by the engine
+  const engineId = readFileSync(join(stateDir, "engine-id"), "utf8").trim();
+  return { client: await connectHttp({ kubeconfig }), pid, engineId, stateDir, runDir, peapod };
+}

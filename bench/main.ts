@@ -1,0 +1,27 @@
+/**
+ * `npm run bench -- NAME`: measurements that run peer and peapod in turn on this machine and print a ratio.
+ */
+import { untilSignal } from "@peapod/kit";
+import { density } from "./density.ts";
+import { podStart } from "./pod-start.ts";
+
+const benchmarks: Readonly<Record<string, (args: readonly string[], signal: AbortSignal) => Promise<void>>> = {
+  "pod-start": podStart,
+  density,
+};
+
+const [name = "", ...args] = process.argv.slice(2);
+const benchmark = benchmarks[name];
+if (benchmark === undefined) {
+  process.stderr.write(`usage: npm run bench -- ${Object.keys(benchmarks).join("|")} [--rounds N]\n`);
+  process.exitCode = 64;
+} else {
+  const done = new AbortController();
+  const stop = new AbortController();
+  void untilSignal(["SIGINT", "SIGTERM"], done.signal).then(() => stop.abort());
+  try {
+    await benchmark(args, stop.signal);
+  } finally {
+    done.abort();
+  }
+}
