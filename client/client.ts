@@ -5,13 +5,28 @@ export interface Client {
   get<T extends KubeObject>(resource: Resource<T>, where: NamedObject, signal: AbortSignal): Promise<T>;
   list<T extends KubeObject>(resource: Resource<T>, where: Selection, signal: AbortSignal): Promise<ObjectList<T>>;
   /** Changes after `resourceVersion`, as they happen; bookmarks are kept inside. Ends by throwing an ApiError 410 when it must be listed anew. */
-  watch<T extends KubeObject>(resource: Resource<T>, where: Selection & { resourceVersion: string }, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
+  watch<T extends KubeObject>(
+    resource: Resource<T>,
+    where: Selection & { resourceVersion: string },
+    signal: AbortSignal,
+  ): AsyncIterable<WatchEvent<T>>;
   create<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions, signal: AbortSignal): Promise<T>;
   /** PUT; `metadata.resourceVersion` must be the stored one where it is given. */
   update<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions, signal: AbortSignal): Promise<T>;
-  patch<T extends KubeObject>(resource: Resource<T>, where: NamedObject, patch: Patch, options: WriteOptions, signal: AbortSignal): Promise<T>;
+  patch<T extends KubeObject>(
+    resource: Resource<T>,
+    where: NamedObject,
+    patch: Patch,
+    options: WriteOptions,
+    signal: AbortSignal,
+  ): Promise<T>;
   /** Gives the object that is being deleted, or undefined when it is gone already. */
-  delete<T extends KubeObject>(resource: Resource<T>, where: NamedObject, options: DeleteOptions, signal: AbortSignal): Promise<T | undefined>;
+  delete<T extends KubeObject>(
+    resource: Resource<T>,
+    where: NamedObject,
+    options: DeleteOptions,
+    signal: AbortSignal,
+  ): Promise<T | undefined>;
 }
 
 export interface NamedObject {

@@ -1,1 +1,15 @@
-export { ApiError, type Client, type DeleteOptions, type NamedObject, type ObjectList, type Patch, type Selection, type WatchEvent, type WriteOptions } from "./client.ts";
+export {
+  ApiError,
+  type Client,
+  type DeleteOptions,
+  type NamedObject,
+  type ObjectList,
+  type Patch,
+  type Selection,
+  type WatchEvent,
+  type WriteOptions,
+} from "./client.ts";
+export type { ExecQuery, ExecStream } from "./exec-stream.ts";
+export { connectHttp, type HttpClient, type LogQuery } from "./http.ts";
+export { KubeconfigError } from "./kubeconfig.ts";
+export type { Exchange } from "./transport.ts";
