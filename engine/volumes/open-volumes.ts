@@ -1,0 +1,200 @@
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { HostPathVolumeSource } from "@peapod/api";
+import { isErrno, type Logger } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
+import { unmount } from "../linux/libc.ts";
+import { writeFilesAtomically } from "./atomic-files.ts";
+import { prepareHostPath } from "./host-path.ts";
+import { mountsUnder } from "./mounts.ts";
+import { bindSubPath } from "./sub-path.ts";
+import { mountTmpfs } from "./tmpfs.ts";
+import type { VolumePlan, VolumeService } from "./volumes.ts";
+
+/** More than any Secret and its next version need; the pages count only once they are written. */
+const SECRET_LIMIT_BYTES = 64 * 1024 * 1024;
+
+export interface VolumeOptions {
+  /** The volumes lie in `pods/UID/` below it, for root alone. */
+  readonly stateDir: string;
+  readonly log: Logger;
+}
+
+/** Opens the volumes of a node. Nothing runs: what is on disk and mounted outlives the engine and is found again. */
+export function openVolumes(options: VolumeOptions): VolumeService {
+  const podsDir = join(options.stateDir, "pods");
+  mkdirSync(podsDir, { recursive: true, mode: 0o700 });
+  return new DiskVolumes(podsDir, options.log);
+}
+
+/**
+ * A pod's folder: `volumes/NAME` is the volume itself, or a link to what a hostPath names; `subpaths/NAME/HASH` are bind mounts;
+ * its own files (`etc-hosts`) lie beside them. Calls are synchronous inside: each is a few system calls on local files.
+ */
+class DiskVolumes implements VolumeService {
+  readonly #podsDir: string;
+  readonly #log: Logger;
+
+  constructor(podsDir: string, log: Logger) {
+    this.#podsDir = podsDir;
+    this.#log = log;
+  }
+
+  async setUp(podUid: string, name: string, volume: VolumePlan): Promise<string> {
+    const pod = this.#podDir(podUid);
+    const path = join(pod, "volumes", safeName("volume", name));
+    return translating(`Cannot set up volume "${name}"`, () => {
+      mkdirSync(join(pod, "volumes"), { recursive: true, mode: 0o700 });
+      switch (volume.kind) {
+        case "emptyDir":
+          makeDirectory(path, 0o777);
+          if (volume.medium === "Memory") {
+            mountTmpfs(path, { mode: 0o777, ...(volume.sizeLimitBytes === undefined ? {} : { sizeBytes: volume.sizeLimitBytes }) });
+          }
+          return path;
+        case "hostPath":
+          return linkHostPath(path, volume.source);
+        case "files":
+          makeDirectory(path, 0o755);
+          if (volume.memory) mountTmpfs(path, { mode: 0o755, sizeBytes: SECRET_LIMIT_BYTES, secret: true });
+          writeFilesAtomically(path, volume.files);
+          return path;
+      }
+    });
+  }
+
+  async subPath(podUid: string, name: string, subPath: string): Promise<string> {
+    const pod = this.#podDir(podUid);
+    const path = join(pod, "volumes", safeName("volume", name));
+    return translating(`Cannot prepare subPath "${subPath}" of volume "${name}"`, () => {
+      return bindSubPath({ volume: hostPathOf(path) ?? path, subPath, mountsDir: join(pod, "subpaths", name) });
+    });
+  }
+
+  async tearDown(podUid: string): Promise<void> {
+    const pod = this.#podDir(podUid);
+    for (const point of mountsUnder(pod)) unmount(point);
+    // Removing files through a live mount would remove what the mount shows: a hostPath's content.
+    const left = mountsUnder(pod);
+    if (left.length > 0) throw new EngineError("VOLUME_FAILED", `Cannot remove the volumes of pod ${podUid}: ${left[0]} is still mounted`);
+    try {
+      await rm(pod, { recursive: true, force: true });
+    } catch (cause) {
+      throw new EngineError("VOLUME_FAILED", `Cannot remove the volumes of pod ${podUid}: ${messageOf(cause)}`, { cause });
+    }
+    this.#log.debug("volumes removed", { podUid });
+  }
+
+  async listPods(): Promise<string[]> {
+    return readdirSync(this.#podsDir);
+  }
+
+  /** An existing file is written in place: containers see it through a bind mount, which holds on to the inode. */
+  async writePodFile(podUid: string, name: string, content: string, mode: number): Promise<string> {
+    const pod = this.#podDir(podUid);
+    const path = join(pod, safeName("pod file", name));
+    return translating(`Cannot write the pod's file "${name}"`, () => {
+      mkdirSync(pod, { recursive: true, mode: 0o700 });
+      const present = readIfPresent(path);
+      if (present === undefined) createFile(path, content, mode);
+      else if (present !== content) overwriteFile(path, content);
+      chmodSync(path, mode);
+      return path;
+    });
+  }
+
+  #podDir(podUid: string): string {
+    return join(this.#podsDir, safeName("pod uid", podUid));
+  }
+}
+
+/** Names become parts of paths: a programmer's mistake otherwise, since the API has checked them. */
+function safeName(what: string, name: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name)) throw new Error(`Not a ${what}: ${JSON.stringify(name)}`);
+  return name;
+}
+
+function translating(doing: string, work: () => string): string {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof EngineError) throw cause;
+    throw new EngineError("VOLUME_FAILED", `${doing}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** Leaves the mode of one that is there: containers may have changed it. */
+function makeDirectory(path: string, mode: number): void {
+  try {
+    mkdirSync(path);
+    chmodSync(path, mode);
+  } catch (cause) {
+    if (!isErrno(cause, "EEXIST")) throw cause;
+  }
+}
+
+function linkHostPath(link: string, source: HostPathVolumeSource): string {
+  prepareHostPath(source);
+  if (hostPathOf(link) !== source.path) {
+    const temporary = `${link}.new`;
+    rmSync(temporary, { force: true });
+    symlinkSync(source.path, temporary);
+    renameSync(temporary, link);
+  }
+  return source.path;
+}
+
+function hostPathOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (cause) {
+    if (isErrno(cause, "EINVAL", "ENOENT")) return undefined;
+    throw cause;
+  }
+}
+
+function readIfPresent(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return undefined;
+    throw cause;
+  }
+}
+
+function createFile(path: string, content: string, mode: number): void {
+  const temporary = `${path}.new`;
+  writeFileSync(temporary, content, { mode });
+  renameSync(temporary, path);
+}
+
+/** One write of the whole, then the cut: a reader at the wrong moment sees a longer file, never an empty one. */
+function overwriteFile(path: string, content: string): void {
+  const bytes = Buffer.from(content);
+  const fd = openSync(path, "r+");
+  try {
+    writeSync(fd, bytes, 0, bytes.length, 0);
+    ftruncateSync(fd, bytes.length);
+  } finally {
+    closeSync(fd);
+  }
+}
