@@ -42,8 +42,8 @@ export interface TestEngine {
   kill(): Promise<void>;
   /** Ends the engine with SIGTERM. */
   stop(): Promise<void>;
-  /** Starts it (again). */
-  start(): Promise<void>;
+  /** Starts it (again), with more in its environment. */
+  start(more?: Readonly<Record<string, string>>): Promise<void>;
   /** Writes a file into the test's own folder; gives its path. */
   file(name: string, content: string): string;
 }
@@ -126,10 +126,10 @@ export async function startEngine(t: TestContext, options: EngineFixtureOptions 
       await exited;
       child = undefined;
     },
-    start: async () => {
+    start: async (more = {}) => {
       const log = createWriteStream(join(folder, "engine.log"), { flags: "a" });
       const [program, all] = inside(peapod, ["serve", ...(options.flags ?? [])]);
-      const started = spawn(program, all, { env: environment, stdio: ["ignore", "pipe", "pipe"] });
+      const started = spawn(program, all, { env: { ...environment, ...more }, stdio: ["ignore", "pipe", "pipe"] });
       started.stdout.pipe(log, { end: false });
       started.stderr.pipe(log, { end: false });
       child = started;

@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { eventually, run } from "@peapod/kit";
+import { peapod, startEngine } from "./engine-fixture.ts";
+import { findTraces } from "./leaks.ts";
+import { applyReady, field, idle, list, pod, shell } from "./pods.ts";
+
+/** Writes a number every 5 ms or so: what is lost shows as a gap. */
+const counter = shell("counter", "i=0; while :; do echo $i; i=$((i+1)); busybox usleep 5000; done");
+
+/** The log's numbers follow one another from 0, with no gap and no repetition. */
+function assertWhole(log: string): void {
+  const numbers = log
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(Number);
+  const wrong = numbers.findIndex((value, index) => value !== index);
+  assert.equal(wrong, -1, `after ${numbers.slice(wrong - 2, wrong).join(", ")} comes ${numbers[wrong]}`);
+}
+
+test("kill -9 of the engine at random moments: containers go on, logs lose nothing, exits are recorded, policies hold", async (t) => {
+  const engine = await startEngine(t);
+  await applyReady(
+    engine,
+    list(
+      pod("steady", { containers: [counter, idle("beside")] }),
+      pod("worker", {
+        restartPolicy: "OnFailure",
+        containers: [
+          shell("main", "trap 'exit 0' TERM; while [ ! -e /stop/now ]; do busybox usleep 50000; done; exit 3", {
+            volumeMounts: [{ name: "stop", mountPath: "/stop" }],
+          }),
+        ],
+        volumes: [{ name: "stop", hostPath: { path: join(engine.stateDir, "..", "stop"), type: "DirectoryOrCreate" } }],
+      }),
+    ),
+    "steady",
+    "worker",
+  );
+  const idOf = () => field(engine, "pod/steady", ".status.containerStatuses[*].containerID");
+  const idsBefore = await idOf();
+  for (let round = 0; round < 6; round++) {
+    await engine.apply(pod(`churn-${round}`, { containers: [idle("one"), idle("two")] }));
+    await delay(Math.random() * 150); // the moment is what the test is about
+    await engine.kill();
+    await engine.start();
+    await engine.kubectl("wait", "--for=condition=Ready", "--timeout=30s", `pod/churn-${round}`);
+    const deletion = engine.command("kubectl", ["delete", "pod", `churn-${round}`, "--wait=false"]);
+    await deletion;
+    await delay(Math.random() * 100);
+    await engine.kill();
+    await engine.start();
+    await engine.kubectl("wait", "--for=delete", "--timeout=30s", `pod/churn-${round}`);
+  }
+  await t.test("the same containers run, not started again", async () => {
+    assert.equal(await idOf(), idsBefore);
+    assert.equal(await field(engine, "pod/steady", ".status.containerStatuses[*].restartCount"), "0 0");
+  });
+  await t.test("the log is whole", async () => {
+    assertWhole(await engine.kubectl("logs", "steady", "-c", "counter"));
+  });
+  await t.test("what exited while no engine ran is recorded with its exit code, and restarted as the policy says", async () => {
+    await engine.kill();
+    writeFileSync(join(engine.stateDir, "..", "stop", "now"), "");
+    await delay(500); // nobody is there to ask
+    rmSync(join(engine.stateDir, "..", "stop", "now"));
+    await engine.start();
+    await eventually(async () => (await field(engine, "pod/worker", ".status.containerStatuses[0].restartCount")) === "1", {
+      withinMs: 15_000,
+      everyMs: 100,
+    });
+    assert.equal(await field(engine, "pod/worker", ".status.containerStatuses[0].lastState.terminated.exitCode"), "3");
+    await engine.kubectl("wait", "--for=condition=Ready", "--timeout=20s", "pod/worker");
+  });
+});
+
+test("a service restart leaves the pods alone; a reboot starts every pod anew", async (t) => {
+  const engine = await startEngine(t);
+  await applyReady(engine, pod("one", { containers: [idle("main")] }), "one");
+  const id = () => field(engine, "pod/one", ".status.containerStatuses[0].containerID");
+  const before = await id();
+  await engine.stop();
+  await engine.start();
+  assert.equal(await id(), before);
+
+  await engine.stop();
+  await becomeAsAfterReboot(engine.engineId(), engine.runDir, engine.stateDir);
+  await engine.start();
+  await eventually(
+    async () => (await id()) !== before && (await field(engine, "pod/one", ".status.containerStatuses[0].restartCount")) === "1",
+    { withinMs: 15_000, everyMs: 100 },
+  );
+  await engine.kubectl("wait", "--for=condition=Ready", "--timeout=20s", "pod/one");
+});
+
+/** What a reboot leaves: no process, mount, namespace, link or rule of the engine, an empty run directory, the state directory as it was. */
+async function becomeAsAfterReboot(engineId: string, runDir: string, stateDir: string): Promise<void> {
+  const signal = AbortSignal.timeout(20_000);
+  const script = `
+    for p in $(grep -l peapod-${engineId} /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3); do kill -9 $p 2>/dev/null; done
+    sleep 0.3
+    awk '{print $5}' /proc/self/mountinfo | grep -e '^${runDir}/' -e '^${stateDir}/' | sort -r | while read m; do umount -l "$m" 2>/dev/null; done
+    umount -l ${runDir} 2>/dev/null
+    ip -o link | awk -F': ' '/${engineId}/{print $2}' | cut -d@ -f1 | while read l; do ip link delete "$l" 2>/dev/null; done
+    nft delete table inet peapod-${engineId} 2>/dev/null; nft delete table ip peapod-${engineId} 2>/dev/null
+    find /sys/fs/cgroup -depth -type d -path '*/peapod-${engineId}*' -exec rmdir {} ';' 2>/dev/null
+    rm -rf ${runDir}; true`;
+  await run("sh", ["-c", script], { signal });
+}
+
+test("two engines on one state directory: the second says so and stops", async (t) => {
+  const engine = await startEngine(t);
+  const second = await engine.command(peapod, ["serve"]);
+  assert.notEqual(second.exitCode, 0);
+  assert.match(second.stderr, new RegExp(`Another engine \\(process ${engine.pid()}\\) already uses ${engine.stateDir}`));
+});
+
+test("several engines live side by side", async (t) => {
+  const [left, right] = [await startEngine(t), await startEngine(t)];
+  const manifest = pod("same-name", { containers: [idle("main")] });
+  await Promise.all([applyReady(left, manifest, "same-name"), applyReady(right, manifest, "same-name")]);
+  assert.notEqual(await field(left, "pod/same-name", ".status.podIP"), await field(right, "pod/same-name", ".status.podIP"));
+  await left.kubectl("delete", "pod", "same-name");
+  assert.equal(await field(right, "pod/same-name", ".status.phase"), "Running");
+});
+
+test("nothing is left of a pod that is gone, nor of one whose start fails at any step", async (t) => {
+  const engine = await startEngine(t);
+  const traces = () => findTraces({ engineId: engine.engineId(), stateDir: engine.stateDir, runDir: engine.runDir });
+  await applyReady(engine, pod("warm", { containers: [idle("main")] }), "warm");
+  await engine.kubectl("delete", "pod", "warm");
+  const before = (await traces()).filter((one) => !one.includes("engine.log"));
+
+  const failing: Record<string, { spec: Record<string, unknown>; says: RegExp }> = {
+    image: {
+      spec: { containers: [{ ...idle("main"), image: "apt.local/no-such-package-at-all" }] },
+      says: /ErrImagePull|ImagePullBackOff/,
+    },
+    volume: {
+      spec: {
+        volumes: [{ name: "v", hostPath: { path: "/no/such/place", type: "Directory" } }],
+        containers: [idle("main", { volumeMounts: [{ name: "v", mountPath: "/v" }] })],
+      },
+      says: /FailedMount/,
+    },
+    config: {
+      spec: { containers: [idle("main", { env: [{ name: "X", valueFrom: { configMapKeyRef: { name: "none", key: "x" } } }] })] },
+      says: /CreateContainerConfigError/,
+    },
+    command: {
+      spec: { containers: [{ ...idle("main"), command: ["/no/such/program"] }, idle("other")] },
+      says: /RunContainerError|StartError|CrashLoopBackOff/,
+    },
+  };
+  for (const [name, { spec, says }] of Object.entries(failing)) {
+    await engine.apply(pod(`fails-${name}`, spec));
+    await eventually(async () => says.test(await engine.kubectl("describe", "pod", `fails-${name}`)), { withinMs: 20_000, everyMs: 200 });
+    await engine.kubectl("delete", "pod", `fails-${name}`, "--timeout=20s");
+    await eventually(async () => assert.deepEqual(await traces(), before, name), { withinMs: 5_000, everyMs: 100 });
+  }
+});
+
+test("a container that is killed, runs out of memory or fails is restarted with back-off, or not, as its policy says", async (t) => {
+  const engine = await startEngine(t);
+  await engine.apply(
+    list(
+      pod("never", { restartPolicy: "Never", containers: [shell("ok", "exit 0"), shell("bad", "echo trouble; exit 4")] }),
+      pod("succeeds", { restartPolicy: "OnFailure", containers: [shell("ok", "exit 0")] }),
+      pod("crashes", { containers: [shell("main", "exit 1")] }),
+      pod("hungry", {
+        restartPolicy: "Never",
+        containers: [shell("main", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done", { resources: { limits: { memory: "24Mi" } } })],
+      }),
+    ),
+  );
+  const until = (object: string, path: string, value: string) =>
+    eventually(async () => assert.equal(await field(engine, object, path), value), { withinMs: 20_000, everyMs: 100 });
+  await until("pod/never", ".status.phase", "Failed");
+  assert.equal(await field(engine, "pod/never", ".status.containerStatuses[?(@.name=='bad')].state.terminated.exitCode"), "4");
+  await until("pod/succeeds", ".status.phase", "Succeeded");
+  assert.equal(await field(engine, "pod/succeeds", ".status.containerStatuses[0].state.terminated.reason"), "Completed");
+  await until("pod/crashes", ".status.containerStatuses[0].state.waiting.reason", "CrashLoopBackOff");
+  assert.equal(await field(engine, "pod/crashes", ".status.phase"), "Running");
+  await until("pod/hungry", ".status.containerStatuses[0].state.terminated.reason", "OOMKilled");
+  assert.equal(await field(engine, "pod/hungry", ".status.containerStatuses[0].state.terminated.exitCode"), "137");
+  assert.equal(await engine.kubectl("logs", "never", "-c", "bad"), "trouble\n");
+  assert.match(await engine.kubectl("get", "events"), /BackOff.*restarting failed container/);
+});

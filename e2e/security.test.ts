@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { readdirSync, statSync } from "node:fs";
+import { connect } from "node:tls";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startEngine } from "./engine-fixture.ts";
+import { applyReady, idle, inContainer, output, pod } from "./pods.ts";
+
+test("a container runs with the usual confinement", async (t) => {
+  const engine = await startEngine(t);
+  await applyReady(engine, pod("confined", { containers: [idle("main")] }), "confined");
+  const see = (script: string) => output(engine, "confined", "main", script);
+
+  await t.test("default capabilities and seccomp", async () => {
+    // CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE SETFCAP
+    assert.match(await see("busybox grep CapEff /proc/1/status"), /00000000a80425fb$/);
+    assert.match(await see("busybox grep '^Seccomp:' /proc/1/status"), /2$/);
+    assert.notEqual((await inContainer(engine, "confined", "main", "busybox mount -t tmpfs none /mnt")).exitCode, 0);
+    assert.notEqual((await inContainer(engine, "confined", "main", "busybox unshare -m true")).exitCode, 0);
+  });
+  await t.test("masked and read-only paths", async () => {
+    assert.equal(await see("busybox wc -c < /proc/kcore 2>/dev/null || echo 0"), "0");
+    assert.notEqual((await inContainer(engine, "confined", "main", "echo 1 > /proc/sys/kernel/panic")).exitCode, 0);
+    assert.notEqual((await inContainer(engine, "confined", "main", "echo b > /proc/sysrq-trigger")).exitCode, 0);
+    assert.notEqual((await inContainer(engine, "confined", "main", "echo 1 > /sys/kernel/profiling")).exitCode, 0);
+  });
+  await t.test("nothing of the host's file system", async () => {
+    const sources = await see("busybox cut -d' ' -f4- /proc/self/mountinfo");
+    const binds = sources.split("\n").filter((line) => / - (ext4|xfs|btrfs) /.test(line));
+    assert.deepEqual(
+      binds.map((line) => line.split(" ")[1]).toSorted(),
+      ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"].filter((path) => binds.some((line) => line.includes(` ${path} `))),
+    );
+    assert.equal(await see(`test -e ${engine.stateDir} && echo visible || echo hidden`), "hidden");
+    assert.equal(await see("busybox ls /dev | busybox grep -c -e vda -e sda -e mem || true"), "0");
+  });
+});
+
+test("the API answers nobody without a certificate, and listens on loopback", async (t) => {
+  const engine = await startEngine(t);
+  const server = new URL(await engine.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"));
+  assert.equal(server.hostname, "127.0.0.1");
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const socket = connect({ host: server.hostname, port: Number(server.port), rejectUnauthorized: false }, () =>
+    socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
+  );
+  let said = "";
+  socket.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  socket.on("error", (error) => resolve(`${said}${error.message}`));
+  socket.on("close", () => resolve(said));
+  assert.doesNotMatch(await promise, /HTTP\/1.1 2/);
+});
+
+test("state directories are for root alone", async (t) => {
+  const engine = await startEngine(t);
+  for (const folder of [engine.stateDir, engine.runDir]) assert.equal(statSync(folder).mode & 0o777, 0o700);
+  for (const name of readdirSync(join(engine.stateDir, "pki")))
+    assert.equal(statSync(join(engine.stateDir, "pki", name)).mode & 0o077, 0, name);
+});

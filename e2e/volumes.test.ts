@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { eventually } from "@peapod/kit";
+import { startEngine } from "./engine-fixture.ts";
+import { applyReady, idle, inContainer, list, output, pod, shell } from "./pods.ts";
+
+const mount = (name: string, mountPath: string, more: Readonly<Record<string, unknown>> = {}) => ({ name, mountPath, ...more });
+
+test("containers share volumes", async (t) => {
+  const engine = await startEngine(t);
+  const hostFile = engine.file("host/greeting", "from the host\n");
+  const hostFolder = hostFile.slice(0, hostFile.lastIndexOf("/"));
+  await applyReady(
+    engine,
+    pod("shared", {
+      volumes: [
+        { name: "disk", emptyDir: {} },
+        { name: "memory", emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
+        { name: "host", hostPath: { path: hostFolder, type: "Directory" } },
+      ],
+      containers: [
+        shell("writer", "echo written > /data/file; exec busybox sleep 3600", {
+          volumeMounts: [mount("disk", "/data"), mount("memory", "/fast")],
+        }),
+        idle("reader", { volumeMounts: [mount("disk", "/data"), mount("disk", "/sub", { subPath: "deep/er" })] }),
+        idle("guest", { volumeMounts: [mount("disk", "/data", { readOnly: true }), mount("host", "/host", { readOnly: true })] }),
+      ],
+    }),
+    "shared",
+  );
+  await t.test("one writes, the other reads", async () => {
+    assert.equal(await output(engine, "shared", "reader", "cat /data/file"), "written");
+  });
+  await t.test("a third that mounts it read-only is refused", async () => {
+    assert.equal(await output(engine, "shared", "guest", "cat /data/file"), "written");
+    const refused = await inContainer(engine, "shared", "guest", "echo x > /data/file");
+    assert.notEqual(refused.exitCode, 0);
+    assert.match(refused.stderr, /Read-only file system/);
+  });
+  await t.test("medium Memory is a tmpfs with its size limit", async () => {
+    assert.match(await output(engine, "shared", "writer", "busybox mount | grep ' /fast '"), /tmpfs/);
+    const full = await inContainer(engine, "shared", "writer", "busybox dd if=/dev/zero of=/fast/big bs=1024 count=2048");
+    assert.match(full.stderr, /No space left on device/);
+    assert.equal(await output(engine, "shared", "writer", "busybox stat -c %s /fast/big"), String(1024 * 1024));
+  });
+  await t.test("hostPath shows the host's folder", async () => {
+    assert.equal(await output(engine, "shared", "guest", "cat /host/greeting"), "from the host");
+  });
+  await t.test("subPath mounts a folder of the volume, made where it is missing", async () => {
+    await output(engine, "shared", "reader", "echo inside > /sub/file");
+    assert.equal(await output(engine, "shared", "writer", "cat /data/deep/er/file"), "inside");
+  });
+});
+
+test("a changed ConfigMap or Secret reaches running containers within 2 s, never half of it", async (t) => {
+  const engine = await startEngine(t);
+  const configMap = (version: number) =>
+    JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" }, data: { a: `a-${version}`, b: `b-${version}` } });
+  const secret = (version: number) =>
+    JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: "keys" }, stringData: { token: `token-${version}` } });
+  // Opens the folder once for both files, as a careful reader does, and complains about a mixture.
+  const watcher = `while :; do cd /config/..data && a=$(cat a) && b=$(cat b) && [ "\${a#a-}" = "\${b#b-}" ] || echo "torn $a $b"; cd /; done`;
+  await applyReady(
+    engine,
+    list(
+      configMap(0),
+      secret(0),
+      pod("reader", {
+        volumes: [
+          { name: "config", configMap: { name: "settings" } },
+          { name: "keys", secret: { secretName: "keys", defaultMode: 0o400 } },
+        ],
+        containers: [
+          idle("main", { volumeMounts: [mount("config", "/config"), mount("keys", "/keys", { readOnly: true })] }),
+          shell("watcher", watcher, { volumeMounts: [mount("config", "/config")] }),
+        ],
+      }),
+    ),
+    "reader",
+  );
+  assert.equal(await output(engine, "reader", "main", "cat /config/a /keys/token"), "a-0\ntoken-0");
+  assert.equal(await output(engine, "reader", "main", "busybox stat -L -c %a /keys/token"), "400");
+  for (let version = 1; version <= 10; version++) {
+    await engine.apply(list(configMap(version), secret(version)));
+    const appliedMs = performance.now();
+    await eventually(
+      async () =>
+        (await inContainer(engine, "reader", "main", "cat /config/a /config/b /keys/token")).stdout ===
+        `a-${version}b-${version}token-${version}`,
+      { withinMs: 2_000 + 1_000, everyMs: 50 }, // one second for the exec that looks
+    );
+    assert.ok(performance.now() - appliedMs < 3_000);
+  }
+  assert.equal(await engine.kubectl("logs", "reader", "-c", "watcher"), "");
+  await t.test("secrets lie on tmpfs", () => {
+    const lines = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+    assert.ok(lines.some((line) => line.includes(engine.stateDir) && line.includes("keys") && / - tmpfs /.test(line)));
+  });
+});
+
+test("a volume that cannot be made keeps the pod waiting, and says why", async (t) => {
+  const engine = await startEngine(t);
+  await engine.apply(
+    pod("stuck", {
+      volumes: [{ name: "config", configMap: { name: "none" } }],
+      containers: [idle("main", { volumeMounts: [mount("config", "/config")] })],
+    }),
+  );
+  await eventually(async () => /FailedMount.*configmap "none" not found/.test(await engine.kubectl("describe", "pod", "stuck")), {
+    withinMs: 10_000,
+    everyMs: 200,
+  });
+  await engine.apply(JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "none" }, data: { x: "y" } }));
+  await engine.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "pod/stuck");
+});
