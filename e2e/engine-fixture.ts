@@ -49,7 +49,7 @@ export interface TestEngine {
 }
 
 export interface EngineFixtureOptions {
-  /** Runs the engine, and every command, in this network namespace. */
+  /** The path of a network namespace in which the engine, and every command, runs. */
   readonly netns?: string;
   /** More flags for `peapod serve`. */
   readonly flags?: readonly string[];
@@ -76,7 +76,7 @@ export async function startEngine(t: TestContext, options: EngineFixtureOptions 
     ...options.environment,
   };
   const inside = (command: string, args: readonly string[]): [string, string[]] =>
-    options.netns === undefined ? [command, [...args]] : ["ip", ["netns", "exec", options.netns, command, ...args]];
+    options.netns === undefined ? [command, [...args]] : ["nsenter", [`--net=${options.netns}`, command, ...args]];
   let child: ChildProcess | undefined;
   let exited: Promise<void> = Promise.resolve();
 
