@@ -1,3 +1,5 @@
+import { cloneJson, equalJson, getField, isRecord, setField } from "./json.ts";
+
 /** A patch that cannot be read (`malformed`: answer 400) or does not fit the object (`unfit`: answer 422). */
 export class PatchError extends Error {
   override readonly name = "PatchError";
@@ -7,7 +9,117 @@ export class PatchError extends Error {
     this.kind = kind;
   }
 }
+
+const MOST_OPERATIONS = 10_000;
+
 /** RFC 6902: applies a list of operations to a copy. Throws PatchError. */
-export function applyJsonPatch(_target: unknown, _patch: unknown): unknown {
-  throw new Error("Not written yet");
+export function applyJsonPatch(target: unknown, patch: unknown): unknown {
+  if (!Array.isArray(patch)) throw new PatchError("malformed", "Cannot read the JSON patch: it is not a list of operations");
+  if (patch.length > MOST_OPERATIONS) {
+    throw new PatchError("malformed", `Cannot apply the JSON patch: ${patch.length} operations, at most ${MOST_OPERATIONS} are allowed`);
+  }
+  let document: unknown = cloneJson(target);
+  for (const [index, operation] of patch.entries()) document = applyOperation(document, operation, index);
+  return document;
+}
+
+function applyOperation(document: unknown, operation: unknown, index: number): unknown {
+  if (!isRecord(operation)) throw new PatchError("malformed", `Cannot read operation ${index} of the JSON patch: it is not an object`);
+  const op = operation["op"];
+  const path = pointer(operation, "path", index);
+  switch (op) {
+    case "add":
+      return add(document, path, cloneJson(valueOf(operation, index)));
+    case "remove":
+      return remove(document, path);
+    case "replace":
+      return replace(document, path, cloneJson(valueOf(operation, index)));
+    case "move":
+      return move(document, pointer(operation, "from", index), path);
+    case "copy":
+      return add(document, path, cloneJson(read(document, pointer(operation, "from", index))));
+    case "test":
+      if (!equalJson(read(document, path), valueOf(operation, index))) {
+        throw new PatchError("unfit", `The value at ${show(path)} is not what operation ${index} of the JSON patch tests for`);
+      }
+      return document;
+    default:
+      throw new PatchError("malformed", `Operation ${index} of the JSON patch has an unknown op ${JSON.stringify(op) ?? "(none)"}`);
+  }
+}
+
+type Path = readonly string[];
+
+function pointer(operation: Record<string, unknown>, name: "path" | "from", index: number): Path {
+  const text = getField(operation, name);
+  if (typeof text !== "string" || (text !== "" && !text.startsWith("/")) || /~(?![01])/.test(text)) {
+    throw new PatchError("malformed", `Operation ${index} of the JSON patch needs a JSON pointer in "${name}", found ${JSON.stringify(text) ?? "nothing"}`);
+  }
+  if (text === "") return [];
+  return text.slice(1).split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+function valueOf(operation: Record<string, unknown>, index: number): unknown {
+  if (!Object.hasOwn(operation, "value")) throw new PatchError("malformed", `Operation ${index} of the JSON patch has no value`);
+  return operation["value"];
+}
+
+function read(document: unknown, path: Path): unknown {
+  let value = document;
+  for (const [depth, part] of path.entries()) {
+    if (Array.isArray(value)) value = value[itemIndex(value, part, path, value.length - 1)];
+    else if (isRecord(value) && Object.hasOwn(value, part)) value = value[part];
+    else throw new PatchError("unfit", `The object has nothing at ${show(path.slice(0, depth + 1))}`);
+  }
+  return value;
+}
+
+function add(document: unknown, path: Path, value: unknown): unknown {
+  const last = path.at(-1);
+  if (last === undefined) return value;
+  const parent = read(document, path.slice(0, -1));
+  if (Array.isArray(parent)) parent.splice(last === "-" ? parent.length : itemIndex(parent, last, path, parent.length), 0, value);
+  else if (isRecord(parent)) setField(parent, last, value);
+  else throw new PatchError("unfit", `The value at ${show(path.slice(0, -1))} is neither an object nor a list`);
+  return document;
+}
+
+function remove(document: unknown, path: Path): unknown {
+  const last = path.at(-1);
+  if (last === undefined) return null;
+  read(document, path);
+  const parent = read(document, path.slice(0, -1));
+  if (Array.isArray(parent)) parent.splice(itemIndex(parent, last, path, parent.length - 1), 1);
+  else if (isRecord(parent)) delete parent[last];
+  return document;
+}
+
+function replace(document: unknown, path: Path, value: unknown): unknown {
+  read(document, path);
+  const last = path.at(-1);
+  if (last === undefined) return value;
+  const parent = read(document, path.slice(0, -1));
+  if (Array.isArray(parent)) parent[itemIndex(parent, last, path, parent.length - 1)] = value;
+  else if (isRecord(parent)) setField(parent, last, value);
+  return document;
+}
+
+function move(document: unknown, from: Path, path: Path): unknown {
+  if (path.length > from.length && from.every((part, depth) => part === path[depth])) {
+    throw new PatchError("unfit", `Cannot move ${show(from)} into itself at ${show(path)}`);
+  }
+  const value = read(document, from);
+  return add(remove(document, from), path, value);
+}
+
+function itemIndex(list: readonly unknown[], part: string, path: Path, highest: number): number {
+  const index = /^(0|[1-9]\d{0,8})$/.test(part) ? Number(part) : -1;
+  if (index < 0 || index > highest) {
+    throw new PatchError("unfit", `The list at ${show(path)} has ${list.length} items and none at "${part}"`);
+  }
+  return index;
+}
+
+function show(path: Path): string {
+  return path.length === 0 ? "the root" : `/${path.map((part) => part.replaceAll("~", "~0").replaceAll("/", "~1")).join("/")}`;
 }

@@ -1,4 +1,12 @@
+import { cloneJson, getField, isRecord, setField } from "./json.ts";
+
 /** RFC 7386: the target with the patch merged in; null removes. Leaves both as they are. */
-export function applyMergePatch(_target: unknown, _patch: unknown): unknown {
-  throw new Error("Not written yet");
+export function applyMergePatch(target: unknown, patch: unknown): unknown {
+  if (!isRecord(patch)) return cloneJson(patch);
+  const result: Record<string, unknown> = isRecord(target) ? cloneJson(target) : {};
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete result[name];
+    else setField(result, name, applyMergePatch(getField(result, name), value));
+  }
+  return result;
 }
