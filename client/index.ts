@@ -13,3 +13,4 @@ export type { ExecQuery, ExecStream } from "./exec-stream.ts";
 export { connectHttp, type HttpClient, type LogQuery } from "./http.ts";
 export { KubeconfigError } from "./kubeconfig.ts";
 export type { Exchange } from "./transport.ts";
+export { connectInProcess, type InProcessApi } from "./in-process.ts";
