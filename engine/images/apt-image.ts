@@ -1,0 +1,129 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { CommandError, isErrno, readTextIfPresent, run } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
+import { finishAptRootfs } from "./apt-rootfs.ts";
+import { readMachineSources, sourcesForSuite } from "./apt-sources.ts";
+import type { AptReference } from "./reference.ts";
+
+/** Changes when the same packages are made into something else. */
+const RECIPE = 1;
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What mmdebstrap says, and what a person reads. */
+const steps: readonly (readonly [said: string, message: string])[] = [
+  ["running apt-get update", "Reading the package lists"],
+  ["downloading packages", "Downloading packages"],
+  ["extracting archives", "Unpacking packages"],
+];
+
+export interface AptImage {
+  /** Stands for the layer's digest: of the packages with their versions, so that the same ones give the same image. */
+  readonly diffId: string;
+  /** An OCI image configuration, as bytes. */
+  readonly config: Buffer;
+  readonly packages: readonly string[];
+}
+
+/** The suite of the machine itself, such as `bookworm`; undefined where it does not say. */
+export async function readMachineSuite(): Promise<string | undefined> {
+  const release = (await readTextIfPresent("/etc/os-release")) ?? "";
+  return /^VERSION_CODENAME="?([\w.-]+)/m.exec(release)?.[1];
+}
+
+/**
+ * Makes a root file system of Debian packages and what they need in `workDir/diff`, from the machine's apt sources.
+ * Throws IMAGE_NOT_FOUND for a package or suite that they do not have, IMAGE_PULL_FAILED, MACHINE_LACKS.
+ */
+export async function makeAptImage(
+  reference: AptReference,
+  options: { workDir: string; suite: string; machineSuite: string | undefined; onStep: (message: string) => void; signal: AbortSignal },
+): Promise<AptImage> {
+  const { workDir, suite, onStep, signal } = options;
+  const sources = await writeSources(workDir, suite, options.machineSuite);
+  await writeFile(join(workDir, "apt.conf"), await readAptConf(signal), { mode: 0o600 });
+  const root = join(workDir, "diff");
+  const said = (text: string): void => {
+    for (const [words, message] of steps) if (text.includes(words)) onStep(message);
+  };
+  try {
+    await run("setpriv", mmdebstrapCommand({ reference, suite, root, workDir, sources }), { signal, onStderr: said });
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw explain(cause, reference, suite);
+  }
+  onStep("Finishing the root file system");
+  await finishAptRootfs(root, { certificates: "/etc/ssl/certs/ca-certificates.crt", signal });
+  const packages = (await readFile(join(workDir, "packages"), "utf8")).split("\n").filter((name) => name.endsWith(".deb"));
+  return describe(reference, suite, packages);
+}
+
+/**
+ * mmdebstrap mounts /proc and the like into what it makes: in a mount namespace of its own they cannot stay behind, and as
+ * PID 1's child in a PID namespace of its own neither can apt, whether we kill it or die ourselves (pdeathsig).
+ */
+function mmdebstrapCommand(facts: { reference: AptReference; suite: string; root: string; workDir: string; sources: readonly string[] }): string[] {
+  const { reference, suite, root, workDir, sources } = facts;
+  return [
+    ...["--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"],
+    ...["mmdebstrap", "--mode=root", "--variant=extract", "--format=directory", `--aptopt=${join(workDir, "apt.conf")}`],
+    `--include=${reference.packages.join(",")}`,
+    // Debian programs expect /bin to be /usr/bin; the links come with base-files, which few packages need.
+    `--setup-hook=for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done`,
+    `--extract-hook=ls "$1/var/cache/apt/archives" > "$1/../packages"`,
+    ...[suite, root, ...sources],
+  ];
+}
+
+async function writeSources(workDir: string, suite: string, machineSuite: string | undefined): Promise<string[]> {
+  const own = await readMachineSources("/etc/apt");
+  const wanted = machineSuite === undefined || suite === machineSuite ? own : sourcesForSuite(own, machineSuite, suite);
+  await mkdir(join(workDir, "sources"));
+  const paths: string[] = [];
+  for (const { name, content } of wanted) {
+    const path = join(workDir, "sources", name);
+    await writeFile(path, content, { mode: 0o600 });
+    paths.push(path);
+  }
+  return paths; // none: mmdebstrap asks Debian's own mirror
+}
+
+/** How the machine's apt reaches its sources: proxies, certificates, logins. mmdebstrap's apt looks only into the new root. */
+async function readAptConf(signal: AbortSignal): Promise<string> {
+  const { stdout } = await run("apt-config", ["dump"], { signal });
+  const acquire = stdout.split("\n").filter((line) => /^Acquire::.*"[^"]*";$/.test(line));
+  return [...acquire, `APT::Sandbox::User "root";`, `Dir::Etc::netrc "/etc/apt/auth.conf";`, `Dir::Etc::netrcparts "/etc/apt/auth.conf.d";`, ""].join("\n");
+}
+
+function describe(reference: AptReference, suite: string, packages: readonly string[]): AptImage {
+  const content = { recipe: RECIPE, suite, packages: packages.toSorted() };
+  const diffId = `sha256:${createHash("sha256").update(JSON.stringify(content)).digest("hex")}`;
+  const config = {
+    architecture: process.arch === "x64" ? "amd64" : process.arch,
+    os: "linux",
+    config: { Env: [`PATH=${PATH}`] },
+    rootfs: { type: "layers", diff_ids: [diffId] },
+    history: [{ created_by: `${reference.packages.join(" ")} from ${suite}` }],
+  };
+  return { diffId, config: Buffer.from(JSON.stringify(config)), packages };
+}
+
+function explain(cause: unknown, reference: AptReference, suite: string): unknown {
+  if (!(cause instanceof CommandError)) return cause;
+  const said = cause.stderr;
+  if (cause.exitCode === 127 || isErrno(cause.cause, "ENOENT") || /failed to execute/.test(said)) {
+    return new EngineError("MACHINE_LACKS", `Cannot make "${reference.name}": mmdebstrap is not installed; install it: apt-get install mmdebstrap`, { cause });
+  }
+  const missing = /Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation candidate/.exec(said);
+  if (missing !== null) {
+    const message = `Cannot make "${reference.name}": the apt sources have no package "${missing[1] ?? missing[2]}" in ${suite}; look for its name: apt-cache search`;
+    return new EngineError("IMAGE_NOT_FOUND", message, { cause });
+  }
+  if (/does not have a Release file|404 +Not Found.*Release/s.test(said)) {
+    return new EngineError("IMAGE_NOT_FOUND", `Cannot make "${reference.name}": the apt sources have no suite "${suite}"`, { cause });
+  }
+  const errors = said.split("\n").filter((line) => /^(?:E|Err|W): (?!.*(?:failed to run|apt-get|setup failed))/.test(line));
+  const reason = (errors.find((line) => line.startsWith("E: ")) ?? errors[0])?.replace(/^\w+: /, "") ?? said.trim().split("\n").at(-1) ?? cause.message;
+  return new EngineError("IMAGE_PULL_FAILED", `Cannot make "${reference.name}" with mmdebstrap: ${reason}`, { cause });
+}

@@ -1,0 +1,102 @@
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { readTextIfPresent, writeFileAtomic } from "@peapod/kit";
+import type { ImageConfig } from "./images.ts";
+
+/** What is kept of an image: everything but its layers. */
+export interface ImageRecord {
+  /** `sha256:...` of its configuration. */
+  readonly id: string;
+  readonly config: ImageConfig;
+  /** Its layers, lowest first. */
+  readonly diffIds: readonly string[];
+  readonly createdAtMs: number;
+}
+
+/** Which images are here, and which names name them. In memory, and on disk before anybody sees it. One process writes it. */
+export class ImageIndex {
+  readonly #recordsDir: string;
+  readonly #namesPath: string;
+  readonly #records = new Map<string, ImageRecord>();
+  #names = new Map<string, string>();
+
+  private constructor(imagesDir: string) {
+    this.#recordsDir = join(imagesDir, "images");
+    this.#namesPath = join(imagesDir, "names.json");
+  }
+
+  /** Reads what is there. `isComplete` tells whether all layers of an image are here; an image that lacks one is forgotten. */
+  static async open(imagesDir: string, isComplete: (record: ImageRecord) => boolean): Promise<ImageIndex> {
+    const index = new ImageIndex(imagesDir);
+    await mkdir(index.#recordsDir, { recursive: true, mode: 0o700 });
+    for (const file of await readdir(index.#recordsDir)) {
+      const path = join(index.#recordsDir, file);
+      const record = file.endsWith(".json") && !file.startsWith(".") ? parseRecord(await readFile(path, "utf8")) : undefined;
+      if (record !== undefined && isComplete(record)) index.#records.set(record.id, record);
+      else await rm(path, { force: true });
+    }
+    const names = JSON.parse((await readTextIfPresent(index.#namesPath)) ?? "{}") as Record<string, string>; // written by #saveNames
+    index.#names = new Map(Object.entries(names).filter(([, id]) => index.#records.has(id)));
+    return index;
+  }
+
+  records(): ImageRecord[] {
+    return [...this.#records.values()];
+  }
+
+  get(id: string): ImageRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** The image that a complete name names. */
+  named(name: string): ImageRecord | undefined {
+    return this.#records.get(this.#names.get(name) ?? "");
+  }
+
+  namesOf(id: string): string[] {
+    return [...this.#names].filter(([, named]) => named === id).map(([name]) => name).toSorted();
+  }
+
+  /** The images whose id begins with these hexadecimal digits. */
+  withPrefix(hex: string): ImageRecord[] {
+    return this.records().filter(({ id }) => id.startsWith(`sha256:${hex}`));
+  }
+
+  /** Keeps an image, and gives it names that may have been another's. */
+  async put(record: ImageRecord, names: readonly string[]): Promise<void> {
+    if (!this.#records.has(record.id)) {
+      await writeFileAtomic(this.#recordPath(record.id), JSON.stringify(record), { sync: true });
+      this.#records.set(record.id, record);
+    }
+    if (names.every((name) => this.#names.get(name) === record.id)) return;
+    await this.#saveNames(new Map([...this.#names, ...names.map((name) => [name, record.id] as const)]));
+  }
+
+  async removeNames(names: readonly string[]): Promise<void> {
+    await this.#saveNames(new Map([...this.#names].filter(([name]) => !names.includes(name))));
+  }
+
+  /** Forgets an image and its names. */
+  async remove(id: string): Promise<void> {
+    await this.removeNames(this.namesOf(id));
+    await rm(this.#recordPath(id), { force: true });
+    this.#records.delete(id);
+  }
+
+  async #saveNames(names: Map<string, string>): Promise<void> {
+    await writeFileAtomic(this.#namesPath, JSON.stringify(Object.fromEntries(names)), { sync: true });
+    this.#names = names;
+  }
+
+  #recordPath(id: string): string {
+    return join(this.#recordsDir, `${id.slice("sha256:".length)}.json`);
+  }
+}
+
+function parseRecord(text: string): ImageRecord | undefined {
+  try {
+    return JSON.parse(text) as ImageRecord; // written by put()
+  } catch {
+    return undefined; // a file that somebody broke: the image is pulled again
+  }
+}

@@ -1,0 +1,129 @@
+import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, statfsSync, statSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { isErrno } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
+import { mount, unmount } from "../linux/libc.ts";
+
+const OVERLAYFS_MAGIC = 0x794c7630;
+const O_PATH = 0x20_0000;
+/** Kernel: OVL_MAX_STACK. */
+const LAYER_LIMIT = 500;
+/** What an image without layers lies on, seen from the folder of the short names. */
+const emptyLayer = "../empty";
+
+/**
+ * The containers' writable root file systems: overlays of an image's layers and a folder in `stateDir/rootfs/KEY`,
+ * mounted on `runDir/rootfs/KEY`. The mount is gone after a reboot, the folder is not; what was in it is worth nothing then.
+ */
+export class RootfsMounts {
+  readonly #writableDir: string;
+  readonly #mountsDir: string;
+  readonly #linksDir: string;
+  #volatile = ",volatile";
+
+  private constructor(options: { stateDir: string; runDir: string; linksDir: string }) {
+    this.#writableDir = join(options.stateDir, "rootfs");
+    this.#mountsDir = join(options.runDir, "rootfs");
+    this.#linksDir = options.linksDir;
+  }
+
+  static async open(options: { stateDir: string; runDir: string; linksDir: string }): Promise<RootfsMounts> {
+    const mounts = new RootfsMounts(options);
+    await mkdir(mounts.#writableDir, { recursive: true, mode: 0o700 });
+    await mkdir(mounts.#mountsDir, { recursive: true, mode: 0o700 });
+    await mkdir(join(mounts.#linksDir, emptyLayer), { recursive: true, mode: 0o755 });
+    return mounts;
+  }
+
+  /** Mounts the layers `links`, lowest first, for `key`. Gives the path; the same one where it is mounted already. */
+  async mount(key: string, links: readonly string[]): Promise<string> {
+    const target = this.#target(key);
+    if (isMountPoint(target)) return target;
+    await rm(join(this.#writableDir, key), { recursive: true, force: true });
+    const lower = stack(links);
+    if (lower.length > LAYER_LIMIT) throw new EngineError("IMAGE_INVALID", `The image has ${lower.length} layers; overlayfs takes ${LAYER_LIMIT}`);
+    try {
+      this.#mountNow(key, target, lower);
+    } catch (cause) {
+      await this.remove(key);
+      throw this.#explain(cause);
+    }
+    return target;
+  }
+
+  /** Unmounts and removes. Safe to repeat. */
+  async remove(key: string): Promise<void> {
+    const target = this.#target(key);
+    while (unmount(target)); // somebody may have mounted over it
+    await rm(target, { recursive: true, force: true });
+    await rm(join(this.#writableDir, key), { recursive: true, force: true });
+  }
+
+  /** The keys that have a folder or a mount. */
+  async list(): Promise<string[]> {
+    return [...new Set([...(await readdir(this.#writableDir)), ...(await readdir(this.#mountsDir))])].toSorted();
+  }
+
+  /** All in one go: nobody else's code runs while the working directory is another. */
+  #mountNow(key: string, target: string, lower: readonly string[]): void {
+    const writable = join(this.#writableDir, key);
+    mkdirSync(join(writable, "work"), { recursive: true, mode: 0o700 });
+    mkdirSync(join(writable, "upper"));
+    copyRootAttributes(join(this.#linksDir, lower[0] ?? emptyLayer), join(writable, "upper"));
+    mkdirSync(target, { recursive: true, mode: 0o700 });
+    const data = (tail: string): string =>
+      `lowerdir=${lower.join(":")},upperdir=../../rootfs/${key}/upper,workdir=../../rootfs/${key}/work,index=off${tail}`;
+    const overlay = (tail: string): void => inDirectory(this.#linksDir, () => mount(target, { source: "overlay", type: "overlay", data: data(tail) }));
+    try {
+      overlay(this.#volatile);
+    } catch (cause) {
+      // Linux before 5.10 does not know `volatile` (no syncs for what lives as long as its container).
+      if (!isErrno(cause, "EINVAL") || this.#volatile === "") throw cause;
+      overlay("");
+      this.#volatile = "";
+    }
+  }
+
+  #target(key: string): string {
+    if (!/^[\w][\w.-]*$/.test(key)) throw new Error(`Container key "${key}" cannot be a file name`);
+    return join(this.#mountsDir, key);
+  }
+
+  #explain(cause: unknown): unknown {
+    if (isErrno(cause, "EINVAL") && statfsSync(this.#writableDir).type === OVERLAYFS_MAGIC) {
+      const message = `${this.#writableDir} lies on an overlay file system, which cannot carry another; set PEAPOD_STATE_DIR to a folder on a disk`;
+      return new EngineError("MACHINE_LACKS", message, { cause });
+    }
+    if (isErrno(cause, "ENODEV")) return new EngineError("MACHINE_LACKS", "The kernel has no overlayfs; load it: modprobe overlay", { cause });
+    return cause;
+  }
+}
+
+/** Topmost first, as overlayfs wants it, and each once: it refuses a layer twice, and the lower one adds nothing. */
+function stack(links: readonly string[]): string[] {
+  return links.length === 0 ? [emptyLayer] : [...new Set(links.toReversed())];
+}
+
+/** The root of an overlay shows the upper folder's owner and mode. */
+function copyRootAttributes(from: string, to: string): void {
+  const { uid, gid, mode } = statSync(from);
+  chownSync(to, uid, gid);
+  chmodSync(to, mode & 0o7777);
+}
+
+function inDirectory(path: string, act: () => void): void {
+  const back = openSync(".", O_PATH | constants.O_DIRECTORY);
+  try {
+    process.chdir(path);
+    act();
+  } finally {
+    process.chdir(`/proc/self/fd/${back}`);
+    closeSync(back);
+  }
+}
+
+function isMountPoint(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && stat.dev !== statSync(dirname(path)).dev;
+}
