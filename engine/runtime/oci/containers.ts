@@ -1,0 +1,209 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { EngineError } from "../../errors.ts";
+import type { Container, ContainerConfig, ContainerEvent, PodMetadata } from "../runtime.ts";
+import { adoptContainers } from "./adopt.ts";
+import { bundleFiles, createWithConmon, MonitorError } from "./conmon.ts";
+import { ContainerEntry } from "./container-entry.ts";
+import { type ContainerProcesses, type ContainerRecord, makePrivateDirectory, recordFiles, writeRecord } from "./container-record.ts";
+import { readExitFile, wasOomKilled } from "./exit-file.ts";
+import { ociConfig, type SandboxPaths } from "./oci-config.ts";
+import { findMonitor } from "./monitor-identity.ts";
+import { identifyProcess, isRunning, signalProcess } from "./process-identity.ts";
+import { resolveUser } from "./rootfs-user.ts";
+import { cleanRuntimeError, isProgramError, runRuntime } from "./runtime-command.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
+import { openStartGate } from "./start-gate.ts";
+import { signalNumber } from "./signals.ts";
+
+const END_WITHIN_MS = 10_000;
+const CLEAN_WITHIN_MS = 30_000;
+
+/**
+ * The containers of this engine. What they are is on disk before they are; how they are is what the machine says: conmon's exit
+ * files, and process ids with their start times. Nothing here asks the OCI runtime for a state.
+ */
+export class Containers {
+  readonly #context: RuntimeContext;
+  readonly #publish: (event: ContainerEvent) => void;
+  readonly #entries = new Map<string, ContainerEntry>();
+
+  constructor(context: RuntimeContext, publish: (event: ContainerEvent) => void) {
+    this.#context = context;
+    this.#publish = publish;
+    for (const entry of adoptContainers(context)) this.#entries.set(entry.record.id, entry);
+    this.checkAll();
+  }
+
+  async create(sandboxId: string, sandbox: { paths: SandboxPaths; pod: PodMetadata }, config: ContainerConfig, signal: AbortSignal): Promise<string> {
+    const { cgroups, clock, bootId, directories, machine, seccomp } = this.#context;
+    const id = randomBytes(32).toString("hex");
+    const bundle = join(directories.containers, id);
+    const { name, attempt, image, imageId, specHash, logPath, stopSignal } = config;
+    const cgroupPath = `${cgroups.podPath(sandbox.pod.uid)}/${id}`;
+    const facts = { id, sandboxId, pod: sandbox.pod, name, attempt, image, imageId, specHash, logPath, stopSignal, cgroupPath };
+    const record: ContainerRecord = { ...facts, createdAtMs: clock.nowMs(), bootId };
+    signalNumber(stopSignal);
+    const user = resolveUser(config.rootfsPath, config.user);
+    const spec = ociConfig({ container: config, user, sandbox: sandbox.paths, cgroupsPath: cgroupPath, machine, seccomp });
+    makePrivateDirectory(bundle);
+    writeRecord(bundle, recordFiles.container, record);
+    writeRecord(bundle, bundleFiles.config, spec);
+    try {
+      const processes = await this.#monitor(record, bundle, config, signal);
+      this.#entries.set(id, new ContainerEntry(record, bundle, processes));
+      return id;
+    } catch (cause) {
+      await this.#erase(new ContainerEntry(record, bundle, undefined));
+      if (!(cause instanceof MonitorError)) throw cause;
+      const said = cleanRuntimeError(cause.message);
+      const code = isProgramError(said) ? "CONTAINER_START_FAILED" : "CONTAINER_CREATE_FAILED";
+      throw new EngineError(code, `Cannot create container "${name}": ${said}`, { cause });
+    }
+  }
+
+  async start(id: string, signal: AbortSignal): Promise<void> {
+    const entry = this.#require(id);
+    const { runtime, clock } = this.#context;
+    if (entry.state.kind === "running") return;
+    if (entry.state.kind !== "created" || entry.processes === undefined) {
+      throw new EngineError("CONTAINER_START_FAILED", `Cannot start container "${entry.record.name}": it is ${entry.state.kind}, not created`);
+    }
+    const startedAtMs = clock.nowMs();
+    writeRecord(entry.bundle, recordFiles.started, startedAtMs);
+    try {
+      const isOpen = await openStartGate(runtime.root, id, entry.processes.container, signal);
+      if (!isOpen) await runRuntime(runtime, ["start", id], signal);
+    } catch (cause) {
+      if (signal.aborted) throw cause;
+      throw new EngineError("CONTAINER_START_FAILED", `Cannot start container "${entry.record.name}": ${messageOf(cause)}`, { cause });
+    }
+    entry.markStarted(startedAtMs);
+    this.check(id);
+  }
+
+  async stop(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.hasEnded) return;
+    if (graceSeconds > 0 && entry.state.kind === "running" && entry.processes !== undefined) {
+      signalProcess(entry.processes.container, signalNumber(entry.record.stopSignal));
+      await untilEnded(entry, graceSeconds * 1000, signal);
+    }
+    await this.kill(entry);
+  }
+
+  /** Kills everything of a container and waits until it has ended. */
+  async kill(entry: ContainerEntry): Promise<void> {
+    await this.#context.cgroups.killAll(entry.record.cgroupPath);
+    if (entry.processes !== undefined) signalProcess(entry.processes.container, "SIGKILL");
+    const deadline = performance.now() + END_WITHIN_MS;
+    while (!entry.hasEnded && performance.now() < deadline) {
+      await untilEnded(entry, 250);
+      this.check(entry.record.id);
+    }
+    if (!entry.hasEnded) throw new EngineError("RUNTIME_FAILED", `Cannot stop container "${entry.record.name}": it does not end on SIGKILL`);
+  }
+
+  async remove(id: string): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    if (!entry.hasEnded && entry.processes !== undefined) await this.kill(entry);
+    await this.#erase(entry);
+    this.#entries.delete(id);
+  }
+
+  list(): Container[] {
+    return [...this.#entries.values()].map((entry) => entry.toContainer());
+  }
+
+  inSandbox(sandboxId: string): ContainerEntry[] {
+    return [...this.#entries.values()].filter(({ record }) => record.sandboxId === sandboxId);
+  }
+
+  /** Throws CONTAINER_NOT_FOUND. */
+  status(id: string): Container {
+    this.check(id);
+    return this.#require(id).toContainer();
+  }
+
+  /** The entry of a running container. Throws CONTAINER_NOT_FOUND, or RUNTIME_FAILED where it does not run. */
+  requireRunning(id: string, doing: string): ContainerEntry {
+    const entry = this.#require(id);
+    if (entry.state.kind === "running") return entry;
+    throw new EngineError("RUNTIME_FAILED", `Cannot ${doing} container "${entry.record.name}": it is ${entry.state.kind}, not running`);
+  }
+
+  /** Looks at the machine for what became of each container. Cheap: one file of /proc each. */
+  checkAll(): void {
+    for (const id of this.#entries.keys()) this.check(id);
+  }
+
+  /** Looks at the machine for what became of a container, and tells of its end. */
+  check(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.hasEnded) return;
+    const exit = readExitFile(this.#context.directories.exits, id);
+    if (exit !== undefined) {
+      this.#end(entry, { ...exit, oomKilled: exit.exitCode !== 0 && wasOomKilled(this.#context.cgroups, entry) });
+      return;
+    }
+    if (entry.processes === undefined) return;
+    const { container, monitor } = entry.processes;
+    const isLost = entry.record.bootId !== this.#context.bootId || (!isRunning(container) && (monitor === undefined || !isRunning(monitor)));
+    // conmon may have written the file and ended between the two looks.
+    if (!isLost || readExitFile(this.#context.directories.exits, id) !== undefined) return;
+    this.#end(entry, { exitCode: undefined, finishedAtMs: this.#context.clock.nowMs(), oomKilled: false });
+  }
+
+  #end(entry: ContainerEntry, facts: { exitCode: number | undefined; finishedAtMs: number; oomKilled: boolean }): void {
+    if (entry.markEnded(facts)) this.#publish({ containerId: entry.record.id, podUid: entry.record.pod.uid });
+  }
+
+  #require(id: string): ContainerEntry {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw new EngineError("CONTAINER_NOT_FOUND", `Cannot find container ${id}`);
+    return entry;
+  }
+
+  async #monitor(record: ContainerRecord, bundle: string, { tty, stdin }: ContainerConfig, signal: AbortSignal): Promise<ContainerProcesses> {
+    const { conmonPath, runtime, directories, cgroups } = this.#context;
+    const adopt = cgroups.movesMonitors ? (pid: number): void => cgroups.adoptMonitor(pid) : undefined;
+    const options = { conmonPath, runtime, containerId: record.id, bundle, logPath: record.logPath, exitDir: directories.exits, tty, stdin, adopt };
+    const pid = await createWithConmon(options, signal);
+    const container = identifyProcess(pid);
+    if (container === undefined) throw new MonitorError(`its process ${pid} ended before it was started`);
+    const processes = { container, ...findMonitor(bundle) };
+    writeRecord(bundle, recordFiles.processes, processes);
+    return processes;
+  }
+
+  /** Removes everything of a container: what runs, the runtime's state, cgroup, bundle and exit file. Safe to repeat. */
+  async #erase({ record, bundle }: ContainerEntry): Promise<void> {
+    const { cgroups, runtime, directories } = this.#context;
+    const monitor = findMonitor(bundle).monitor;
+    if (monitor !== undefined && readExitFile(directories.exits, record.id) === undefined) signalProcess(monitor, "SIGKILL");
+    await cgroups.killAll(record.cgroupPath);
+    if (existsSync(join(runtime.root, record.id))) await runRuntime(runtime, ["delete", "--force", record.id], AbortSignal.timeout(CLEAN_WITHIN_MS));
+    await cgroups.remove(record.cgroupPath);
+    rmSync(join(directories.exits, record.id), { force: true });
+    rmSync(bundle, { recursive: true, force: true });
+  }
+}
+
+/** Waits for the end of a container, but no longer than `withinMs`. */
+async function untilEnded(entry: ContainerEntry, withinMs: number, signal?: AbortSignal): Promise<void> {
+  const stop = new AbortController();
+  const timer = delay(withinMs, undefined, { signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]) });
+  try {
+    await Promise.race([entry.ended, timer]);
+  } finally {
+    stop.abort();
+    await timer.catch(() => {}); // its abort is ours, or was thrown above
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

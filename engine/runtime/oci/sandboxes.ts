@@ -1,0 +1,176 @@
+import { randomBytes } from "node:crypto";
+import { readdirSync, rmSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import { isErrno } from "@peapod/kit";
+import { EngineError } from "../../errors.ts";
+import { mount, MS, unmount } from "../../linux/libc.ts";
+import { pinNamespaces } from "../../linux/namespaces.ts";
+import type { PodMetadata, PodSandbox, PodSandboxConfig } from "../runtime.ts";
+import { makePrivateDirectory, readRecord, recordFiles, writeRecord } from "./container-record.ts";
+import type { SandboxPaths } from "./oci-config.ts";
+import { deletePause, endPause, findPause, startPause } from "./pause.ts";
+import { isRunning, type ProcessIdentity } from "./process-identity.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
+import { sandboxSysctls } from "./sysctls.ts";
+
+/** What is kept of a sandbox on disk, written before anything of it is made. */
+interface SandboxRecord {
+  readonly id: string;
+  readonly pod: PodMetadata;
+  readonly attempt: number;
+  readonly hostname: string;
+  readonly sharesProcesses: boolean;
+  readonly createdAtMs: number;
+  readonly bootId: string;
+}
+
+const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
+const NSFS_MAGIC = 0x6e73_6673;
+
+/**
+ * The pod sandboxes of this engine. A sandbox is a directory with its record and with namespaces pinned in it as files; it is
+ * ready while those are mounted and its pause process, if any, runs. No process holds the namespaces.
+ */
+export class Sandboxes {
+  readonly #context: RuntimeContext;
+  readonly #records = new Map<string, SandboxRecord>();
+  readonly #pauses = new Map<string, ProcessIdentity>();
+
+  constructor(context: RuntimeContext) {
+    this.#context = context;
+    for (const id of readdirSync(context.directories.sandboxes)) this.#adopt(id);
+  }
+
+  async run(config: PodSandboxConfig, signal: AbortSignal): Promise<PodSandbox> {
+    const { directories, cgroups, clock, bootId } = this.#context;
+    const record: SandboxRecord = {
+      id: randomBytes(32).toString("hex"),
+      pod: config.pod,
+      attempt: config.attempt,
+      hostname: config.hostname,
+      sharesProcesses: config.shareProcessNamespace,
+      createdAtMs: clock.nowMs(),
+      bootId,
+    };
+    const directory = join(directories.sandboxes, record.id);
+    const sysctls = sandboxSysctls(config.sysctls);
+    this.#records.set(record.id, record);
+    try {
+      makePrivateDirectory(join(directory, "ns"));
+      makePrivateDirectory(join(directory, "shm"));
+      writeRecord(directory, recordFiles.sandbox, record);
+      cgroups.createPod(config.pod.uid, config.resources);
+      mountShm(join(directory, "shm"), config.shmSizeBytes ?? DEFAULT_SHM_BYTES);
+      pinNamespaces(this.#paths(record), { hostname: config.hostname, sysctls });
+      if (config.shareProcessNamespace) await this.#startPause(record, signal);
+      return this.#toSandbox(record);
+    } catch (cause) {
+      await this.stop(record.id);
+      await this.remove(record.id);
+      if (signal.aborted || cause instanceof EngineError) throw cause;
+      throw new EngineError("RUNTIME_FAILED", `Cannot make the sandbox of pod "${config.pod.name}": ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  /** Ends the pause process and unpins the namespaces. Its containers must have ended. Safe to repeat. */
+  async stop(id: string): Promise<void> {
+    const record = this.#records.get(id);
+    if (record === undefined) return;
+    const paths = this.#paths(record);
+    if (record.sharesProcesses) await endPause(this.#context, this.pauseCgroup(record));
+    this.#pauses.delete(id);
+    for (const path of [join(this.#directory(id), "ns", "pid"), paths.net, paths.ipc, paths.uts, paths.shm]) unmount(path);
+  }
+
+  /** Removes what is left of a stopped sandbox. Safe to repeat. */
+  async remove(id: string): Promise<void> {
+    const record = this.#records.get(id);
+    if (record === undefined) return;
+    if (record.sharesProcesses) await deletePause(this.#context, id);
+    const others = [...this.#records.values()].filter((other) => other.id !== id && other.pod.uid === record.pod.uid);
+    if (others.length === 0) await this.#context.cgroups.remove(this.#context.cgroups.podPath(record.pod.uid));
+    rmSync(this.#directory(id), { recursive: true, force: true });
+    this.#records.delete(id);
+  }
+
+  list(): PodSandbox[] {
+    return [...this.#records.values()].map((record) => this.#toSandbox(record));
+  }
+
+  /** What a new container takes from its sandbox. Throws SANDBOX_NOT_FOUND where it is gone or not ready. */
+  require(id: string): { paths: SandboxPaths; pod: PodMetadata } {
+    const record = this.#records.get(id);
+    if (record === undefined) throw new EngineError("SANDBOX_NOT_FOUND", `Cannot find sandbox ${id}`);
+    if (!this.#isReady(record)) throw new EngineError("SANDBOX_NOT_FOUND", `Cannot use sandbox ${id} of pod "${record.pod.name}": it is not ready`);
+    return { paths: this.#paths(record), pod: record.pod };
+  }
+
+  /** The cgroup of a sandbox's pause process. */
+  pauseCgroup(record: { readonly id: string; readonly pod: PodMetadata }): string {
+    return `${this.#context.cgroups.podPath(record.pod.uid)}/${record.id}`;
+  }
+
+  #adopt(id: string): void {
+    const record = readRecord<SandboxRecord>(this.#directory(id), recordFiles.sandbox);
+    if (record === undefined) {
+      // The engine died before it wrote the record, and nothing is made before.
+      rmSync(this.#directory(id), { recursive: true, force: true });
+      return;
+    }
+    this.#records.set(id, record);
+    const pause = record.sharesProcesses && record.bootId === this.#context.bootId ? findPause(this.#directory(id)) : undefined;
+    if (pause !== undefined) this.#pauses.set(id, pause);
+  }
+
+  async #startPause(record: SandboxRecord, signal: AbortSignal): Promise<void> {
+    const directory = this.#directory(record.id);
+    const pause = await startPause(this.#context, { id: record.id, directory, paths: this.#paths(record), cgroupsPath: this.pauseCgroup(record) }, signal);
+    this.#pauses.set(record.id, pause);
+  }
+
+  #toSandbox(record: SandboxRecord): PodSandbox {
+    const { id, pod, attempt, createdAtMs } = record;
+    return { id, pod, attempt, createdAtMs, state: this.#isReady(record) ? "ready" : "notready", netnsPath: this.#paths(record).net };
+  }
+
+  #isReady(record: SandboxRecord): boolean {
+    if (record.bootId !== this.#context.bootId || !isPinned(this.#paths(record).uts)) return false;
+    if (!record.sharesProcesses) return true;
+    const pause = this.#pauses.get(record.id);
+    return pause !== undefined && isRunning(pause);
+  }
+
+  #directory(id: string): string {
+    return join(this.#context.directories.sandboxes, id);
+  }
+
+  #paths(record: SandboxRecord): SandboxPaths {
+    const directory = this.#directory(record.id);
+    const namespace = (name: string): string => join(directory, "ns", name);
+    return {
+      hostname: record.hostname,
+      net: namespace("net"),
+      ipc: namespace("ipc"),
+      uts: namespace("uts"),
+      pid: record.sharesProcesses ? namespace("pid") : undefined,
+      shm: join(directory, "shm"),
+    };
+  }
+}
+
+function mountShm(path: string, sizeBytes: number): void {
+  mount(path, { source: "shm", type: "tmpfs", flags: MS.NOSUID | MS.NODEV | MS.NOEXEC, data: `mode=1777,size=${sizeBytes}` });
+}
+
+function isPinned(path: string): boolean {
+  try {
+    return statfsSync(path).type === NSFS_MAGIC;
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return false;
+    throw cause;
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
