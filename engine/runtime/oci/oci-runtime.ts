@@ -20,7 +20,9 @@ import { defaultCapabilities } from "./container-defaults.ts";
 import { makePrivateDirectory, readBootId } from "./container-record.ts";
 import { Containers } from "./containers.ts";
 import { EventHub } from "./event-hub.ts";
+import { execInContainer } from "./exec.ts";
 import { protectMounts, unprotectMounts } from "./mount-protection.ts";
+import { reopenLog } from "./reopen-log.ts";
 import { type RunDirectories, runDirectories, type RuntimeContext } from "./runtime-context.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { compileSeccomp, isKernelAtLeast } from "./seccomp.ts";
@@ -139,12 +141,12 @@ export class OciRuntime implements ContainerRuntime {
     return this.#containers.status(id);
   }
 
-  async exec(id: string, _options: ExecOptions, _signal: AbortSignal): Promise<ExecSession> {
-    throw new EngineError("RUNTIME_FAILED", `Cannot exec in ${id}`);
+  async exec(id: string, options: ExecOptions, signal: AbortSignal): Promise<ExecSession> {
+    return execInContainer(this.#context, this.#containers.requireRunning(id, "exec in"), options, signal);
   }
 
-  async reopenContainerLog(id: string, _signal: AbortSignal): Promise<void> {
-    throw new EngineError("RUNTIME_FAILED", `Cannot reopen the log of ${id}`);
+  async reopenContainerLog(id: string, signal: AbortSignal): Promise<void> {
+    await reopenLog(this.#containers.requireRunning(id, "reopen the log of"), signal);
   }
 
   events(signal: AbortSignal): AsyncIterable<ContainerEvent> {

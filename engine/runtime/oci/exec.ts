@@ -1,0 +1,150 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Writable } from "node:stream";
+import { isErrno } from "@peapod/kit";
+import { EngineError } from "../../errors.ts";
+import type { ExecOptions, ExecSession } from "../runtime.ts";
+import type { Cgroups } from "./cgroups.ts";
+import { bundleFiles } from "./conmon.ts";
+import type { ContainerEntry } from "./container-entry.ts";
+import { execWithTerminal } from "./exec-terminal.ts";
+import type { OciProcess, OciSpec } from "./oci-spec.ts";
+import { cleanRuntimeError } from "./runtime-command.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
+
+/** One exec under way: what the runtime is started with, and the files it uses. */
+export interface ExecLaunch {
+  readonly program: string;
+  readonly args: readonly string[];
+  /** The pid of the process in the container, written once it has started. */
+  readonly pidPath: string;
+  /** Kills the process in the container with everything it started. */
+  readonly kill: () => void;
+  /** The exit code for the runtime's own: 126 or 127 where it could not start the command. */
+  readonly exitCode: (runtimeExitCode: number) => number;
+  /** Removes the files. */
+  readonly end: () => void;
+}
+
+/**
+ * Starts a command in a running container, with the user, environment and rights of the container's own process.
+ * Aborting `signal` kills it. A command that cannot be started says so on stderr and exits with 126 or 127, as in a shell.
+ */
+export async function execInContainer(context: RuntimeContext, entry: ContainerEntry, options: ExecOptions, signal: AbortSignal): Promise<ExecSession> {
+  if (options.command.length === 0) throw new EngineError("CONTAINER_CONFIG_INVALID", "Cannot exec: the command is empty");
+  const launch = prepareExec(context, entry, options);
+  try {
+    signal.throwIfAborted();
+    return options.tty ? await execWithTerminal(launch, options, signal) : execWithPipes(launch, options, signal);
+  } catch (cause) {
+    launch.end();
+    throw cause;
+  }
+}
+
+function prepareExec({ runtime, cgroups }: RuntimeContext, entry: ContainerEntry, { command, tty, size }: ExecOptions): ExecLaunch {
+  const spec = JSON.parse(readFileSync(join(entry.bundle, bundleFiles.config), "utf8")) as OciSpec; // our own file
+  const hasTerm = spec.process.env.some((variable) => variable.startsWith("TERM="));
+  const ociProcess: OciProcess = {
+    ...spec.process,
+    args: command,
+    terminal: tty,
+    env: [...spec.process.env, ...(tty && !hasTerm ? ["TERM=xterm"] : [])],
+    ...(tty && size !== undefined ? { consoleSize: { width: size.columns, height: size.rows } } : {}),
+  };
+  const base = join(entry.bundle, `exec-${randomUUID()}`);
+  const [processPath, pidPath, logPath] = [`${base}.json`, `${base}.pid`, `${base}.log`];
+  writeFileSync(processPath, JSON.stringify(ociProcess), { mode: 0o600 });
+  return {
+    program: runtime.path,
+    args: ["--root", runtime.root, "--log", logPath, "--log-format", "json", "exec", "--pid-file", pidPath, "--process", processPath, entry.record.id],
+    pidPath,
+    kill: () => killSession(cgroups, entry.record.cgroupPath, pidPath),
+    exitCode: (code) => (existsSync(pidPath) ? code : startFailure(readIfPresent(logPath), code)),
+    end: () => {
+      for (const path of [processPath, pidPath, logPath]) rmSync(path, { force: true });
+    },
+  };
+}
+
+function execWithPipes(launch: ExecLaunch, { stdin }: ExecOptions, signal: AbortSignal): ExecSession {
+  const child = spawn(launch.program, launch.args, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+  if (!stdin) child.stdin.end();
+  child.stdin.on("error", () => {}); // a command that ended without reading everything: its exit code says how
+  return {
+    stdout: child.stdout,
+    stderr: nameRuntimeErrors(child.stderr, launch.pidPath),
+    write: async (chunk) => await writeTo(child.stdin, chunk),
+    closeStdin: () => void child.stdin.end(),
+    resize: () => {},
+    exitCode: untilExit(child, launch, signal),
+  };
+}
+
+async function untilExit(child: ChildProcess, launch: ExecLaunch, signal: AbortSignal): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.once("error", (cause) => reject(new EngineError("RUNTIME_FAILED", `Cannot run ${launch.program}`, { cause })));
+  child.once("exit", (code, name) => resolve(code ?? (name === "SIGKILL" ? 137 : 143)));
+  const abort = (): void => {
+    launch.kill();
+    child.kill("SIGKILL");
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return launch.exitCode(await promise);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    launch.end();
+  }
+}
+
+async function writeTo(stdin: Writable, chunk: Uint8Array): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (stdin.destroyed || stdin.writableEnded) return;
+  stdin.write(chunk, () => resolve());
+  await promise;
+}
+
+/** The runtime writes on the same stderr as the command; before there is a command, what comes is the runtime's. */
+async function* nameRuntimeErrors(stderr: AsyncIterable<Buffer>, pidPath: string): AsyncGenerator<Uint8Array> {
+  let isFirst = true;
+  for await (const chunk of stderr) {
+    if (isFirst && chunk.subarray(0, 12).toString("latin1") === "exec failed:" && !existsSync(pidPath)) yield Buffer.from("OCI runtime exec failed: ");
+    isFirst = false;
+    yield chunk;
+  }
+}
+
+/** As a shell has it: 127 for a command that is not there, 126 for one that cannot be run. */
+function startFailure(log: string, runtimeExitCode: number): number {
+  const said = cleanRuntimeError(log);
+  if (said === "") return runtimeExitCode;
+  return /not found|no such file/i.test(said) ? 127 : 126;
+}
+
+/** Each exec is a session of its own (setsid), so its children are found by the session even after their parent died. */
+function killSession(cgroups: Cgroups, cgroupPath: string, pidPath: string): void {
+  const leader = readIfPresent(pidPath).trim();
+  if (leader === "") return;
+  for (const pid of cgroups.processes(cgroupPath)) {
+    const stat = readIfPresent(`/proc/${pid}/stat`);
+    const session = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3];
+    if (session !== leader) continue;
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (cause) {
+      if (!isErrno(cause, "ESRCH")) throw cause;
+    }
+  }
+}
+
+function readIfPresent(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT", "ESRCH")) return "";
+    throw cause;
+  }
+}
