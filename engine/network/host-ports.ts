@@ -1,0 +1,133 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { isErrno } from "@peapod/kit";
+import { formatAddress } from "./cidr.ts";
+import { runProgram } from "./ip-command.ts";
+import type { PortMapping } from "./network.ts";
+import { isAny } from "./rules.ts";
+
+/** A port of the machine that somebody has: `address` undefined is all of them. */
+export interface TakenPort {
+  readonly protocol: string;
+  readonly port: number;
+  readonly address: string | undefined;
+  readonly holder: string;
+}
+
+/** The first of `taken` that stands in the way of `mapping`. */
+export function findConflict(mapping: PortMapping, taken: readonly TakenPort[]): TakenPort | undefined {
+  return taken.find(
+    (other) =>
+      other.protocol === mapping.protocol &&
+      other.port === mapping.hostPort &&
+      (other.address === undefined || isAny(mapping) || other.address === mapping.hostIP),
+  );
+}
+
+/** What other engines of this machine publish, read from their tables. */
+export async function portsOfOtherEngines(ownTable: string): Promise<TakenPort[]> {
+  const json = await runProgram("nft", ["-j", "list", "maps", "ip"], { doing: "Cannot look for other engines' published ports" });
+  return parsePublishedPorts(json).flatMap(({ table, ...port }) => (table === ownTable ? [] : [{ ...port, holder: `another engine (nftables table ${table})` }]));
+}
+
+interface PublishedElsewhere {
+  readonly table: string;
+  readonly protocol: string;
+  readonly port: number;
+  readonly address: string | undefined;
+}
+
+/** The published ports in the output of `nft -j list maps`; anything that is not an engine's is passed over. */
+export function parsePublishedPorts(json: string): PublishedElsewhere[] {
+  interface Listing {
+    nftables?: { map?: { table: string; name: string; elem?: [{ concat?: (string | number)[] }, unknown][] } }[];
+  }
+  const listing = JSON.parse(json) as Listing; // nft's own schema (libnftables-json(5)); what we do not know is passed over below
+  return (listing.nftables ?? []).flatMap(({ map }) => {
+    if (map === undefined || !map.table.startsWith("peapod-") || !map.name.startsWith("ports_")) return [];
+    return (map.elem ?? []).flatMap(([key]) => {
+      const [port, protocol, address] = (key.concat ?? []).toReversed();
+      if (typeof port !== "number") return [];
+      return [{ table: map.table, protocol: String(protocol).toUpperCase(), port, address: address === undefined ? undefined : String(address) }];
+    });
+  });
+}
+
+/** Sockets of the machine that wait on one of the wanted ports. The process is looked for only when there is one. */
+export function listeningSockets(wanted: readonly PortMapping[]): TakenPort[] {
+  const found: TakenPort[] = [];
+  for (const [file, protocol, state] of socketFiles) {
+    const ports = new Set(wanted.filter((mapping) => mapping.protocol === protocol).map((mapping) => mapping.hostPort));
+    if (ports.size === 0) continue;
+    for (const socket of parseSockets(readIfPresent(`/proc/thread-self/net/${file}`))) {
+      if (socket.state !== state || !ports.has(socket.port) || socket.address === "other") continue;
+      const address = socket.address === "any" ? undefined : socket.address;
+      found.push({ protocol, port: socket.port, address, holder: processOf(socket.inode) });
+    }
+  }
+  return found;
+}
+
+const LISTEN = "0A"; // TCP_LISTEN
+const UNCONNECTED = "07"; // TCP_CLOSE, which is how an unconnected UDP socket shows
+const socketFiles = [
+  ["tcp", "TCP", LISTEN],
+  ["tcp6", "TCP", LISTEN],
+  ["udp", "UDP", UNCONNECTED],
+  ["udp6", "UDP", UNCONNECTED],
+] as const;
+
+interface Socket {
+  /** "any", an IPv4 address, or "other": an IPv6 address that no IPv4 packet reaches. */
+  readonly address: string;
+  readonly port: number;
+  readonly state: string;
+  readonly inode: string;
+}
+
+/** The lines of /proc/net/tcp and its like. A socket on `::` counts as on every IPv4 address: the file does not say whether it is. */
+export function parseSockets(text: string): Socket[] {
+  return text
+    .split("\n")
+    .slice(1)
+    .flatMap((line) => {
+      const fields = line.trim().split(/\s+/);
+      const [address, port] = (fields[1] ?? "").split(":");
+      const inode = fields[9];
+      if (address === undefined || port === undefined || inode === undefined) return [];
+      return [{ address: readAddress(address), port: Number.parseInt(port, 16), state: fields[3] ?? "", inode }];
+    });
+}
+
+/** Addresses are in the machine's byte order, in words of 32 bits: little-endian on all that Node's Linux builds run on but s390x. */
+function readAddress(hex: string): string {
+  if (/^0+$/.test(hex)) return "any";
+  const mapped = /^0{16}FFFF0000(.{8})$/i.exec(hex)?.[1];
+  const word = hex.length === 8 ? hex : mapped;
+  if (word === undefined) return "other";
+  const value = Buffer.from(word, "hex").readUInt32LE();
+  return value === 0 ? "any" : formatAddress(value);
+}
+
+/** Who has the socket, for the error message: looking through every process is slow, and happens only then. */
+function processOf(inode: string): string {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+        if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== `socket:[${inode}]`) continue;
+        return `process ${readFileSync(`/proc/${pid}/comm`, "utf8").trim()} (pid ${pid})`;
+      }
+    } catch (cause) {
+      if (!isErrno(cause, "ENOENT", "ESRCH", "EACCES", "EPERM")) throw cause; // gone meanwhile, or not ours to see
+    }
+  }
+  return "a socket of the machine";
+}
+
+function readIfPresent(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return ""; // no IPv6
+    throw cause;
+  }
+}

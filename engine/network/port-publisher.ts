@@ -1,0 +1,132 @@
+import type { Logger } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
+import { parseAddress } from "./cidr.ts";
+import { findConflict, listeningSockets, portsOfOtherEngines, type TakenPort } from "./host-ports.ts";
+import { runProgram } from "./ip-command.ts";
+import { withMachineLock } from "./machine-lock.ts";
+import type { NetworkNames } from "./names.ts";
+import type { PortMapping } from "./network.ts";
+import { isAny, publishRules, type PublishedPort, tableRules, unpublishRules } from "./rules.ts";
+
+export interface PortPublisherOptions {
+  readonly names: NetworkNames;
+  readonly podCIDR: string;
+  /** Engines of one machine take turns at looking which ports are free and taking some. */
+  readonly lockPath: string;
+  readonly log: Logger;
+}
+
+/** The engine's nftables table: what this object knows is what the table is to hold, so it can be made anew at any time. */
+export class PortPublisher {
+  readonly #options: PortPublisherOptions;
+  readonly #claims = new Map<string, readonly PublishedPort[]>();
+  /** The end of the last nft call: they go one after the other, or a replaced table would bring back what was just taken out. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PortPublisherOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes ports for a pod among the engine's own, at once, so that no two pods get the same.
+   * Throws HOST_PORT_BUSY, and NETWORK_FAILED for a hostIP that is not IPv4.
+   */
+  claim(podUid: string, podIP: string, ports: readonly PortMapping[]): void {
+    const taken = [...this.#claims].flatMap(([uid, published]) =>
+      uid === podUid ? [] : published.map(({ mapping }): TakenPort => takenBy(`pod ${uid}`, mapping)),
+    );
+    for (const mapping of ports) {
+      if (!isAny(mapping) && parseAddress(mapping.hostIP) === undefined) {
+        const what = `host port ${mapping.hostPort} on ${mapping.hostIP}`;
+        throw new EngineError("NETWORK_FAILED", `Cannot publish ${what}: pods have IPv4 addresses only; use an IPv4 hostIP or none`);
+      }
+      refuseConflict(mapping, taken);
+      taken.push(takenBy("another container of the same pod", mapping));
+    }
+    if (ports.length > 0) this.#claims.set(podUid, ports.map((mapping) => ({ mapping, podIP })));
+  }
+
+  /** Publishes what the pod has claimed. Throws HOST_PORT_BUSY where a program of the machine or another engine has a port. */
+  async publish(podUid: string, signal: AbortSignal): Promise<void> {
+    const { names, lockPath } = this.#options;
+    const published = this.#claims.get(podUid) ?? [];
+    if (published.length === 0) return;
+    const mappings = published.map(({ mapping }) => mapping);
+    await withMachineLock(lockPath, signal, async () => {
+      const taken = [...listeningSockets(mappings), ...(await portsOfOtherEngines(names.table))];
+      for (const mapping of mappings) refuseConflict(mapping, taken);
+      await this.#inTurn(async () => {
+        try {
+          await nft("Cannot publish ports", publishRules(names.table, published));
+        } catch {
+          await this.#replace(); // where the table is gone, which others may bring about; else this says what is wrong
+        }
+      });
+    });
+  }
+
+  /** Takes a pod's ports back. Safe to repeat. */
+  async withdraw(podUid: string): Promise<void> {
+    const published = this.#claims.get(podUid);
+    if (published === undefined) return;
+    await this.#inTurn(async () => {
+      try {
+        await nft("Cannot take published ports back", unpublishRules(this.#options.names.table, published));
+      } catch (cause) {
+        if (await this.#hasTable()) throw cause;
+      }
+    });
+    this.#claims.delete(podUid);
+  }
+
+  /** Makes the table anew, in one transaction, with all that is claimed. */
+  async restore(): Promise<void> {
+    await this.#inTurn(() => this.#replace());
+  }
+
+  /** Makes the table anew where somebody removed it: `systemctl restart nftables` flushes every rule set. */
+  async ensure(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (await this.#hasTable()) return;
+      this.#options.log.warn("the engine's nftables table was removed by somebody else; making it anew", { table: this.#options.names.table });
+      await this.#replace();
+    });
+  }
+
+  /** Removes the table. Safe to repeat. */
+  async removeTable(): Promise<void> {
+    const { table } = this.#options.names;
+    await this.#inTurn(() => nft("Cannot remove the engine's nftables table", `table ip ${table}\ndelete table ip ${table}\n`));
+  }
+
+  async #replace(): Promise<void> {
+    const { names, podCIDR } = this.#options;
+    await nft("Cannot make the engine's nftables table", tableRules(names, podCIDR, [...this.#claims.values()].flat()));
+  }
+
+  async #hasTable(): Promise<boolean> {
+    const tables = await runProgram("nft", ["list", "tables", "ip"], { doing: "Cannot list nftables tables" });
+    return tables.split("\n").includes(`table ip ${this.#options.names.table}`);
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {}); // its caller hears of it; the next one need not
+    return turn;
+  }
+}
+
+async function nft(doing: string, input: string): Promise<void> {
+  await runProgram("nft", ["-f", "-"], { doing, input });
+}
+
+function takenBy(holder: string, mapping: PortMapping): TakenPort {
+  return { protocol: mapping.protocol, port: mapping.hostPort, address: isAny(mapping) ? undefined : mapping.hostIP, holder };
+}
+
+function refuseConflict(mapping: PortMapping, taken: readonly TakenPort[]): void {
+  const conflict = findConflict(mapping, taken);
+  if (conflict === undefined) return;
+  const where = isAny(mapping) ? "" : ` on ${mapping.hostIP}`;
+  throw new EngineError("HOST_PORT_BUSY", `Host port ${mapping.hostPort}/${mapping.protocol}${where} is taken by ${conflict.holder}`);
+}
