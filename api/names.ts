@@ -83,7 +83,7 @@ export const variableName: NameRule = (text) =>
 /** The name of a port. */
 export const portName: NameRule = (text) => {
   const errors: string[] = [];
-  if (text.length > LONGEST_PORT_NAME) errors.push(`must be no more than ${LONGEST_PORT_NAME} characters`);
+  if (text.length > LONGEST_PORT_NAME) errors.push(`must be no more than ${LONGEST_PORT_NAME} bytes`);
   if (!/^[-a-z0-9]+$/.test(text)) errors.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
   if (!/[a-z]/.test(text)) errors.push("must contain at least one letter (a-z)");
   if (text.includes("--")) errors.push("must not contain consecutive hyphens");
