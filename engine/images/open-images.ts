@@ -5,9 +5,11 @@ import { makeAptImage, readMachineSuite } from "./apt-image.ts";
 import { sumFiles } from "./disk-usage.ts";
 import type { ImageRecord } from "./image-index.ts";
 import { ImageStore } from "./image-store.ts";
+import { ImageImporter } from "./layer-import.ts";
 import type { Image, ImageService, PullProgress } from "./images.ts";
 import { ProgressHub } from "./progress.ts";
 import { type AptReference, canonicalName, parseReference } from "./reference.ts";
+import { pullFromRegistry } from "./registry-pull.ts";
 import { RootfsMounts } from "./rootfs.ts";
 import { SharedWork } from "./shared-work.ts";
 
@@ -39,6 +41,7 @@ class Images implements ImageService {
   readonly #machineSuite: string | undefined;
   readonly #progress = new ProgressHub();
   readonly #pulls: SharedWork<Image>;
+  readonly #importer: ImageImporter;
 
   constructor(options: ImagesOptions & { store: ImageStore; mounts: RootfsMounts; machineSuite: string | undefined }) {
     this.#store = options.store;
@@ -47,6 +50,7 @@ class Images implements ImageService {
     this.#log = options.log;
     this.#machineSuite = options.machineSuite;
     this.#pulls = new SharedWork(options.scope.signal);
+    this.#importer = new ImageImporter(options.store, options.scope.signal);
   }
 
   async idle(): Promise<void> {
@@ -115,10 +119,12 @@ class Images implements ImageService {
     try {
       const reference = parseReference(text);
       if (reference.kind === "built-in") throw new EngineError("IMAGE_NOT_FOUND", `Image "${text}" is not built yet: this version of peapod has no companion images`);
-      if (reference.kind === "registry") throw new EngineError("IMAGE_PULL_FAILED", "Registries are not built yet");
-      const record = await this.#makeApt(reference, name, report, signal);
+      const record =
+        reference.kind === "apt"
+          ? await this.#makeApt(reference, name, report, signal)
+          : await pullFromRegistry(reference, { store: this.#store, importer: this.#importer, name, report, signal });
       report({ phase: "done", message: "Done" });
-      this.#log.info("image made", { image: name, id: record.id });
+      this.#log.info("image pulled", { image: name, id: record.id });
       return this.#store.describe(record);
     } catch (cause) {
       report({ phase: "failed", message: cause instanceof Error ? cause.message : String(cause) });

@@ -1,0 +1,152 @@
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { isErrno } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
+import type { ImageRecord } from "./image-index.ts";
+import type { ImageStore } from "./image-store.ts";
+import type { PullProgress } from "./images.ts";
+import type { ImageImporter } from "./layer-import.ts";
+import { findLogin } from "./logins.ts";
+import { choosePlatform, machinePlatform, type Manifest, parseManifest } from "./oci-manifest.ts";
+import { isLoopbackHost, type RegistryReference } from "./reference.ts";
+import { copyToLayout, fetchManifest, type SkopeoOptions } from "./skopeo.ts";
+
+/** How deep a list of lists of images goes. */
+const INDEX_DEPTH = 3;
+const WATCH_EVERY_MS = 200;
+/** A download that brings nothing for so long is given up. */
+const STALL_MS = 180_000;
+
+type Report = (progress: Omit<PullProgress, "reference">) => void;
+
+/** Pulls an image from its registry: asks for its manifest first, then downloads only the layers that are not here. */
+export async function pullFromRegistry(
+  reference: RegistryReference,
+  parts: { store: ImageStore; importer: ImageImporter; name: string; report: Report; signal: AbortSignal },
+): Promise<ImageRecord> {
+  const { store, importer, name, report, signal } = parts;
+  await using work = await store.workDir();
+  report({ phase: "resolving", message: `Asking ${reference.host}` });
+  const authFile = await findLogin(reference.host, work.path, signal);
+  const options: SkopeoOptions = { what: name, insecure: isLoopbackHost(reference.host), authFile, signal };
+  const top = await fetchTop(reference, options);
+  const names = [name, `${reference.name}@${top.digest}`];
+  const known = store.index.named(`${reference.name}@${top.digest}`);
+  if (known !== undefined) {
+    await store.exclusive(() => store.index.put(known, names));
+    return known;
+  }
+  const { digest, manifest } = await choose(reference, top, options);
+  const blobsDir = join(work.path, "layout/blobs/sha256");
+  const blobPath = (blob: string): string => join(blobsDir, blob.slice("sha256:".length));
+  const present = manifest.layers.map((layer) => store.layers.findByBlob(layer.digest)?.diffId);
+  using _held = store.layers.hold(present.filter((diffId) => diffId !== undefined));
+  await mkdir(blobsDir, { recursive: true });
+  for (const [index, layer] of manifest.layers.entries()) {
+    if (present[index] !== undefined) await standIn(blobPath(layer.digest), layer.sizeBytes);
+  }
+  await download(`${reference.name}@${digest}`, { layoutDir: join(work.path, "layout"), manifest, report, options });
+  return importer.import({
+    config: await readVerified(blobPath(manifest.config.digest), manifest.config.digest, name),
+    archives: manifest.layers.map((layer) => ({ path: blobPath(layer.digest), blobDigest: layer.digest })),
+    names,
+    what: name,
+    onLayer: (done, total) => report({ phase: "extracting", message: `${done} of ${total} layers` }),
+    signal,
+  });
+}
+
+interface Found {
+  readonly digest: string;
+  readonly manifest: Manifest;
+}
+
+async function fetchTop(reference: RegistryReference, options: SkopeoOptions): Promise<Found> {
+  // skopeo refuses a tag beside a digest; the digest says it all.
+  const source = reference.digest === undefined ? `${reference.name}:${reference.tag}` : `${reference.name}@${reference.digest}`;
+  const bytes = await fetchManifest(source, options);
+  const digest = digestOf(bytes);
+  if (reference.digest !== undefined && digest !== reference.digest) {
+    throw new EngineError("IMAGE_INVALID", `Image "${options.what}" has the digest ${digest} in its registry`);
+  }
+  return { digest, manifest: parseManifest(bytes, `The manifest of "${options.what}"`) };
+}
+
+/** Follows lists of images down to the one for this machine. */
+async function choose(reference: RegistryReference, top: Found, options: SkopeoOptions): Promise<{ digest: string; manifest: Manifest & { kind: "image" } }> {
+  let found = top;
+  for (let depth = 0; depth < INDEX_DEPTH; depth += 1) {
+    if (found.manifest.kind === "image") return { digest: found.digest, manifest: found.manifest };
+    const platform = machinePlatform();
+    const chosen = choosePlatform(found.manifest.manifests, platform);
+    if (chosen === undefined) {
+      const offered = found.manifest.manifests.map((item) => `${item.platform?.os}/${item.platform?.architecture}`).join(", ");
+      throw new EngineError("IMAGE_NOT_FOUND", `Image "${options.what}" is not made for ${platform.os}/${platform.architecture}, only for ${offered}`);
+    }
+    found = await fetchTop({ ...reference, tag: undefined, digest: chosen.digest }, options);
+  }
+  throw new EngineError("IMAGE_INVALID", `The manifest of "${options.what}" is a list of lists more than ${INDEX_DEPTH} deep`);
+}
+
+/** Makes skopeo believe that a blob is there: its layer is here already, under its verified digest. Takes no space. */
+async function standIn(path: string, sizeBytes: number): Promise<void> {
+  await writeFile(path, "");
+  await truncate(path, sizeBytes);
+}
+
+async function download(
+  source: string,
+  parts: { layoutDir: string; manifest: Manifest & { kind: "image" }; report: Report; options: SkopeoOptions },
+): Promise<void> {
+  const { layoutDir, manifest, report, options } = parts;
+  const standing = await sizeOfBlobs(layoutDir);
+  const sizes = new Map([manifest.config, ...manifest.layers].map(({ digest, sizeBytes }) => [digest, sizeBytes]));
+  const totalBytes = sizes.values().reduce((sum, size) => sum + size, 0) - standing;
+  const done = new AbortController();
+  const stalled = new AbortController();
+  const watch = async (): Promise<void> => {
+    let last = -1;
+    for (let quietMs = 0; !done.signal.aborted; quietMs += WATCH_EVERY_MS) {
+      const currentBytes = Math.min((await sizeOfBlobs(layoutDir)) - standing, totalBytes);
+      if (currentBytes !== last) quietMs = 0;
+      if (quietMs > STALL_MS) stalled.abort(new EngineError("IMAGE_PULL_FAILED", `Cannot pull "${options.what}": nothing came from its registry for ${STALL_MS / 1000} seconds`));
+      last = currentBytes;
+      report({ phase: "downloading", message: `${sizes.size - 1} layers`, currentBytes, totalBytes });
+      await delay(WATCH_EVERY_MS, undefined, { signal: done.signal }).catch(() => {}); // woken by the end
+    }
+  };
+  const watching = watch();
+  watching.catch(() => {}); // thrown below
+  try {
+    await copyToLayout(source, layoutDir, { ...options, signal: AbortSignal.any([options.signal, stalled.signal]) });
+  } finally {
+    done.abort();
+    await watching;
+  }
+}
+
+/** What lies in the layout: whole blobs, and those that skopeo is writing. */
+async function sizeOfBlobs(layoutDir: string): Promise<number> {
+  let sum = 0;
+  for (const entry of await readdir(layoutDir, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    try {
+      sum += (await stat(join(entry.parentPath, entry.name))).size;
+    } catch (cause) {
+      if (!isErrno(cause, "ENOENT")) throw cause; // renamed since
+    }
+  }
+  return sum;
+}
+
+async function readVerified(path: string, digest: string, name: string): Promise<Buffer> {
+  const bytes = await readFile(path);
+  if (digestOf(bytes) !== digest) throw new EngineError("IMAGE_INVALID", `The configuration of "${name}" has the digest ${digestOf(bytes)}, its manifest wants ${digest}`);
+  return bytes;
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+}
