@@ -4,7 +4,7 @@ import { EngineError } from "../errors.ts";
 import type { AddressBook } from "./address-book.ts";
 import { hasDevice, removeBridge, removeDevices } from "./bridge.ts";
 import { formatAddress, formatCidr } from "./cidr.ts";
-import { FirewallPass } from "./foreign-firewalls.ts";
+import { DockerPassage } from "./docker-passage.ts";
 import { linkPod } from "./link.ts";
 import { withMachineLock } from "./machine-lock.ts";
 import { deviceName, type NetworkNames } from "./names.ts";
@@ -18,11 +18,11 @@ export interface BridgeNetworkParts {
   readonly engineId: string;
   readonly lockPath: string;
   readonly mtu: number;
+  /** How soon it is noticed that others removed our rules: Docker's start makes its chains anew. */
+  readonly tendEveryMs: number;
   readonly log: Logger;
 }
 
-/** Other programs that remove our rules (Docker's start makes its chains anew) are noticed within this time. */
-const TEND_EVERY_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 10_000;
 
 /**
@@ -35,7 +35,7 @@ export class BridgeNetwork implements PodNetwork {
   readonly #parts: BridgeNetworkParts;
   readonly #home = NetworkNamespace.own();
   readonly #ports: PortPublisher;
-  readonly #firewall: FirewallPass;
+  readonly #docker: DockerPassage;
   readonly #timer: NodeJS.Timeout;
   #tending: Promise<void> | undefined;
   #closed = false;
@@ -46,14 +46,14 @@ export class BridgeNetwork implements PodNetwork {
     this.hostIP = formatAddress(book.cidr.base + 1);
     this.podCIDR = formatCidr(book.cidr);
     this.#ports = new PortPublisher({ names, podCIDR: this.podCIDR, lockPath, log });
-    this.#firewall = new FirewallPass({ names, log });
-    this.#timer = setInterval(() => this.#startTending(), TEND_EVERY_MS).unref();
+    this.#docker = new DockerPassage({ names, log });
+    this.#timer = setInterval(() => this.#startTending(), parts.tendEveryMs).unref();
   }
 
   /** Makes the table with everything that pods have published, and the way through other firewalls. */
   async restore(): Promise<void> {
     for (const [podUid, { ip, connection }] of this.#parts.book.entries()) this.#ports.claim(podUid, ip, connection?.ports ?? []);
-    await Promise.all([this.#ports.restore(), this.#firewall.ensure()]);
+    await Promise.all([this.#ports.restore(), this.#docker.ensure()]);
   }
 
   async reserve(podUid: string): Promise<PodAddress> {
@@ -103,7 +103,7 @@ export class BridgeNetwork implements PodNetwork {
     try {
       if (book.pods().length > 0) return;
       await withMachineLock(lockPath, AbortSignal.timeout(CLOSE_TIMEOUT_MS), async () => {
-        await this.#firewall.remove();
+        await this.#docker.remove();
         await this.#ports.removeTable();
         await removeBridge(names);
       });
@@ -130,8 +130,8 @@ export class BridgeNetwork implements PodNetwork {
   }
 
   #startTending(): void {
-    if (this.#tending !== undefined || this.#parts.book.pods().length === 0) return;
-    this.#tending = Promise.all([this.#ports.ensure(), this.#firewall.ensure()])
+    if (this.#tending !== undefined || this.#closed) return;
+    this.#tending = Promise.all([this.#ports.ensure(), this.#docker.ensure()])
       .then(() => {})
       .catch((cause: unknown) => this.#parts.log.warn("cannot look after the network rules", { cause }))
       .finally(() => (this.#tending = undefined));

@@ -24,6 +24,8 @@ export interface BridgeNetworkOptions {
   readonly podCIDR?: string;
   /** Engines of one machine take turns by it. Default /run/lock/peapod-network.lock. */
   readonly lockPath?: string;
+  /** How often to look whether others removed our rules, two short processes each time. Default 5 s. */
+  readonly tendEveryMs?: number;
 }
 
 /**
@@ -44,7 +46,7 @@ export async function openBridgeNetwork(options: BridgeNetworkOptions): Promise<
     return new AddressBook(directory, cidr);
   });
   await forgetLost(book, names, engineId);
-  const network = new BridgeNetwork({ book, names, engineId, lockPath, log, mtu: await outwardMtu() });
+  const network = new BridgeNetwork({ book, names, engineId, lockPath, log, mtu: await outwardMtu(), tendEveryMs: options.tendEveryMs ?? 5_000 });
   scope.defer(() => network.close());
   await network.restore();
   return network;
