@@ -1,0 +1,35 @@
+import type { FlagSpec, ParsedArguments } from "./arguments.ts";
+import type { CliConfig } from "./config.ts";
+import type { Interrupts } from "./interrupts.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What a command works with. */
+export interface Invocation extends ParsedArguments {
+  readonly config: CliConfig;
+  readonly terminal: Terminal;
+  /** Aborted by the first Ctrl-C (or SIGTERM, or a reader of ours that left). */
+  readonly signal: AbortSignal;
+  readonly interrupts: Interrupts;
+}
+
+/** Runs a command to its exit code. */
+export type Run = (invocation: Invocation) => Promise<number>;
+
+/** A command: one entry of the table that drives parsing, help and completion. */
+export interface Command {
+  /** `up`, or `image pull`. */
+  readonly name: string;
+  readonly summary: string;
+  /** What comes after the name: `[FILE...]`. */
+  readonly usage: string;
+  readonly flags: readonly FlagSpec[];
+  readonly examples: readonly { readonly line: string; readonly about: string }[];
+  /** More to know, for its own help. */
+  readonly details?: string;
+  /** How a shell completes its plain words. */
+  readonly completes?: "file" | "pod" | "shell" | "kind";
+  readonly stopAfterFirst?: boolean;
+  /** Not shown. */
+  readonly hidden?: boolean;
+  readonly load: () => Promise<Run>;
+}

@@ -1,0 +1,232 @@
+import type { Command } from "./command.ts";
+import { engineFlags, listenFlag, manifestFlag, namespaceFlag, outputFlag, serverFlags } from "./flags.ts";
+import type { FlagSpec } from "./arguments.ts";
+
+const containerFlag: FlagSpec = { name: "container", short: "c", kind: "string", value: "NAME", about: "this container of the pod" };
+
+/** Every command, in the order of the help. Only the one that is run is loaded. */
+export const commands: readonly Command[] = [
+  {
+    name: "up",
+    summary: "Run the pods of a manifest",
+    usage: "[-f FILE | FILE...]",
+    completes: "file",
+    flags: [
+      manifestFlag,
+      { name: "detach", short: "d", kind: "boolean", about: "return when every pod is ready, and leave them running" },
+      { name: "timeout", kind: "duration", value: "TIME", about: "with -d: how long to wait for ready (default 5m)" },
+      { name: "timestamps", kind: "boolean", about: "show when each line was written" },
+      namespaceFlag,
+      listenFlag,
+      ...serverFlags,
+    ],
+    examples: [
+      { line: "up pod.yaml", about: "run it, show its log, and delete it on Ctrl-C" },
+      { line: "up -d examples/three-ways", about: "run a folder of manifests in the background" },
+      { line: "up https://example.org/pod.yaml", about: "run a manifest from the web" },
+      { line: "up -", about: "run what standard input says" },
+    ],
+    details:
+      "Creates or updates every object of the manifest, shows one log of all containers, and ends when all pods have ended.\n" +
+      "Ctrl-C deletes what this command created, a second Ctrl-C without waiting. What was there before stays.\n" +
+      "Starts an engine if none runs; that one ends by itself when nothing has been left to run for ten minutes.\n" +
+      "Exit code: 0 every pod succeeded (with -d: is ready), 1 one failed.",
+    load: async () => (await import("./commands/up.ts")).up,
+  },
+  {
+    name: "down",
+    summary: "Delete every object of a manifest",
+    usage: "[-f FILE | FILE...]",
+    completes: "file",
+    flags: [
+      manifestFlag,
+      { name: "grace-period", kind: "number", value: "SECONDS", about: "how long containers may take to end (default: the pod's)" },
+      namespaceFlag,
+      ...serverFlags,
+    ],
+    examples: [{ line: "down pod.yaml", about: "end its pods and delete what it names" }],
+    details: "Waits until everything is gone. What is not there is fine.",
+    load: async () => (await import("./commands/down.ts")).down,
+  },
+  {
+    name: "ps",
+    summary: "List pods and their containers",
+    usage: "[POD...]",
+    completes: "pod",
+    flags: [{ name: "all-namespaces", short: "A", kind: "boolean", about: "in every namespace" }, namespaceFlag, outputFlag, ...serverFlags],
+    examples: [
+      { line: "ps", about: "what runs" },
+      { line: "ps -A -o json", about: "everything, for a script" },
+    ],
+    load: async () => (await import("./commands/ps.ts")).ps,
+  },
+  {
+    name: "logs",
+    summary: "Show the log of a pod's containers",
+    usage: "POD",
+    completes: "pod",
+    flags: [
+      { name: "follow", short: "f", kind: "boolean", about: "go on as the log grows, through restarts" },
+      containerFlag,
+      { name: "tail", kind: "number", value: "LINES", about: "only the last lines of each container" },
+      { name: "since", kind: "duration", value: "TIME", about: "only what is newer, such as 10s or 5m" },
+      { name: "timestamps", kind: "boolean", about: "show when each line was written" },
+      { name: "previous", short: "p", kind: "boolean", about: "of the container before its last restart" },
+      namespaceFlag,
+      ...serverFlags,
+    ],
+    examples: [
+      { line: "logs web", about: "every container's, in order of time" },
+      { line: "logs -f -c nginx web", about: "one container's, as it grows" },
+    ],
+    load: async () => (await import("./commands/logs.ts")).logs,
+  },
+  {
+    name: "exec",
+    summary: "Run a command in a container",
+    usage: "POD [-c NAME] -- COMMAND [ARGUMENT...]",
+    completes: "pod",
+    stopAfterFirst: true,
+    flags: [
+      containerFlag,
+      { name: "stdin", short: "i", kind: "boolean", about: "pass standard input on" },
+      { name: "tty", short: "t", kind: "boolean", about: "give it a terminal" },
+      namespaceFlag,
+      ...serverFlags,
+    ],
+    examples: [
+      { line: "exec web -- ls /", about: "in the pod's first container" },
+      { line: "exec -it web -c shell -- sh", about: "a shell" },
+    ],
+    details: "Exit code: the command's own; 1 when it could not be run.",
+    load: async () => (await import("./commands/exec.ts")).exec,
+  },
+  ...imageCommands(),
+  {
+    name: "serve",
+    summary: "Run the engine in the foreground",
+    usage: "",
+    flags: [
+      listenFlag,
+      ...engineFlags,
+      { name: "idle-exit-minutes", kind: "number", value: "N", about: "end when nothing has been left to run for so long (default: never)" },
+      { name: "runtime", kind: "string", value: "PATH", completes: "file", about: "the OCI runtime (default: crun where it works, else runc)" },
+      { name: "log-level", kind: "string", choices: ["error", "warn", "info", "debug"], about: "how much it says (default info)" },
+    ],
+    examples: [{ line: "serve", about: "until Ctrl-C; pods go on running" }],
+    load: async () => (await import("./commands/serve.ts")).serve,
+  },
+  {
+    name: "stop",
+    summary: "End the engine; pods go on running",
+    usage: "",
+    flags: [{ name: "delete-pods", kind: "boolean", about: "delete every pod first, so that nothing is left running" }, ...engineFlags],
+    examples: [
+      { line: "stop", about: "end the engine; the next one takes the pods over" },
+      { line: "stop --delete-pods", about: "end everything" },
+    ],
+    details: "Containers do not need the engine to run, only to be watched and restarted: the next engine finds and adopts them.",
+    load: async () => (await import("./commands/stop.ts")).stop,
+  },
+  {
+    name: "kubeconfig",
+    summary: "Print the administrator's kubeconfig",
+    usage: "",
+    flags: engineFlags,
+    examples: [{ line: "kubeconfig > ~/.kube/peapod && KUBECONFIG=~/.kube/peapod kubectl get pods", about: "use kubectl" }],
+    details: "It holds a private key: whoever has it is root in every pod.",
+    load: async () => (await import("./commands/kubeconfig.ts")).kubeconfig,
+  },
+  {
+    name: "doctor",
+    summary: "Say what this machine has and lacks",
+    usage: "",
+    flags: [outputFlag, ...engineFlags],
+    examples: [{ line: "doctor", about: "each check, and the command that mends it" }],
+    details: "Exit code: 1 when something is missing that pods need.",
+    load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
+  {
+    name: "fields",
+    summary: "Say which fields of a manifest are supported",
+    usage: "[KIND[.PATH]]",
+    completes: "kind",
+    flags: [
+      { name: "only", kind: "string", choices: ["supported", "accepted", "refused"], about: "one of the three lists" },
+      outputFlag,
+    ],
+    examples: [
+      { line: "fields pod.spec.containers", about: "what a container may say" },
+      { line: "fields --only refused", about: "what is refused, and why" },
+    ],
+    details: "Supported fields work as on a cluster. Accepted ones mean nothing on one machine: a warning says so. Refused ones are an error.",
+    load: async () => (await import("./commands/fields.ts")).fields,
+  },
+  {
+    name: "completion",
+    summary: "Print completion for a shell",
+    usage: "bash|zsh|fish",
+    completes: "shell",
+    flags: [],
+    examples: [{ line: "completion bash > /etc/bash_completion.d/peapod", about: "for every user" }],
+    load: async () => (await import("./commands/completion.ts")).completion,
+  },
+  {
+    name: "version",
+    summary: "Print the version",
+    usage: "",
+    flags: [outputFlag, ...engineFlags],
+    examples: [{ line: "version -o json", about: "for a script" }],
+    load: async () => (await import("./commands/version.ts")).version,
+  },
+];
+
+function imageCommands(): Command[] {
+  const load = (name: "list" | "pull" | "load" | "rm" | "prune") => async () => (await import("./commands/image.ts")).imageCommands[name];
+  return [
+    {
+      name: "image list",
+      summary: "List the images that are here",
+      usage: "",
+      flags: [outputFlag, ...serverFlags],
+      examples: [{ line: "image list", about: "names, sizes and ages" }],
+      load: load("list"),
+    },
+    {
+      name: "image pull",
+      summary: "Bring images here",
+      usage: "IMAGE...",
+      flags: serverFlags,
+      examples: [
+        { line: "image pull docker.io/library/nginx:1.27", about: "from a registry" },
+        { line: "image pull apt.local/nginx", about: "made from Debian's packages" },
+      ],
+      load: load("pull"),
+    },
+    {
+      name: "image load",
+      summary: "Bring in images from a file or folder",
+      usage: "PATH",
+      completes: "file",
+      flags: [{ name: "name", kind: "string", value: "IMAGE", about: "the name of an image that carries none" }, ...serverFlags],
+      examples: [{ line: "image load app.tar", about: "an OCI layout, an OCI archive or what docker save wrote" }],
+      load: load("load"),
+    },
+    {
+      name: "image rm",
+      summary: "Remove images",
+      usage: "IMAGE...",
+      flags: serverFlags,
+      examples: [{ line: "image rm docker.io/library/nginx:1.27", about: "take the name away, and the image with its last name" }],
+      load: load("rm"),
+    },
+    {
+      name: "image prune",
+      summary: "Remove images that nothing uses",
+      usage: "",
+      flags: [{ name: "all", short: "a", kind: "boolean", about: "those with a name too" }, ...serverFlags],
+      examples: [{ line: "image prune --all", about: "everything that no container uses" }],
+      load: load("prune"),
+    },
+  ];
+}

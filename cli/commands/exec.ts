@@ -1,0 +1,64 @@
+import { CliError, usageError } from "../cli-error.ts";
+import type { Invocation } from "../command.ts";
+import { connect } from "../connection.ts";
+import type { ExecStream } from "@peapod/client";
+
+/** `peapod exec`: runs a command in a container, with this terminal where `-it` asks. Gives the command's exit code. */
+export async function exec(invocation: Invocation): Promise<number> {
+  const { flags, positionals, rest, terminal } = invocation;
+  const [given, ...words] = positionals;
+  const command = rest ?? words;
+  if (given === undefined || command.length === 0) throw usageError("Name a pod and a command: exec POD -- COMMAND [ARGUMENT...]");
+  if (rest !== undefined && words.length > 0) throw usageError(`Too many words before --: ${words.join(" ")}`);
+  const stdin = flags.boolean("stdin");
+  const tty = flags.boolean("tty");
+  if (tty && stdin && process.stdin.isTTY !== true) throw new CliError("Standard input is no terminal: leave -t out");
+  using connection = await connect(invocation);
+  const container = flags.string("container");
+  const pod = { namespace: connection.namespace, name: given.replace(/^pods?\//, "") };
+  // With a terminal Ctrl-C is a key for the process in there; without one it ends the connection.
+  const signal = tty ? invocation.interrupts.second : invocation.signal;
+  const stream = await connection.client.exec(pod, { command, stdin, tty, ...(container === undefined ? {} : { container }) }, signal);
+  using _raw = tty && stdin ? rawTerminal(stream) : undefined;
+  if (stdin) void sendInput(stream);
+  const copies = Promise.all([copy(stream.stdout, (chunk) => process.stdout.write(chunk)), copy(stream.stderr, (chunk) => process.stderr.write(chunk))]);
+  try {
+    const exitCode = await stream.exitCode;
+    stream.close(); // the process is done, whatever still holds its output open
+    await copies;
+    return exitCode;
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    throw cause;
+  } finally {
+    terminal.show([]);
+    process.stdin.destroy();
+  }
+}
+
+async function copy(from: AsyncIterable<Uint8Array>, write: (chunk: Uint8Array) => boolean): Promise<void> {
+  for await (const chunk of from) write(chunk);
+}
+
+async function sendInput(stream: ExecStream): Promise<void> {
+  try {
+    for await (const chunk of process.stdin) await stream.write(chunk as Uint8Array); // no encoding is set: chunks are bytes
+    stream.closeStdin();
+  } catch {
+    // Our own end of it was closed: the process has ended.
+  }
+}
+
+/** Keys go through as they are, and a changed window is told. Gives the terminal back when disposed of. */
+function rawTerminal(stream: ExecStream): Disposable {
+  const tell = (): void => stream.resize({ columns: process.stdout.columns ?? 80, rows: process.stdout.rows ?? 24 });
+  process.stdin.setRawMode(true);
+  process.stdout.on("resize", tell);
+  tell();
+  return {
+    [Symbol.dispose]: () => {
+      process.stdout.off("resize", tell);
+      process.stdin.setRawMode(false);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import { type FieldEntry, listFields, resources } from "@peapod/api";
+import { CliError, exitCodes } from "../cli-error.ts";
+import type { Invocation } from "../command.ts";
+import { printValue } from "../print-value.ts";
+import { suggest } from "../suggest.ts";
+import { formatTable } from "../table.ts";
+
+const kinds = resources.filter(({ kind }) => ["Pod", "ConfigMap", "Secret", "Namespace"].includes(kind));
+const titles = {
+  supported: "Supported",
+  accepted: "Accepted without effect, with a warning",
+  refused: "Refused with an error",
+} as const;
+
+/** `peapod fields`: the three lists of what a manifest may say. */
+export async function fields(invocation: Invocation): Promise<number> {
+  const { positionals, flags, terminal } = invocation;
+  const only = flags.string("only");
+  const found = select(positionals[0] ?? "pod").filter(({ support }) => only === undefined || support === only);
+  if (flags.string("output") !== undefined) return await printValue(invocation, found);
+  for (const [support, title] of Object.entries(titles)) {
+    const entries = found.filter((entry) => entry.support === support);
+    if (entries.length === 0) continue;
+    terminal.line(terminal.paint("bold", `${title}:`));
+    const hasNotes = entries.some(({ note }) => note !== "");
+    const rows = entries.map(({ path, type, note }) => (hasNotes ? [`  ${path}`, type, note] : [`  ${path}`, type]));
+    terminal.line(formatTable(hasNotes ? ["  FIELD", "TYPE", "NOTE"] : ["  FIELD", "TYPE"], rows));
+  }
+  return exitCodes.success;
+}
+
+/** `pod.spec.containers`: a kind, then a path in it; the brackets of lists may be left out. */
+function select(word: string): FieldEntry[] {
+  const [kindWord = "", ...steps] = word.replaceAll("[]", "").split(".");
+  const names = kinds.flatMap(({ singular, plural, shortNames }) => [singular, plural, ...shortNames]);
+  const resource = kinds.find(({ singular, plural, shortNames }) => [singular, plural, ...shortNames].includes(kindWord.toLowerCase()));
+  if (resource === undefined) {
+    const near = suggest(kindWord.toLowerCase(), names);
+    const hint = near === undefined ? `; there are: ${kinds.map(({ singular }) => singular).join(", ")}` : `, did you mean ${near}?`;
+    throw new CliError(`No kind "${kindWord}"${hint}`);
+  }
+  const path = steps.join(".").toLowerCase();
+  const found = listFields(resource).filter((entry) => {
+    const plain = entry.path.replaceAll("[]", "").toLowerCase();
+    // Below a field that is taken or refused as a whole nothing is listed: the field itself answers.
+    return path === "" || plain === path || plain.startsWith(`${path}.`) || (path.startsWith(`${plain}.`) && entry.support !== "supported");
+  });
+  if (found.length === 0) throw new CliError(`A ${resource.kind} has no field "${steps.join(".")}"; see peapod fields ${resource.singular}`);
+  return found;
+}

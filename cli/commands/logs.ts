@@ -1,0 +1,73 @@
+import { type Pod, pods } from "@peapod/api";
+import type { LogQuery } from "@peapod/client";
+import { placeOf } from "../apply.ts";
+import { CliError, exitCodes, usageError } from "../cli-error.ts";
+import type { Invocation } from "../command.ts";
+import { connect, type Connection } from "../connection.ts";
+import { followObject } from "../follow-object.ts";
+import { LogFollower } from "../log-follower.ts";
+import { type LogLine, logLines, mergeByTime } from "../log-lines.ts";
+import { Margin } from "../margin.ts";
+import { hasEnded } from "../pod-status.ts";
+
+/** `peapod logs`: one container's log as it is, several with names in the margin and in the order of time. */
+export async function logs(invocation: Invocation): Promise<number> {
+  const { flags, positionals, terminal } = invocation;
+  const [given, second] = positionals;
+  if (given === undefined || positionals.length > 2) throw usageError("Name one pod: logs POD [-c CONTAINER]");
+  using connection = await connect(invocation);
+  const name = given.replace(/^pods?\//, "");
+  const pod = await connection.client.get(pods, { namespace: connection.namespace, name }, invocation.signal);
+  const container = flags.string("container") ?? second;
+  const names = (pod.spec?.containers ?? []).map((item) => item.name);
+  if (container !== undefined && !names.includes(container)) {
+    throw new CliError(`Pod ${name} has no container "${container}"; it has: ${names.join(", ")}`);
+  }
+  const margin = container === undefined && names.length > 1 ? new Margin(names, (colour, text) => terminal.paint(colour, text)) : undefined;
+  const withTime = flags.boolean("timestamps");
+  const print = (from: string, line: LogLine): void => {
+    const text = withTime ? `${line.time} ${line.text}` : line.text;
+    terminal.write(margin === undefined ? `${text}\n` : margin.format(from, text));
+  };
+  const chosen = container === undefined ? names : [container];
+  if (flags.boolean("follow") && !flags.boolean("previous")) await follow(connection, invocation, { pod, container, print });
+  else await show(connection, invocation, { pod, chosen, print });
+  return exitCodes.success;
+}
+
+type Print = (container: string, line: LogLine) => void;
+
+async function show(connection: Connection, invocation: Invocation, { pod, chosen, print }: { pod: Pod; chosen: readonly string[]; print: Print }): Promise<void> {
+  const { flags, signal } = invocation;
+  const query = { ...queryOf(invocation), previous: flags.boolean("previous") };
+  // Of several, those that have no log yet (or no earlier instance) have nothing to add; of one, that is an error.
+  const having = chosen.length === 1 ? chosen : chosen.filter((name) => hasLog(pod, name, query.previous));
+  const sources = having.map((name) => ({ name, lines: logLines(connection.client, placeOf(pod), { ...query, container: name }, signal) }));
+  for await (const line of mergeByTime(sources)) print(line.name, line);
+}
+
+async function follow(connection: Connection, invocation: Invocation, { pod, container, print }: { pod: Pod; container: string | undefined; print: Print }): Promise<void> {
+  const { client } = connection;
+  const follower = new LogFollower({ client, container, query: queryOf(invocation), print: (_pod, name, line) => print(name, line) }, invocation.signal);
+  for await (const current of followObject(client, pods, placeOf(pod), invocation.signal)) {
+    if (current === undefined || current.metadata.uid !== pod.metadata.uid) break;
+    follower.observe(current);
+    if (hasEnded(current)) break;
+  }
+  await follower.finish();
+}
+
+function hasLog(pod: Pod, container: string, previous: boolean): boolean {
+  const status = pod.status?.containerStatuses?.find(({ name }) => name === container);
+  const hadOne = status?.lastState?.terminated !== undefined;
+  return previous ? hadOne : hadOne || status?.state?.running !== undefined || status?.state?.terminated !== undefined;
+}
+
+function queryOf({ flags }: Invocation): LogQuery {
+  const tailLines = flags.number("tail");
+  const since = flags.number("since");
+  return {
+    ...(tailLines === undefined || tailLines < 0 ? {} : { tailLines }),
+    ...(since === undefined ? {} : { sinceSeconds: Math.max(1, Math.ceil(since)) }),
+  };
+}

@@ -1,0 +1,100 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { ContainerStatus, Pod } from "@peapod/api";
+import { ApiError, type HttpClient, type LogQuery } from "@peapod/client";
+import { placeOf } from "./apply.ts";
+import { type LogLine, logLines } from "./log-lines.ts";
+
+export interface LogFollowerOptions {
+  readonly client: HttpClient;
+  readonly print: (pod: Pod, container: string, line: LogLine) => void;
+  /** Only this container's. */
+  readonly container?: string | undefined;
+  /** Of what was written before: LogQuery's tailLines and sinceSeconds. */
+  readonly query: LogQuery;
+}
+
+const RECONNECT_MS = 200;
+
+/**
+ * Follows the logs of pods through restarts of their containers and of the server. Tell it what a pod is like now, and it reads
+ * what it has not read: each container instance once, one after the other.
+ */
+export class LogFollower {
+  readonly #options: LogFollowerOptions;
+  readonly #signal: AbortSignal;
+  /** By pod uid and container name: what is read now and the instances taken up. */
+  readonly #containers = new Map<string, { reading: Promise<void>; readonly instances: Set<string> }>();
+  /** Container ids that run, as of the last look. */
+  readonly #running = new Set<string>();
+  readonly #failures: unknown[] = [];
+
+  constructor(options: LogFollowerOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** Looks at a pod's containers for instances that are not read yet. */
+  observe(pod: Pod): void {
+    const statuses = pod.status?.containerStatuses ?? [];
+    for (const status of statuses.filter(({ name }) => this.#options.container === undefined || name === this.#options.container)) {
+      this.#observeContainer(pod, status);
+    }
+  }
+
+  /** Resolves when everything taken up so far is read to its end; throws what went wrong. */
+  async finish(): Promise<void> {
+    await Promise.all([...this.#containers.values()].map(({ reading }) => reading));
+    if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
+  #observeContainer(pod: Pod, status: ContainerStatus): void {
+    const { state, lastState, name } = status;
+    const currentId = state?.running === undefined ? state?.terminated?.containerID : status.containerID;
+    const lastId = lastState?.terminated?.containerID;
+    if (state?.running !== undefined && currentId !== undefined) this.#running.add(currentId);
+    if (state?.running === undefined && status.containerID !== undefined) this.#running.delete(status.containerID);
+    if (lastId !== undefined) this.#running.delete(lastId);
+    // While it waits to be restarted the last instance is still the one that a plain question means.
+    if (lastId !== undefined) this.#take(pod, name, lastId, { previous: currentId !== undefined });
+    if (currentId !== undefined) this.#take(pod, name, currentId, { follow: true });
+  }
+
+  #take(pod: Pod, container: string, id: string, how: Pick<LogQuery, "previous" | "follow">): void {
+    const key = `${pod.metadata.uid ?? ""}/${container}`;
+    const entry = this.#containers.get(key) ?? { reading: Promise.resolve(), instances: new Set<string>() };
+    this.#containers.set(key, entry);
+    if (entry.instances.has(id)) return;
+    const isFirst = entry.instances.size === 0;
+    entry.instances.add(id);
+    const { tailLines, sinceSeconds } = this.#options.query;
+    const earlier = isFirst ? { ...(tailLines === undefined ? {} : { tailLines }), ...(sinceSeconds === undefined ? {} : { sinceSeconds }) } : {};
+    entry.reading = entry.reading
+      .then(async () => await this.#read(pod, id, { ...earlier, ...how, container }))
+      .catch((cause: unknown) => {
+        if (!this.#signal.aborted) this.#failures.push(cause);
+      });
+  }
+
+  /** Reads one instance to its end. A stream may end early, when the server does: then from the last line on. */
+  async #read(pod: Pod, id: string, query: LogQuery & { container: string }): Promise<void> {
+    let last = "";
+    for (;;) {
+      try {
+        const resumed = last === "" ? query : { ...query, sinceTime: last };
+        for await (const line of logLines(this.#options.client, placeOf(pod), resumed, this.#signal)) {
+          if (last !== "" && line.time <= last) continue;
+          last = line.time;
+          this.#options.print(pod, query.container, line);
+        }
+      } catch (cause) {
+        if (this.#signal.aborted) return;
+        if (!(cause instanceof ApiError)) throw cause;
+        if (cause.code === 400 || cause.code === 404) return; // its log went with it
+        if (cause.code < 500) throw cause;
+      }
+      if (query.follow !== true || !this.#running.has(id)) return;
+      await delay(RECONNECT_MS, undefined, { signal: this.#signal }).catch(() => {}); // aborted: the loop ends at its next look
+      if (this.#signal.aborted) return;
+    }
+  }
+}

@@ -1,0 +1,135 @@
+import { applyDefaults, checkSupport, decode, type KubeObject, type Resource, resources, validate } from "@peapod/api";
+import { CliError } from "./cli-error.ts";
+import type { ManifestSource } from "./manifest-source.ts";
+import { suggest } from "./suggest.ts";
+import { parseYaml } from "./yaml-document.ts";
+
+/** An object of a manifest, with the kind it is of. */
+export interface ManifestObject {
+  readonly resource: Resource;
+  readonly object: KubeObject;
+}
+
+/** What a manifest says and what is wrong with it, each problem with its place: `pod.yaml:14: spec.x: unknown field`. */
+export interface Manifest {
+  readonly objects: readonly ManifestObject[];
+  readonly problems: readonly string[];
+}
+
+export interface ManifestOptions {
+  /** Refuse also what peapod's engine refuses and a cluster may not. */
+  readonly forEngine: boolean;
+}
+
+const MOST_OBJECTS = 10_000;
+/** Not for people to write: the engine's own. */
+const ownKinds = new Set(["Event", "Node", "Lease"]);
+const served = resources.filter(({ kind }) => !ownKinds.has(kind));
+
+/** Reads every object of the sources, strictly. Throws nothing: all problems come together, in the order of the text. */
+export function parseManifest(sources: readonly ManifestSource[], options: ManifestOptions): Manifest {
+  const objects: ManifestObject[] = [];
+  const problems: string[] = [];
+  for (const { name, text } of sources) {
+    const found: { line: number; text: string }[] = [];
+    const { documents, problems: broken } = parseYaml(text);
+    for (const { line, message } of broken) found.push({ line, text: message });
+    for (const document of documents) {
+      for (const { value, path } of flatten(document.value, [])) {
+        const read = readObject(value, options);
+        for (const problem of read.problems) {
+          found.push({ line: document.lineOf([...path, ...problem.path]), text: problem.text });
+        }
+        if (read.object !== undefined) objects.push(read.object);
+      }
+    }
+    problems.push(...found.toSorted((left, right) => left.line - right.line).map((problem) => `${name}:${problem.line}: ${problem.text}`));
+  }
+  if (objects.length > MOST_OBJECTS) problems.push(`${objects.length} objects, more than ${MOST_OBJECTS}`);
+  return { objects, problems };
+}
+
+/** The objects of a manifest that has no problem. Throws a CliError with all of them otherwise, or when it is empty. */
+export function requireObjects(manifest: Manifest): readonly ManifestObject[] {
+  if (manifest.problems.length === 1) throw new CliError(manifest.problems[0] ?? "");
+  if (manifest.problems.length > 1) throw new CliError(`${manifest.problems.length} problems in the manifest\n${manifest.problems.join("\n")}`);
+  if (manifest.objects.length === 0) throw new CliError("The manifest has no object");
+  return manifest.objects;
+}
+
+/** `spec.containers[1].image` as steps. */
+export function parsePath(path: string): (string | number)[] {
+  return [...path.matchAll(/\[([^\]]*)\]|([^.[\]]+)/g)].map(([, index, name]) =>
+    index === undefined ? (name ?? "") : /^\d+$/.test(index) ? Number(index) : index,
+  );
+}
+
+interface ObjectProblem {
+  readonly path: readonly (string | number)[];
+  readonly text: string;
+}
+
+interface ReadObject {
+  readonly object?: ManifestObject;
+  readonly problems: readonly ObjectProblem[];
+}
+
+/** The items of a List, and of Lists in it; anything else is one object. */
+function flatten(value: unknown, path: readonly (string | number)[]): { value: unknown; path: readonly (string | number)[] }[] {
+  const isList = isRecord(value) && typeof value["kind"] === "string" && value["kind"].endsWith("List") && Array.isArray(value["items"]);
+  if (!isList || path.length > 20) return [{ value, path }];
+  const items: unknown[] = value["items"] as unknown[]; // looked at above
+  return items.flatMap((item, index) => flatten(item, [...path, "items", index]));
+}
+
+function readObject(value: unknown, options: ManifestOptions): ReadObject {
+  if (!isRecord(value)) return { problems: [{ path: [], text: `expected an object with apiVersion and kind, found ${describe(value)}` }] };
+  const { apiVersion, kind } = value;
+  const lacking = Object.entries({ apiVersion, kind }).filter(([, text]) => typeof text !== "string" || text === "");
+  if (lacking.length > 0) return { problems: lacking.map(([field]) => ({ path: [field], text: `${field}: required, and not there` })) };
+  const resource = served.find((candidate) => candidate.kind === kind && apiVersionOf(candidate) === apiVersion);
+  if (resource === undefined) return { problems: [{ path: ["kind"], text: unknownKind(String(apiVersion), String(kind)) }] };
+
+  const decoded = decode(value, resource.typeName);
+  const problems: ObjectProblem[] = decoded.problems.map(({ pathSegments, path, message }) => ({
+    path: pathSegments,
+    text: path === "" ? message : `${path}: ${message}`,
+  }));
+  const object = decoded.value as KubeObject; // decoded as this resource's type
+  const metadata = isRecord(object.metadata) ? object.metadata : {};
+  if (metadata.name === undefined && metadata.generateName === undefined && !problems.some(({ path }) => path[0] === "metadata")) {
+    problems.push({ path: ["metadata"], text: "metadata.name: required, and not there" });
+  }
+  if (options.forEngine && problems.length === 0) problems.push(...ruleProblems(object, resource));
+  return problems.length > 0 ? { problems, object: { resource, object: { ...object, metadata } } } : { problems, object: { resource, object } };
+}
+
+/** What the engine would refuse: said here, where the line is known. */
+function ruleProblems(object: KubeObject, resource: Resource): ObjectProblem[] {
+  const refusals = checkSupport(object).refusals.map(({ path, message }) => ({ path: parsePath(path), text: `${path}: ${message}` }));
+  const complete = applyDefaults(object);
+  const named = resource.namespaced ? { namespace: "default", ...complete.metadata } : complete.metadata;
+  const broken = validate({ ...complete, metadata: { ...named, name: named.name ?? `${named.generateName ?? ""}x` } });
+  return [...refusals, ...broken.map(({ field, message }) => ({ path: parsePath(field), text: message }))];
+}
+
+function unknownKind(apiVersion: string, kind: string): string {
+  const sameKind = served.find((resource) => resource.kind === kind);
+  const list = served.map((resource) => resource.kind).join(", ");
+  if (sameKind !== undefined) return `kind: ${kind} is of apiVersion ${apiVersionOf(sameKind)}, not ${apiVersion}`;
+  const near = suggest(kind, served.map((resource) => resource.kind));
+  return `kind: ${kind} (${apiVersion}) is not supported${near === undefined ? "" : `, did you mean ${near}?`}; supported are ${list}`;
+}
+
+/** The group and version that a manifest names for this kind. */
+export function apiVersionOf(resource: Resource): string {
+  return resource.group === "" ? resource.version : `${resource.group}/${resource.version}`;
+}
+
+function describe(value: unknown): string {
+  return Array.isArray(value) ? "a list" : value === null ? "null" : `a ${typeof value}`;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
