@@ -14,3 +14,5 @@ export { connectHttp, type HttpClient, type LogQuery } from "./http.ts";
 export { KubeconfigError } from "./kubeconfig.ts";
 export type { Exchange } from "./transport.ts";
 export { connectInProcess, type InProcessApi } from "./in-process.ts";
+export { EventRecorder, type EventRecorderOptions, type EventSubject } from "./event-recorder.ts";
+export { objectKey, Reflector, type ReflectorOptions } from "./reflector.ts";

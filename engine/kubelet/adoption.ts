@@ -1,0 +1,77 @@
+import { readdir } from "node:fs/promises";
+import { isErrno } from "@peapod/kit";
+import type { Container, PodSandbox } from "../runtime/runtime.ts";
+import { rootfsKey } from "./container-config.ts";
+import { PodRecord } from "./pod-record.ts";
+import type { Services } from "./services.ts";
+
+/** What earlier engines left on the machine, by pod. */
+export async function adoptFromMachine(services: Services): Promise<Map<string, PodRecord>> {
+  const { runtime, images, volumes, network } = services;
+  const [sandboxes, containers, volumePods, networkPods, rootfsKeys, logged] = await Promise.all([
+    runtime.listPodSandboxes(),
+    runtime.listContainers(),
+    volumes.listPods(),
+    network.listPods(),
+    images.listRootfs(),
+    loggedPods(services.podLogsDir),
+  ]);
+  const records = new Map<string, PodRecord>();
+  const recordOf = (pod: { uid: string; namespace: string; name: string }): PodRecord => {
+    let record = records.get(pod.uid);
+    if (record === undefined) records.set(pod.uid, (record = new PodRecord(pod)));
+    return record;
+  };
+  for (const pod of logged) recordOf(pod);
+  for (const sandbox of sandboxes) recordOf(sandbox.pod).sandboxes.set(sandbox.id, { sandbox, isStopped: false, isBroken: false });
+  for (const container of containers) recordOf(container.pod).containers.set(container.id, container);
+  for (const uid of [...volumePods, ...networkPods]) if (!records.has(uid)) recordOf({ uid, namespace: "", name: "" });
+  for (const uid of volumePods) recordOf({ uid, namespace: "", name: "" }).volumes = { digest: undefined, paths: new Map() };
+  await removeUnusedRootfs(services, rootfsKeys, containers);
+  return records;
+}
+
+/**
+ * Looks at the whole machine again, in case a notice was lost. Gives the pods that are not as they were remembered. Only what the
+ * memory knew before the look is compared: what was made during it may not be in it.
+ */
+export async function compareWithMachine(services: Services, records: ReadonlyMap<string, PodRecord>): Promise<PodRecord[]> {
+  const knownBefore = new Set([...records.values()].flatMap((record) => [...record.sandboxes.keys(), ...record.containers.keys()]));
+  const [sandboxes, containers] = await Promise.all([services.runtime.listPodSandboxes(), services.runtime.listContainers()]);
+  const sandboxById = new Map(sandboxes.map((sandbox): [string, PodSandbox] => [sandbox.id, sandbox]));
+  const containerById = new Map(containers.map((container): [string, Container] => [container.id, container]));
+  const changed = new Set<PodRecord>();
+  for (const record of records.values()) {
+    for (const [id, notes] of record.sandboxes) {
+      const now = sandboxById.get(id);
+      if (!knownBefore.has(id) || notes.isStopped || now?.state === notes.sandbox.state) continue;
+      record.sandboxes.set(id, { ...notes, sandbox: now ?? { ...notes.sandbox, state: "notready" } });
+      changed.add(record);
+    }
+    for (const [id, known] of record.containers) {
+      if (!knownBefore.has(id) || containerById.get(id)?.state.kind === known.state.kind) continue;
+      record.stale.add(id);
+      changed.add(record);
+    }
+  }
+  return [...changed];
+}
+
+async function removeUnusedRootfs({ images }: Services, keys: readonly string[], containers: readonly Container[]): Promise<void> {
+  const used = new Set(containers.map(({ pod, name, attempt }) => rootfsKey(pod.uid, name, attempt)));
+  await Promise.all(keys.filter((key) => !used.has(key)).map(async (key) => images.removeRootfs(key)));
+}
+
+/** The pods that have a folder of logs: `<namespace>_<name>_<uid>`. */
+async function loggedPods(podLogsDir: string): Promise<{ uid: string; namespace: string; name: string }[]> {
+  try {
+    const names = await readdir(podLogsDir);
+    return names.flatMap((entry) => {
+      const [namespace, name, uid] = entry.split("_");
+      return namespace === undefined || name === undefined || uid === undefined ? [] : [{ namespace, name, uid }];
+    });
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return [];
+    throw cause;
+  }
+}

@@ -1,0 +1,249 @@
+import { rm } from "node:fs/promises";
+import { pods } from "@peapod/api";
+import { ApiError } from "@peapod/client";
+import { isAbort } from "@peapod/kit";
+import type { PortMapping } from "../network/network.ts";
+import { podLinuxResources, podLogsPath, rootfsKey } from "./container-config.ts";
+import type { Action } from "./plan.ts";
+import { podHostname } from "./pod-files.ts";
+import type { PodRecord } from "./pod-record.ts";
+import { describeError, inVolumeOrder, noteTrouble, recordEvent } from "./services.ts";
+import { startContainer } from "./start-container.ts";
+import type { Turn } from "./turn.ts";
+
+type Executor<K extends Action["kind"]> = (turn: Turn, action: Extract<Action, { kind: K }>) => Promise<void>;
+
+/** How long a failed kill or pull waits before the plan may ask for it again. */
+const KILL_RETRY_MS = 1_000;
+
+const executors: { readonly [K in Action["kind"]]: Executor<K> } = {
+  "create-sandbox": createSandbox,
+  "attach-network": attachNetwork,
+  "set-up-volumes": setUpVolumes,
+  "start-container": startContainer,
+  "kill-container": killContainer,
+  "remove-container": removeContainer,
+  "stop-sandbox": stopSandbox,
+  "remove-sandbox": removeSandbox,
+  "report-volumes": reportVolumes,
+  "release-volumes": releaseVolumes,
+  "cancel-pulls": cancelPulls,
+  "tear-down": tearDown,
+  "delete-object": deleteObject,
+  wait: async ({ services, record }, { untilMs }) => services.notifyAt(record.uid, untilMs),
+};
+
+/**
+ * Does what a plan says. Actions begin in its order and go on at the same time; a start waits for its pod's sandbox, network and volumes.
+ * What fails for the pod as a whole puts its next turn off; it never rejects but when the signal is aborted.
+ */
+export async function execute(turn: Turn, actions: readonly Action[]): Promise<void> {
+  const outcomes = await Promise.allSettled(actions.map(async (action) => dispatch(turn, action)));
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome.status === "fulfilled") continue;
+    if (isAbort(outcome.reason, turn.signal)) throw outcome.reason;
+    turn.services.log.error("action failed", { pod: turn.record.name, uid: turn.record.uid, action: actions[index]?.kind, error: outcome.reason });
+    turn.hasTrouble = true;
+  }
+  turn.signal.throwIfAborted();
+  if (turn.hasTrouble) noteTrouble(turn.services, turn.record);
+  else if (actions.some(({ kind }) => kind === "start-container" || kind === "set-up-volumes")) turn.record.troubles = 0;
+}
+
+async function dispatch(turn: Turn, action: Action): Promise<void> {
+  const executor = executors[action.kind] as (turn: Turn, action: Action) => Promise<void>; // the table's type pairs them
+  return executor(turn, action);
+}
+
+async function createSandbox(turn: Turn, { attempt }: { attempt: number }): Promise<void> {
+  const { services, record, pod } = turn;
+  if (pod === undefined) return;
+  record.podFiles = undefined;
+  turn.connected = Promise.resolve(false);
+  turn.address = told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
+    record.address = await services.network.reserve(record.uid);
+    return record.address;
+  });
+  turn.sandbox = told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
+    const sandbox = await services.runtime.runPodSandbox(
+      {
+        pod: { name: record.name, namespace: record.namespace, uid: record.uid },
+        attempt,
+        hostname: podHostname(pod),
+        shareProcessNamespace: pod.spec?.shareProcessNamespace ?? false,
+        resources: podLinuxResources(pod),
+        sysctls: Object.fromEntries((pod.spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value])),
+      },
+      turn.signal,
+    );
+    record.sandboxes.set(sandbox.id, { sandbox, isStopped: false, isBroken: false });
+    return sandbox;
+  });
+  await Promise.all([turn.address, turn.sandbox]);
+}
+
+async function attachNetwork(turn: Turn): Promise<void> {
+  const { services, record } = turn;
+  const sandboxSoon = turn.sandbox;
+  const addressSoon = turn.address;
+  const attached = (async () => {
+    const sandbox = await sandboxSoon;
+    if (sandbox === undefined) return undefined;
+    const address = await told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox: cannot connect its network", async () => {
+      if ((await addressSoon) === undefined && record.address === undefined) record.address = await services.network.reserve(record.uid);
+      return services.network.attach(record.uid, sandbox.netnsPath, portMappings(turn), turn.signal);
+    });
+    if (address === undefined) {
+      const notes = record.sandboxes.get(sandbox.id);
+      if (notes !== undefined) notes.isBroken = true;
+      return undefined;
+    }
+    record.address = address;
+    record.attachedSandboxId = sandbox.id;
+    return address;
+  })();
+  turn.connected = attached.then((address) => address !== undefined);
+  // An adopted sandbox's address is known only once it has been asked for.
+  turn.address = addressSoon.then(async (address) => address ?? attached);
+  await attached;
+}
+
+async function setUpVolumes(turn: Turn): Promise<void> {
+  const { services, record, volumePlans } = turn;
+  if (volumePlans === undefined) return;
+  turn.volumes = told(turn, "FailedMount", "", async () => {
+    const paths = new Map<string, string>();
+    for (const [name, plan] of volumePlans.plans) {
+      try {
+        paths.set(name, await inVolumeOrder(record, async () => services.volumes.setUp(record.uid, name, plan)));
+      } catch (cause) {
+        throw new Error(`MountVolume.SetUp failed for volume "${name}" : ${describeError(cause)}`, { cause });
+      }
+    }
+    record.volumes = { digest: volumePlans.digest, paths };
+    return paths;
+  });
+  await turn.volumes;
+}
+
+/** Begins the kill and leaves it to itself: the pod's next turns must not wait out its grace. */
+async function killContainer(turn: Turn, action: Extract<Action, { kind: "kill-container" }>): Promise<void> {
+  const { services, record, signal } = turn;
+  const { id, name, graceSeconds, message } = action;
+  if (!record.killing.has(id)) recordEvent(services, record, "Normal", "Killing", message, name);
+  const killing = { graceSeconds };
+  record.killing.set(id, killing);
+  const end = async (): Promise<void> => {
+    try {
+      await services.runtime.stopContainer(id, graceSeconds, signal);
+    } catch (cause) {
+      if (isAbort(cause, signal)) return;
+      services.log.error("container not stopped", { pod: record.name, container: name, error: cause });
+      await services.clock.sleep(KILL_RETRY_MS, signal).catch(() => {}); // only ever aborted
+    }
+    if (record.killing.get(id) === killing) record.killing.delete(id);
+    record.stale.add(id);
+    services.notify(record.uid);
+  };
+  void end();
+}
+
+async function removeContainer({ services, record, signal }: Turn, { id, name, attempt }: { id: string; name: string; attempt: number }): Promise<void> {
+  await services.runtime.removeContainer(id, signal);
+  await services.images.removeRootfs(rootfsKey(record.uid, name, attempt));
+  const logPath = record.containers.get(id)?.logPath;
+  if (logPath !== undefined) await rm(logPath, { force: true });
+  record.containers.delete(id);
+}
+
+async function stopSandbox({ services, record, signal }: Turn, { id }: { id: string }): Promise<void> {
+  const notes = record.sandboxes.get(id);
+  const isOther = record.liveSandbox !== undefined && record.liveSandbox.id !== id;
+  if (!isOther) {
+    await services.network.detach(record.uid);
+    record.address = undefined;
+    record.attachedSandboxId = undefined;
+  }
+  await services.runtime.stopPodSandbox(id, signal);
+  if (notes !== undefined) notes.isStopped = true;
+}
+
+async function removeSandbox({ services, record, signal }: Turn, { id }: { id: string }): Promise<void> {
+  await services.runtime.removePodSandbox(id, signal);
+  record.sandboxes.delete(id);
+}
+
+async function reportVolumes(turn: Turn, { problem }: { problem: string }): Promise<void> {
+  recordEvent(turn.services, turn.record, "Warning", "FailedMount", problem);
+  turn.hasTrouble = true;
+}
+
+async function releaseVolumes({ services, record }: Turn): Promise<void> {
+  await inVolumeOrder(record, async () => services.volumes.tearDown(record.uid));
+  record.volumes = undefined;
+  record.podFiles = undefined;
+}
+
+async function cancelPulls({ record }: Turn): Promise<void> {
+  for (const notes of record.notes.values()) {
+    notes.pull?.abort();
+    delete notes.pull;
+  }
+}
+
+/** Everything a pod has on the machine: in the order that what is used goes after its user. */
+async function tearDown(turn: Turn): Promise<void> {
+  const { services, record, signal } = turn;
+  await cancelPulls(turn);
+  await Promise.all([...record.containers.keys()].map(async (id) => services.runtime.removeContainer(id, signal)));
+  await services.network.detach(record.uid);
+  await Promise.all(
+    [...record.sandboxes.keys()].map(async (id) => {
+      await services.runtime.stopPodSandbox(id, signal);
+      await services.runtime.removePodSandbox(id, signal);
+    }),
+  );
+  await Promise.all([...record.containers.values()].map(async ({ name, attempt }) => services.images.removeRootfs(rootfsKey(record.uid, name, attempt))));
+  await inVolumeOrder(record, async () => services.volumes.tearDown(record.uid));
+  await rm(podLogsPath(services.podLogsDir, record), { recursive: true, force: true });
+  forgetMachine(record);
+  services.log.info("pod removed", { pod: record.name, uid: record.uid });
+}
+
+function forgetMachine(record: PodRecord): void {
+  record.containers.clear();
+  record.sandboxes.clear();
+  record.volumes = undefined;
+  record.podFiles = undefined;
+  record.address = undefined;
+  record.attachedSandboxId = undefined;
+  record.isTornDown = true;
+}
+
+async function deleteObject({ services, record, signal }: Turn): Promise<void> {
+  if (record.isObjectDeleted) return;
+  try {
+    await services.client.delete(pods, { namespace: record.namespace, name: record.name }, { gracePeriodSeconds: 0, uid: record.uid }, signal);
+  } catch (cause) {
+    if (!(cause instanceof ApiError && (cause.code === 404 || cause.code === 409))) throw cause;
+  }
+  record.isObjectDeleted = true;
+}
+
+/** Runs a step that the whole pod depends on: undefined, with an event and a later try, where it fails. */
+async function told<T>(turn: Turn, reason: string, doing: string, step: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (isAbort(cause, turn.signal)) return undefined;
+    turn.hasTrouble = true;
+    recordEvent(turn.services, turn.record, "Warning", reason, doing === "" ? describeError(cause) : `${doing}: ${describeError(cause)}`);
+    turn.services.log.warn("pod step failed", { pod: turn.record.name, reason, error: cause });
+    return undefined;
+  }
+}
+
+function portMappings({ pod }: Turn): PortMapping[] {
+  const ports = (pod?.spec?.containers ?? []).flatMap(({ ports: list = [] }) => list);
+  return ports.flatMap(({ hostPort, containerPort, protocol = "TCP", hostIP = "" }) => (hostPort === undefined || hostPort === 0 ? [] : [{ protocol, containerPort, hostPort, hostIP }]));
+}

@@ -1,0 +1,98 @@
+import type { Container } from "@peapod/api";
+import { backoffMs, isAbort } from "@peapod/kit";
+import { hasCode } from "../errors.ts";
+import type { Image } from "../images/images.ts";
+import type { ContainerNotes, PodRecord } from "./pod-record.ts";
+import { describeError, recordEvent, type Services } from "./services.ts";
+
+const PULL_CURVE = { initialMs: 10_000, maximumMs: 300_000 };
+/** How long a status says ErrImagePull before it says ImagePullBackOff. */
+const SHOW_ERROR_MS = 2_000;
+const NEVER_RETRY_MS = 10_000;
+
+/**
+ * The image of a container, if it is here for it to start. If not, its pull has begun, or the container's notes say why not;
+ * either way there will be another turn.
+ */
+export async function availableImage(services: Services, record: PodRecord, container: Container, signal: AbortSignal): Promise<Image | undefined> {
+  const notes = record.notesOf(container.name);
+  const reference = container.image ?? "";
+  if (notes.pulled !== undefined) return notes.pulled;
+  const policy = container.imagePullPolicy ?? "IfNotPresent";
+  try {
+    const present = policy === "Always" ? undefined : await services.images.imageStatus(reference);
+    if (present !== undefined) {
+      recordEvent(services, record, "Normal", "Pulled", `Container image "${reference}" already present on machine`, container.name);
+      return present;
+    }
+  } catch (cause) {
+    noteImageFailure(services, record, container, cause);
+    return undefined;
+  }
+  if (policy === "Never") {
+    const message = `Container image "${reference}" is not present with pull policy of Never`;
+    fail(services, record, container, "ErrImageNeverPull", message, NEVER_RETRY_MS);
+    recordEvent(services, record, "Warning", "ErrImageNeverPull", message, container.name);
+    recordEvent(services, record, "Warning", "Failed", "Error: ErrImageNeverPull", container.name);
+    return undefined;
+  }
+  if (notes.pullBackoff !== undefined && services.clock.nowMs() < notes.pullBackoff.untilMs) {
+    const message = `Back-off pulling image "${reference}"`;
+    const { untilMs, reason } = notes.pullBackoff;
+    notes.failure = { reason: "ImagePullBackOff", message: `${message}: ${reason}`, retryAtMs: untilMs };
+    recordEvent(services, record, "Normal", "BackOff", message, container.name);
+    recordEvent(services, record, "Warning", "Failed", "Error: ImagePullBackOff", container.name);
+    return undefined;
+  }
+  beginPull(services, record, container, notes, signal);
+  return undefined;
+}
+
+function beginPull(services: Services, record: PodRecord, container: Container, notes: ContainerNotes, signal: AbortSignal): void {
+  const pull = new AbortController();
+  notes.pull = pull;
+  recordEvent(services, record, "Normal", "Pulling", `Pulling image "${container.image}"`, container.name);
+  void pullImage(services, record, container, notes, AbortSignal.any([signal, pull.signal])).finally(() => {
+    if (notes.pull === pull) delete notes.pull;
+    services.notify(record.uid);
+  });
+}
+
+/** Never rejects. */
+async function pullImage(services: Services, record: PodRecord, container: Container, notes: ContainerNotes, signal: AbortSignal): Promise<void> {
+  const reference = container.image ?? "";
+  const startedMs = services.clock.nowMs();
+  try {
+    const image = await services.images.pullImage(reference, signal);
+    notes.pulled = image;
+    delete notes.pullBackoff;
+    delete notes.failure;
+    const took = `${((services.clock.nowMs() - startedMs) / 1000).toFixed(3)}s`;
+    const message = `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${image.sizeBytes} bytes.`;
+    recordEvent(services, record, "Normal", "Pulled", message, container.name);
+  } catch (cause) {
+    if (!isAbort(cause, signal)) noteImageFailure(services, record, container, cause);
+  }
+}
+
+function noteImageFailure(services: Services, record: PodRecord, container: Container, cause: unknown): void {
+  const reference = container.image ?? "";
+  const said = describeError(cause);
+  if (hasCode(cause, "IMAGE_NAME_INVALID")) {
+    fail(services, record, container, "InvalidImageName", `Failed to apply default image tag "${reference}": ${said}`, PULL_CURVE.maximumMs);
+    recordEvent(services, record, "Warning", "InspectFailed", `Failed to apply default image tag "${reference}": ${said}`, container.name);
+    recordEvent(services, record, "Warning", "Failed", "Error: InvalidImageName", container.name);
+    return;
+  }
+  const notes = record.notesOf(container.name);
+  const nowMs = services.clock.nowMs();
+  const delayMs = notes.pullBackoff === undefined ? PULL_CURVE.initialMs : Math.min(notes.pullBackoff.delayMs * 2, backoffMs(PULL_CURVE, 30));
+  notes.pullBackoff = { delayMs, untilMs: nowMs + delayMs, reason: `ErrImagePull: ${said}` };
+  fail(services, record, container, "ErrImagePull", said, SHOW_ERROR_MS);
+  recordEvent(services, record, "Warning", "Failed", `Failed to pull image "${reference}": ${said}`, container.name);
+  recordEvent(services, record, "Warning", "Failed", "Error: ErrImagePull", container.name);
+}
+
+function fail(services: Services, record: PodRecord, container: Container, reason: string, message: string, retryInMs: number): void {
+  record.notesOf(container.name).failure = { reason, message, retryAtMs: services.clock.nowMs() + retryInMs };
+}

@@ -1,0 +1,104 @@
+import { join } from "node:path";
+import { badRequest, notFound, pods, type Status } from "@peapod/api";
+import { ApiError } from "@peapod/client";
+import { hasCode } from "../errors.ts";
+import type { LogOptions } from "../logs/logs.ts";
+import type { ContainerRuntime, ExecOptions, ExecSession } from "../runtime/runtime.ts";
+import { podLogsPath } from "./container-config.ts";
+import type { ContainerReference, NodeServer } from "./node-server.ts";
+import type { ContainerSeen } from "./plan.ts";
+import type { PodRecord } from "./pod-record.ts";
+
+/** Reads a container's log, as engine/logs does. */
+export type LogReader = (options: LogOptions & { readonly path: string; readonly finished?: Promise<unknown> }, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+
+export interface KubeletNodeServerOptions {
+  /** What the kubelet knows of its pods, and where their logs are. */
+  readonly kubelet: { record(uid: string): PodRecord | undefined; readonly podLogsDir: string };
+  readonly runtime: ContainerRuntime;
+  readonly readLog: LogReader;
+}
+
+/** The kubelet's door for logs and exec, with upstream's answers. */
+export class KubeletNodeServer implements NodeServer {
+  readonly #options: KubeletNodeServerOptions;
+
+  constructor(options: KubeletNodeServerOptions) {
+    this.#options = options;
+  }
+
+  async *containerLogs(reference: ContainerReference, options: LogOptions & { previous: boolean }, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const record = this.#record(reference);
+    const container = choose(record, reference.containerName, options.previous);
+    const path = join(podLogsPath(this.#options.kubelet.podLogsDir, record), container.name, `${container.attempt}.log`);
+    const following = new AbortController();
+    const finished = options.follow ? record.untilEnded(container.name, container.attempt, AbortSignal.any([signal, following.signal])) : undefined;
+    try {
+      yield* this.#options.readLog({ ...options, path, ...(finished === undefined ? {} : { finished }) }, signal);
+    } catch (cause) {
+      if (hasCode(cause, "LOG_NOT_FOUND")) throw new ApiError(badRequest(`the log of container "${container.name}" in pod "${record.name}" is not there any more`), { cause });
+      throw cause;
+    } finally {
+      following.abort();
+    }
+  }
+
+  async exec(reference: ContainerReference, options: ExecOptions, signal: AbortSignal): Promise<ExecSession> {
+    const record = this.#record(reference);
+    const { containerName } = reference;
+    const running = instances(record, containerName).findLast(({ state }) => state.kind === "running");
+    if (running?.id === undefined) {
+      const container = instances(record, containerName).at(-1);
+      const why = container?.state.kind === "ended" ? "cannot exec in a stopped container" : "it is not running yet";
+      throw refused(`container "${containerName}" in pod "${record.name}" does not run: ${why}`);
+    }
+    return this.#options.runtime.exec(running.id, options, signal);
+  }
+
+  #record({ podUid, containerName }: ContainerReference): PodRecord {
+    const record = this.#options.kubelet.record(podUid);
+    if (record?.pod === undefined) throw new ApiError(notFound(pods, podUid));
+    if (record.pod.spec?.containers.some(({ name }) => name === containerName) !== true) {
+      throw refused(`container ${containerName} is not valid for pod ${record.name}`);
+    }
+    return record;
+  }
+}
+
+/** Upstream's validateContainerLogStatus: which start of a container is meant. */
+function choose(record: PodRecord, name: string, previous: boolean): ContainerSeen {
+  const all = instances(record, name);
+  const last = all.at(-1);
+  const status = record.status.containerStatuses?.find((other) => other.name === name);
+  const isWaiting = status?.state?.waiting !== undefined && last?.state.kind !== "running";
+  const ended = all.filter((container) => container.state.kind === "ended" && (container !== last || isWaiting));
+  if (previous) {
+    const found = ended.at(-1);
+    if (found === undefined) throw refused(`previous terminated container "${name}" in pod "${record.name}" not found`);
+    return found;
+  }
+  if (last !== undefined && last.state.kind !== "created") return last;
+  const before = ended.at(-1);
+  if (before !== undefined) return before;
+  throw refused(`container "${name}" in pod "${record.name}" is waiting to start: ${waitingFor(status?.state?.waiting?.reason)}`);
+}
+
+function waitingFor(reason: string | undefined): string {
+  if (reason === "ErrImagePull") return "image can't be pulled";
+  if (reason === "ImagePullBackOff") return "trying and failing to pull image";
+  return reason ?? "ContainerCreating";
+}
+
+function instances(record: PodRecord, name: string): ContainerSeen[] {
+  return record.seen("ready").containers.filter((container) => container.name === name && !isStartError(container));
+}
+
+/** One that never started has written nothing. */
+function isStartError({ state }: ContainerSeen): boolean {
+  return state.kind === "ended" && state.reason === "StartError";
+}
+
+function refused(message: string): ApiError {
+  const status: Status = badRequest(message);
+  return new ApiError(status);
+}

@@ -1,0 +1,160 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Event, events, type Pod, pods } from "@peapod/api";
+import { ApiError, type Client, connectInProcess } from "@peapod/client";
+import { eventually, type Logger, Scope, silentLogger, systemClock } from "@peapod/kit";
+import { ObjectApi } from "../apiserver/object-api.ts";
+import { FakeImages } from "../images/fake-images.ts";
+import { FakeNetwork } from "../network/fake-network.ts";
+import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import { openStore } from "../store/sqlite-store.ts";
+import { FakeVolumes } from "../volumes/fake-volumes.ts";
+import { Kubelet } from "./kubelet.ts";
+import type { MachineFacts } from "./node-object.ts";
+
+const NODE = "node-1";
+
+const machine: MachineFacts = {
+  cpus: 4,
+  memoryBytes: 8 * 1024 ** 3,
+  storageBytes: 100 * 1024 ** 3,
+  architecture: "amd64",
+  bootId: "boot-1",
+  machineId: "machine-1",
+  systemUuid: "system-1",
+  kernel: "6.1.0",
+  osImage: "Debian GNU/Linux 12 (bookworm)",
+};
+
+/** A real store and API, and a kubelet over fakes that outlive it, so that a test can end and restart it. */
+export class TestNode implements AsyncDisposable {
+  readonly client: Client;
+  readonly runtime: FakeRuntime;
+  readonly images = new FakeImages();
+  readonly volumes = new FakeVolumes();
+  readonly network = new FakeNetwork();
+  readonly podLogsDir: string;
+  readonly log: Logger;
+  kubelet: Kubelet;
+  readonly #scope: Scope;
+  #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+
+  private constructor(scope: Scope, folder: string, runtime: FakeRuntime, log: Logger) {
+    this.#scope = scope;
+    this.runtime = runtime;
+    this.log = log;
+    this.podLogsDir = join(folder, "pods");
+    const api = new ObjectApi({ store: openStore(join(folder, "store.db"), scope), clock: systemClock });
+    api.prepare();
+    this.client = connectInProcess(api);
+    this.kubelet = this.#makeKubelet();
+    this.images.add("app:1");
+    this.images.add("app:2");
+  }
+
+  static async open(options: { endsOnStop?: () => boolean; log?: Logger } = {}): Promise<TestNode> {
+    const scope = new Scope();
+    const folder = await mkdtemp(join(tmpdir(), "peapod-kubelet-"));
+    scope.defer(async () => rm(folder, { recursive: true, force: true }));
+    return new TestNode(scope, folder, new FakeRuntime(options), options.log ?? silentLogger);
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal;
+  }
+
+  start(): void {
+    this.kubelet = this.#makeKubelet();
+    const stop = new AbortController();
+    this.#running = { stop, done: this.kubelet.run(stop.signal) };
+  }
+
+  /** Ends the kubelet as an engine that stops; what is on the machine stays. */
+  async stop(): Promise<void> {
+    this.#running?.stop.abort();
+    await this.#running?.done;
+    this.#running = undefined;
+  }
+
+  async createPod(name: string, spec: Partial<NonNullable<Pod["spec"]>> = {}): Promise<Pod> {
+    const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default" }, spec: { nodeName: NODE, containers: [{ name: "web", image: "app:1" }], ...spec } };
+    return this.client.create(pods, pod, {}, this.signal);
+  }
+
+  async pod(name: string): Promise<Pod> {
+    return this.client.get(pods, { namespace: "default", name }, this.signal);
+  }
+
+  async podIfPresent(name: string): Promise<Pod | undefined> {
+    try {
+      return await this.pod(name);
+    } catch (cause) {
+      if (cause instanceof ApiError && cause.code === 404) return undefined;
+      throw cause;
+    }
+  }
+
+  async deletePod(name: string, gracePeriodSeconds?: number): Promise<void> {
+    await this.client.delete(pods, { namespace: "default", name }, gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }, this.signal);
+  }
+
+  /** Waits until the pod is as `check` says. */
+  async until(name: string, check: (pod: Pod) => boolean, withinMs = 5_000): Promise<Pod> {
+    let last: Pod | undefined;
+    try {
+      return await eventually(
+        async () => {
+          last = await this.pod(name);
+          return check(last) && last;
+        },
+        { withinMs, everyMs: 5 },
+      );
+    } catch (cause) {
+      throw new Error(`Pod ${name} stays as ${JSON.stringify(last?.status)}`, { cause });
+    }
+  }
+
+  async untilGone(name: string, withinMs = 5_000): Promise<void> {
+    await eventually(async () => (await this.podIfPresent(name)) === undefined, { withinMs, everyMs: 5 });
+  }
+
+  async events(): Promise<Event[]> {
+    return (await this.client.list(events, { namespace: "default" }, this.signal)).items;
+  }
+
+  /** What of any pod is left on the fake machine. */
+  async leftovers(): Promise<string[]> {
+    const [sandboxes, containers, rootfs, volumePods, networkPods] = await Promise.all([
+      this.runtime.listPodSandboxes(),
+      this.runtime.listContainers(),
+      this.images.listRootfs(),
+      this.volumes.listPods(),
+      this.network.listPods(),
+    ]);
+    return [
+      ...sandboxes.map(({ id }) => `sandbox ${id}`),
+      ...containers.map(({ name, attempt }) => `container ${name}/${attempt}`),
+      ...rootfs.map((key) => `rootfs ${key}`),
+      ...volumePods.map((uid) => `volumes ${uid}`),
+      ...networkPods.map((uid) => `address ${uid}`),
+    ];
+  }
+
+  /** The id of the newest container of a name. */
+  async containerId(name = "web"): Promise<string> {
+    const found = (await this.runtime.listContainers()).filter((container) => container.name === name).toSorted((left, right) => left.attempt - right.attempt).at(-1);
+    if (found === undefined) throw new Error(`No container "${name}" is on the machine`);
+    return found.id;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.#scope[Symbol.asyncDispose]();
+  }
+
+  #makeKubelet(): Kubelet {
+    const { client, runtime, images, volumes, network, podLogsDir, log } = this;
+    return new Kubelet({ client, runtime, images, volumes, network, clock: systemClock, log, nodeName: NODE, machine, podLogsDir });
+  }
+}

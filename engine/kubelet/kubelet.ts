@@ -1,0 +1,189 @@
+import { type ConfigMap, configMaps, type KubeObject, type Pod, pods, type Resource, type Secret, secrets } from "@peapod/api";
+import { type Client, EventRecorder, objectKey, Reflector } from "@peapod/client";
+import { type Clock, isAbort, KeyedWorker, type Logger, runTogether } from "@peapod/kit";
+import type { ImageService } from "../images/images.ts";
+import type { PodNetwork } from "../network/network.ts";
+import type { ContainerEvent, ContainerRuntime } from "../runtime/runtime.ts";
+import type { VolumeService } from "../volumes/volumes.ts";
+import { adoptFromMachine, compareWithMachine } from "./adoption.ts";
+import { type MachineFacts, nodeCapacity } from "./node-object.ts";
+import { keepNodeRegistered } from "./node-registration.ts";
+import { readNodeResolver } from "./pod-files.ts";
+import { PodRecord } from "./pod-record.ts";
+import { runTurn } from "./pod-worker.ts";
+import { referenceNames } from "./references.ts";
+import type { Services } from "./services.ts";
+import { StatusWriter } from "./status-writer.ts";
+import { WakeTimers } from "./wake-timers.ts";
+
+export interface KubeletOptions {
+  readonly client: Client;
+  readonly runtime: ContainerRuntime;
+  readonly images: ImageService;
+  readonly volumes: VolumeService;
+  readonly network: PodNetwork;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly nodeName: string;
+  readonly machine: MachineFacts;
+  /** Where pods' logs are: `<namespace>_<pod>_<uid>/<container>/<attempt>.log`. */
+  readonly podLogsDir: string;
+}
+
+/** In case a notice of the runtime was lost. */
+const RELIST_EVERY_MS = 300_000;
+/** Pods that are gone are remembered so that a late notice does not bring them back. The oldest are forgotten. */
+const GONE_LIMIT = 1_000;
+
+/** Makes this machine run the pods that the API gives its node, and says there how they are. */
+export class Kubelet {
+  readonly #options: KubeletOptions;
+  readonly #services: Services;
+  readonly #recorder: EventRecorder;
+  readonly #worker: KeyedWorker<string>;
+  readonly #timers: WakeTimers;
+  readonly #pods: Reflector<Pod>;
+  readonly #gone = new Set<string>();
+  #records = new Map<string, PodRecord>();
+  #signal: AbortSignal = AbortSignal.abort();
+
+  constructor(options: KubeletOptions) {
+    this.#options = options;
+    const { client, clock, log, nodeName, machine } = options;
+    this.#recorder = new EventRecorder({ client, component: "kubelet", host: nodeName, clock, log });
+    this.#worker = new KeyedWorker(async (uid) => this.#turn(uid));
+    this.#timers = new WakeTimers(clock, (uid) => this.#worker.notify(uid));
+    this.#services = {
+      ...options,
+      recorder: this.#recorder,
+      statusWriter: new StatusWriter(client),
+      nodeMemoryBytes: machine.memoryBytes,
+      allocatable: nodeCapacity(machine),
+      resolver: async () => readNodeResolver(),
+      notify: (uid) => this.#worker.notify(uid),
+      notifyAt: (uid, atMs) => this.#timers.wakeAt(uid, atMs),
+    };
+    this.#pods = new Reflector({
+      client,
+      resource: pods,
+      selection: { fieldSelector: `spec.nodeName=${nodeName}` },
+      clock,
+      log,
+      onChange: (_key, pod) => this.#podChanged(pod),
+      onSynced: () => this.#notifyAll(),
+    });
+  }
+
+  /** Where pods' logs are. */
+  get podLogsDir(): string {
+    return this.#options.podLogsDir;
+  }
+
+  /** What is known of a pod here. */
+  record(uid: string): PodRecord | undefined {
+    return this.#records.get(uid);
+  }
+
+  /** Adopts what runs, and looks after the node's pods until the signal is aborted. Containers go on after it. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { client, runtime, network } = this.#options;
+    this.#signal = signal;
+    const stop = new AbortController();
+    const notices = runtime.events(AbortSignal.any([signal, stop.signal])); // before the look at the machine, so that nothing falls between
+    this.#records = await adoptFromMachine(this.#services);
+    this.#services.log.info("kubelet starts", { node: this.#options.nodeName, adoptedPods: this.#records.size });
+    try {
+      await runTogether(
+        {
+          pods: async (each) => this.#pods.run(each),
+          configMaps: async (each) => this.#watchReferenced<ConfigMap>(configMaps, "configMaps", each),
+          secrets: async (each) => this.#watchReferenced<Secret>(secrets, "secrets", each),
+          runtime: async (each) => this.#watchRuntime(notices, stop, each),
+          relist: async (each) => this.#relist(each),
+          events: async (each) => this.#recorder.run(each),
+          timers: async (each) => this.#timers.run(each),
+          node: async (each) =>
+            keepNodeRegistered({ ...this.#options, hostIP: network.hostIP, runtimeVersion: runtime.version, client, recorder: this.#recorder }, each),
+        },
+        signal,
+      );
+    } finally {
+      stop.abort();
+      await this.#worker.idle();
+    }
+  }
+
+  #podChanged(pod: Pod): void {
+    const { uid = "", namespace = "", name = "" } = pod.metadata;
+    if (this.#gone.has(uid) || pod.spec?.nodeName !== this.#options.nodeName) return;
+    let record = this.#records.get(uid);
+    const isInApi = this.#pods.get(objectKey(pod))?.metadata.uid === uid;
+    if (record === undefined) {
+      if (!isInApi) return;
+      this.#records.set(uid, (record = new PodRecord({ uid, namespace, name })));
+    }
+    if (record.pod === undefined && pod.status !== undefined) {
+      record.pod = pod;
+      record.status = pod.status;
+      record.recallFromStatus(pod.status, this.#options.clock.nowMs());
+    }
+    record.namespace = namespace;
+    record.name = name;
+    record.pod = pod;
+    record.isInApi = isInApi;
+    if (this.#pods.isSynced) this.#worker.notify(uid);
+  }
+
+  /** The first list is there: now it is known, too, what the API has no more. */
+  #notifyAll(): void {
+    for (const uid of this.#records.keys()) this.#worker.notify(uid);
+  }
+
+  async #turn(uid: string): Promise<void> {
+    const record = this.#records.get(uid);
+    if (record === undefined || this.#signal.aborted || !this.#pods.isSynced) return;
+    try {
+      await runTurn(this.#services, record, this.#signal);
+    } catch (cause) {
+      if (!isAbort(cause, this.#signal)) this.#services.log.error("pod worker failed", { pod: record.name, uid, error: cause });
+      return;
+    }
+    if (!record.isTornDown || record.isInApi) return;
+    this.#records.delete(uid);
+    this.#gone.add(uid);
+    const [oldest] = this.#gone;
+    if (this.#gone.size > GONE_LIMIT && oldest !== undefined) this.#gone.delete(oldest);
+  }
+
+  async #watchReferenced<T extends KubeObject>(resource: Resource<T>, kind: "configMaps" | "secrets", signal: AbortSignal): Promise<void> {
+    const { client, clock, log } = this.#options;
+    const onChange = (_key: string, { metadata: { namespace, name = "" } }: T): void => {
+      for (const record of this.#records.values()) {
+        if (record.namespace !== namespace || record.pod === undefined || !referenceNames(record.pod)[kind].has(name)) continue;
+        record.retrySoon();
+        this.#worker.notify(record.uid);
+      }
+    };
+    await new Reflector({ client, resource, clock, log, onChange }).run(signal);
+  }
+
+  async #watchRuntime(notices: AsyncIterable<ContainerEvent>, stop: AbortController, signal: AbortSignal): Promise<void> {
+    signal.addEventListener("abort", () => stop.abort(), { once: true });
+    for await (const { containerId, podUid } of notices) {
+      const record = this.#records.get(podUid);
+      if (record === undefined) continue;
+      record.stale.add(containerId);
+      this.#worker.notify(podUid);
+    }
+    // It ends only when it is told to; if not, nobody would hear of an exit any more.
+    if (!signal.aborted) throw new Error("The runtime's events ended by themselves");
+  }
+
+  async #relist(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    for (;;) {
+      await clock.sleep(RELIST_EVERY_MS, signal);
+      for (const record of await compareWithMachine(this.#services, this.#records)) this.#worker.notify(record.uid);
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { type Lease, leases, type Namespace, namespaces, nodes } from "@peapod/api";
+import { ApiError, type Client, type EventRecorder } from "@peapod/client";
+import { type Clock, isAbort, type Logger } from "@peapod/kit";
+import { type MachineFacts, nodeObject, nodeStatus } from "./node-object.ts";
+
+export interface NodeRegistrationOptions {
+  readonly client: Client;
+  readonly nodeName: string;
+  readonly machine: MachineFacts;
+  readonly hostIP: string;
+  readonly runtimeVersion: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly recorder: EventRecorder;
+}
+
+const LEASE_NAMESPACE = "kube-node-lease";
+const LEASE_SECONDS = 40;
+const LEASE_RENEW_MS = 10_000;
+const STATUS_EVERY_MS = 300_000;
+
+/** Registers the node, and keeps its lease and its status fresh until the signal is aborted. */
+export async function keepNodeRegistered(options: NodeRegistrationOptions, signal: AbortSignal): Promise<void> {
+  const { clock, log } = options;
+  let statusAtMs = 0;
+  while (!signal.aborted) {
+    try {
+      if (clock.nowMs() >= statusAtMs) {
+        await writeNode(options, statusAtMs === 0, signal);
+        statusAtMs = clock.nowMs() + STATUS_EVERY_MS;
+      }
+      await renewLease(options, signal);
+    } catch (cause) {
+      if (isAbort(cause, signal)) return;
+      log.warn("node not kept fresh", { node: options.nodeName, error: cause });
+    }
+    await clock.sleep(LEASE_RENEW_MS, signal).catch(() => {}); // only ever aborted
+  }
+}
+
+async function writeNode({ client, nodeName, machine, hostIP, runtimeVersion, clock, recorder }: NodeRegistrationOptions, isFirst: boolean, signal: AbortSignal): Promise<void> {
+  const wanted = nodeObject(nodeName, machine);
+  const known = (await ifPresent(client.get(nodes, { name: nodeName }, signal))) ?? (await client.create(nodes, wanted, {}, signal));
+  const status = nodeStatus(nodeName, machine, { hostIP, runtimeVersion, previous: known.status ?? {}, nowMs: clock.nowMs() });
+  if (isFirst) await client.patch(nodes, { name: nodeName }, { type: "merge", body: { metadata: { labels: wanted.metadata.labels } } }, {}, signal);
+  await client.patch(nodes, { name: nodeName }, { type: "merge", body: { status } }, { subresource: "status" }, signal);
+  if (!isFirst) return;
+  const subject = { apiVersion: "v1", kind: "Node", namespace: "", name: nodeName, uid: known.metadata.uid ?? nodeName };
+  recorder.record(subject, "Normal", "Starting", "Starting kubelet.");
+  recorder.record(subject, "Normal", "NodeReady", `Node ${nodeName} status is now: NodeReady`);
+}
+
+async function renewLease({ client, nodeName, clock }: NodeRegistrationOptions, signal: AbortSignal): Promise<void> {
+  const renewTime = `${new Date(clock.nowMs()).toISOString().slice(0, -1)}000Z`;
+  const where = { namespace: LEASE_NAMESPACE, name: nodeName };
+  const renewed = await ifPresent(client.patch(leases, where, { type: "merge", body: { spec: { renewTime } } }, {}, signal));
+  if (renewed !== undefined) return;
+  await ensureNamespace(client, signal);
+  const lease: Lease = {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { ...where },
+    spec: { holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS, renewTime },
+  };
+  await client.create(leases, lease, {}, signal);
+}
+
+async function ensureNamespace(client: Client, signal: AbortSignal): Promise<void> {
+  if ((await ifPresent(client.get(namespaces, { name: LEASE_NAMESPACE }, signal))) !== undefined) return;
+  const namespace: Namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: LEASE_NAMESPACE } };
+  try {
+    await client.create(namespaces, namespace, {}, signal);
+  } catch (cause) {
+    if (!(cause instanceof ApiError && cause.code === 409)) throw cause; // somebody else was first
+  }
+}
+
+async function ifPresent<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (cause) {
+    if (cause instanceof ApiError && cause.code === 404) return undefined;
+    throw cause;
+  }
+}

@@ -1,0 +1,239 @@
+import type { Pod, PodStatus } from "@peapod/api";
+import type { Image } from "../images/images.ts";
+import type { PodAddress } from "../network/network.ts";
+import type { Container, PodSandbox } from "../runtime/runtime.ts";
+import { containerSpecHash } from "./container-config.ts";
+import { type ContainerMemory, type ContainerSeen, type Ended, newest, type PodSeen, type RestartBackoff } from "./plan.ts";
+
+/** What is remembered of one container by name. */
+export interface ContainerNotes {
+  backoff?: RestartBackoff;
+  failure?: { readonly reason: string; readonly message: string; readonly retryAtMs: number };
+  /** How often it failed to be made, one after the other. */
+  failures: number;
+  /** The pull under way. */
+  pull?: AbortController;
+  /** A pull's result, for the next start alone. */
+  pulled?: Image;
+  pullBackoff?: { readonly delayMs: number; readonly untilMs: number; readonly reason: string };
+}
+
+/** A sandbox and what was done with it. */
+export interface SandboxNotes {
+  readonly sandbox: PodSandbox;
+  isStopped: boolean;
+  /** It could not be connected: as good as dead. */
+  isBroken: boolean;
+}
+
+/** Where the files are that each container of a pod mounts. */
+export interface PodFiles {
+  readonly hosts: string;
+  readonly resolver: string;
+  readonly hostname: string;
+}
+
+/** Everything the kubelet holds in memory of one pod. Only the pod's own turn, and what it started, change it. */
+export class PodRecord {
+  readonly uid: string;
+  /** "" while only something that knows no names tells of the pod, such as its volumes. */
+  namespace: string;
+  name: string;
+  /** The last known object, kept when the API has it no more. */
+  pod: Pod | undefined;
+  isInApi = false;
+  readonly sandboxes = new Map<string, SandboxNotes>();
+  /** As the runtime last showed them. */
+  readonly containers = new Map<string, Container>();
+  /** Containers that ended and that the runtime does not know, by name. */
+  readonly lostEnds = new Map<string, ContainerSeen>();
+  readonly killing = new Map<string, { readonly graceSeconds: number }>();
+  /** Containers to look at again. */
+  readonly stale = new Set<string>();
+  readonly notes = new Map<string, ContainerNotes>();
+  address: PodAddress | undefined;
+  /** The sandbox that is connected. */
+  attachedSandboxId: string | undefined;
+  /** The digest of what the volumes show and where they are; no digest: of an earlier engine. */
+  volumes: { readonly digest: string | undefined; readonly paths: ReadonlyMap<string, string> } | undefined;
+  /** The paths of /etc/hosts and its like, for the containers of the current sandbox. */
+  podFiles: Promise<PodFiles> | undefined;
+  /** The end of the queue of calls for its volumes: they come one after the other. */
+  volumeCalls: Promise<unknown> = Promise.resolve();
+  retryAtMs = 0;
+  /** Troubles of the pod as a whole, one after the other. */
+  troubles = 0;
+  isTornDown = false;
+  isObjectDeleted = false;
+  readonly #watchers = new Set<() => void>();
+  /** What was last written, or read before anything was. */
+  status: PodStatus = {};
+
+  constructor(pod: { uid: string; namespace: string; name: string }) {
+    this.uid = pod.uid;
+    this.namespace = pod.namespace;
+    this.name = pod.name;
+  }
+
+  /** The object while the API has it: what is wanted. */
+  get wanted(): Pod | undefined {
+    return this.isInApi ? this.pod : undefined;
+  }
+
+  notesOf(name: string): ContainerNotes {
+    let notes = this.notes.get(name);
+    if (notes === undefined) this.notes.set(name, (notes = { failures: 0 }));
+    return notes;
+  }
+
+  /** Tells those who wait for something of the pod that it may have changed. */
+  tellWatchers(): void {
+    for (const look of [...this.#watchers]) look();
+  }
+
+  /** Resolves when a start of a container does not run any more, or the signal is aborted. */
+  async untilEnded(name: string, attempt: number, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = (): void => {
+      const runs = [...this.containers.values()].some((container) => container.name === name && container.attempt === attempt && container.state.kind === "running");
+      if (!runs || this.isTornDown || signal.aborted) resolve();
+    };
+    this.#watchers.add(look);
+    signal.addEventListener("abort", look, { once: true });
+    try {
+      look();
+      await promise;
+    } finally {
+      this.#watchers.delete(look);
+      signal.removeEventListener("abort", look);
+    }
+  }
+
+  /** What may have failed for want of something has it now: the next turn tries again at once. */
+  retrySoon(): void {
+    this.retryAtMs = 0;
+    this.troubles = 0;
+    for (const notes of this.notes.values()) {
+      if (notes.failure?.reason === "CreateContainerConfigError") notes.failure = { ...notes.failure, retryAtMs: 0 };
+    }
+  }
+
+  /** The newest sandbox, if it is of use. */
+  get liveSandbox(): PodSandbox | undefined {
+    const notes = [...this.sandboxes.values()].sort((left, right) => left.sandbox.attempt - right.sandbox.attempt).at(-1);
+    return notes !== undefined && isLive(notes) ? notes.sandbox : undefined;
+  }
+
+  /** The runtime knows a container no more: what ran ended, nobody knows how. */
+  forget(id: string, nowMs: number): void {
+    const container = this.containers.get(id);
+    this.containers.delete(id);
+    this.killing.delete(id);
+    if (container === undefined) return;
+    const state = stateOf(container);
+    if (state.kind === "running") this.recallEnd(container.name, container.attempt, unknownEnd(nowMs));
+    else if (state.kind === "ended") this.recallEnd(container.name, container.attempt, state);
+  }
+
+  /** Keeps the end of a container that the runtime is about to forget, or never knew. */
+  recallEnd(name: string, attempt: number, ended: Ended): void {
+    this.lostEnds.set(name, { id: undefined, name, attempt, specHash: this.#specHash(name), sandboxId: undefined, state: ended });
+  }
+
+  /** The facts that plan and status are made from. */
+  seen(volumes: PodSeen["volumes"]): PodSeen {
+    const sandboxes = [...this.sandboxes.values()].sort((left, right) => left.sandbox.attempt - right.sandbox.attempt);
+    const known = [...this.containers.values()].map((container) => this.#containerSeen(container));
+    const lost = [...this.lostEnds.values()].filter((end) => !known.some(({ name, attempt }) => name === end.name && attempt === end.attempt));
+    return {
+      sandboxes: sandboxes.map((notes) => ({ id: notes.sandbox.id, attempt: notes.sandbox.attempt, ready: isLive(notes), isStopped: notes.isStopped })),
+      networkReady: this.attachedSandboxId !== undefined && this.attachedSandboxId === sandboxes.at(-1)?.sandbox.id,
+      volumes,
+      containers: [...known, ...lost].sort((left, right) => left.attempt - right.attempt),
+      memories: new Map((this.pod?.spec?.containers ?? []).map(({ name }) => [name, this.#memory(name)])),
+      retryAtMs: this.retryAtMs,
+      phase: this.status.phase,
+      isTornDown: this.isTornDown,
+      lastGraceSeconds: this.pod?.metadata.deletionGracePeriodSeconds ?? 0,
+    };
+  }
+
+  /**
+   * What the API's status says of containers that the machine does not show (a reboot, a lost state directory): one that ran ended
+   * with an unknown code. So restart counts and ends survive whatever happens to the machine.
+   */
+  recallFromStatus(status: PodStatus, nowMs: number): void {
+    const seen = this.seen("missing");
+    for (const { name, restartCount, state = {}, lastState = {} } of status.containerStatuses ?? []) {
+      const last = newest(seen, name);
+      if (last !== undefined && last.attempt >= restartCount) continue;
+      const end = state.terminated ?? (state.running === undefined ? lastState.terminated : undefined);
+      if (end !== undefined) this.recallEnd(name, restartCount, endOf(end, nowMs));
+      else if (state.running !== undefined) {
+        const startedAtMs = Date.parse(state.running.startedAt ?? "");
+        this.recallEnd(name, restartCount, { ...unknownEnd(nowMs), ...(Number.isNaN(startedAtMs) ? {} : { startedAtMs }) });
+      }
+    }
+  }
+
+  #containerSeen(container: Container): ContainerSeen {
+    const { id, name, attempt, specHash, sandboxId } = container;
+    const killing = this.killing.get(id);
+    return { id, name, attempt, specHash, sandboxId, state: stateOf(container), ...(killing === undefined ? {} : { killing: { graceSeconds: killing.graceSeconds } }) };
+  }
+
+  #memory(name: string): ContainerMemory {
+    const { backoff, failure, pull } = this.notes.get(name) ?? {};
+    return {
+      specHash: this.#specHash(name),
+      isPulling: pull !== undefined,
+      ...(backoff === undefined ? {} : { backoff }),
+      ...(failure === undefined ? {} : { failure }),
+    };
+  }
+
+  #specHash(name: string): string {
+    const container = this.pod?.spec?.containers.find((other) => other.name === name);
+    return container === undefined ? "" : containerSpecHash(container);
+  }
+}
+
+function isLive({ sandbox, isBroken, isStopped }: SandboxNotes): boolean {
+  return sandbox.state === "ready" && !isBroken && !isStopped;
+}
+
+function stateOf({ state }: Container): ContainerSeen["state"] {
+  switch (state.kind) {
+    case "created":
+      return state;
+    case "running":
+      return { kind: "running", startedAtMs: state.startedAtMs };
+    case "exited": {
+      const reason = state.exitCode === 0 ? "Completed" : state.oomKilled ? "OOMKilled" : "Error";
+      return { kind: "ended", exitCode: state.exitCode, reason, startedAtMs: state.startedAtMs, finishedAtMs: state.finishedAtMs };
+    }
+    case "unknown":
+      return { ...unknownEnd(state.finishedAtMs), startedAtMs: state.startedAtMs };
+  }
+}
+
+function unknownEnd(finishedAtMs: number): Ended {
+  const message = "The container could not be located when the pod was last looked at. It used to be Running";
+  return { kind: "ended", exitCode: 137, reason: "ContainerStatusUnknown", message, finishedAtMs };
+}
+
+type Termination = NonNullable<NonNullable<NonNullable<PodStatus["containerStatuses"]>[number]["state"]>["terminated"]>;
+
+function endOf(terminated: Termination, nowMs: number): Ended {
+  const reasons = ["Completed", "Error", "OOMKilled", "ContainerStatusUnknown", "StartError"] as const;
+  const startedAtMs = Date.parse(terminated.startedAt ?? "");
+  const finishedAtMs = Date.parse(terminated.finishedAt ?? "");
+  return {
+    kind: "ended",
+    exitCode: terminated.exitCode,
+    reason: reasons.find((reason) => reason === terminated.reason) ?? "Error",
+    ...(terminated.message === undefined ? {} : { message: terminated.message }),
+    ...(Number.isNaN(startedAtMs) ? {} : { startedAtMs }),
+    finishedAtMs: Number.isNaN(finishedAtMs) ? nowMs : finishedAtMs,
+  };
+}

@@ -1,0 +1,142 @@
+import type { PodStatus } from "@peapod/api";
+import { isAbort } from "@peapod/kit";
+import { EngineError, hasCode } from "../errors.ts";
+import type { References } from "./environment.ts";
+import { execute } from "./execute.ts";
+import { type Action, planPod, podState, type PodSeen } from "./plan.ts";
+import type { PodRecord } from "./pod-record.ts";
+import { readReferences } from "./references.ts";
+import { noteTrouble, recordEvent, type Services } from "./services.ts";
+import { podFullName, podStatus } from "./status.ts";
+import { Turn } from "./turn.ts";
+import { planVolumes, type VolumePlans } from "./volume-plans.ts";
+
+/** A start that takes longer than this is shown as ContainerCreating meanwhile; a faster one spares the write. */
+const SHOW_PROGRESS_AFTER_MS = 100;
+
+/** One turn of a pod: look, plan, act, tell. Owns its errors: it rejects only when the signal is aborted. */
+export async function runTurn(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
+  try {
+    await refresh(services, record);
+    record.tellWatchers();
+    const inputs = await gather(services, record, signal);
+    const turn = new Turn(services, record, inputs, signal);
+    const seen = record.seen(inputs.volumes);
+    const actions = planPod(turn.pod, seen, services.clock.nowMs());
+    if (podState(turn.pod, seen) === "terminated") await writeStatus(services, record, signal);
+    await act(turn, actions);
+    await writeStatus(services, record, signal);
+    record.tellWatchers();
+    if (record.retryAtMs > services.clock.nowMs()) services.notifyAt(record.uid, record.retryAtMs);
+    else if (actions.some(leadsOn)) services.notify(record.uid);
+  } catch (cause) {
+    if (isAbort(cause, signal)) throw cause;
+    services.log.error("pod turn failed", { pod: record.name, uid: record.uid, error: cause });
+    noteTrouble(services, record);
+    services.notifyAt(record.uid, record.retryAtMs);
+  }
+}
+
+/** Whether there may be more to do at once after an action. */
+function leadsOn({ kind }: Action): boolean {
+  return kind !== "wait" && kind !== "kill-container" && kind !== "delete-object";
+}
+
+async function act(turn: Turn, actions: readonly Action[]): Promise<void> {
+  if (!actions.some(({ kind }) => kind === "start-container")) return execute(turn, actions);
+  const done = new AbortController();
+  const progress = showProgress(turn, AbortSignal.any([turn.signal, done.signal]));
+  try {
+    await execute(turn, actions);
+  } finally {
+    done.abort();
+    await progress;
+  }
+}
+
+async function showProgress({ services, record, signal }: Turn, done: AbortSignal): Promise<void> {
+  try {
+    await services.clock.sleep(SHOW_PROGRESS_AFTER_MS, done);
+    await writeStatus(services, record, signal);
+  } catch (cause) {
+    if (!isAbort(cause, done)) services.log.warn("status not written", { pod: record.name, error: cause });
+  }
+}
+
+/** Looks again at the containers that a notice named. */
+async function refresh({ runtime, clock }: Services, record: PodRecord): Promise<void> {
+  const ids = [...record.stale];
+  record.stale.clear();
+  await Promise.all(
+    ids.map(async (id) => {
+      try {
+        const container = await runtime.containerStatus(id);
+        if (record.containers.has(id)) record.containers.set(id, container);
+      } catch (cause) {
+        if (!hasCode(cause, "CONTAINER_NOT_FOUND")) throw cause;
+        record.forget(id, clock.nowMs());
+      }
+    }),
+  );
+}
+
+interface Inputs {
+  readonly references: References;
+  readonly volumePlans: VolumePlans | undefined;
+  readonly volumes: PodSeen["volumes"];
+}
+
+const NO_REFERENCES: References = { configMaps: new Map(), secrets: new Map() };
+
+async function gather(services: Services, record: PodRecord, signal: AbortSignal): Promise<Inputs> {
+  const pod = record.wanted;
+  const present = record.volumes === undefined ? "missing" : "ready";
+  if (pod === undefined || podState(pod, record.seen(present)) !== "wanted") return { references: NO_REFERENCES, volumePlans: undefined, volumes: present };
+  const references = await readReferences(services.client, pod, signal);
+  try {
+    const volumePlans = planVolumes(pod, references);
+    const volumes = record.volumes === undefined ? "missing" : record.volumes.digest === volumePlans.digest ? "ready" : "stale";
+    return { references, volumePlans, volumes };
+  } catch (cause) {
+    if (!(cause instanceof EngineError)) throw cause;
+    // What containers have mounted already stays as it is.
+    if (record.volumes?.digest !== undefined) return { references, volumePlans: undefined, volumes: "ready" };
+    return { references, volumePlans: undefined, volumes: { problem: cause.message } };
+  }
+}
+
+async function writeStatus(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
+  const pod = record.wanted;
+  if (pod === undefined || record.isObjectDeleted || record.isTornDown) return;
+  const previous = knownStatus(record);
+  const status = podStatus(pod, record.seen(record.volumes === undefined ? "missing" : "ready"), previous, {
+    hostIP: services.network.hostIP,
+    podIP: record.address?.ip,
+    runtimeName: services.runtime.version.split("://")[0] ?? "",
+    images: imagesOf(record),
+    nowMs: services.clock.nowMs(),
+  });
+  tellBackoffs(services, record, status);
+  await services.statusWriter.write(record, status, signal);
+}
+
+/** What was last written, with the conditions that others have set since. */
+function knownStatus(record: PodRecord): PodStatus {
+  const types = new Set((record.status.conditions ?? []).map(({ type }) => type));
+  const foreign = (record.pod?.status?.conditions ?? []).filter(({ type }) => !types.has(type));
+  return foreign.length === 0 ? record.status : { ...record.status, conditions: [...(record.status.conditions ?? []), ...foreign] };
+}
+
+function imagesOf(record: PodRecord): ReadonlyMap<string, { image: string; imageId: string }> {
+  return new Map([...record.containers.values()].map(({ id, image, imageId }) => [id, { image, imageId }]));
+}
+
+function tellBackoffs(services: Services, record: PodRecord, status: PodStatus): void {
+  for (const { name, state, restartCount } of status.containerStatuses ?? []) {
+    if (state?.waiting?.reason !== "CrashLoopBackOff") continue;
+    const before = record.status.containerStatuses?.find((other) => other.name === name);
+    if (before?.state?.waiting?.reason === "CrashLoopBackOff" && before.restartCount === restartCount) continue;
+    if (record.pod === undefined) continue;
+    recordEvent(services, record, "Warning", "BackOff", `Back-off restarting failed container ${name} in pod ${podFullName(record.pod)}`, name);
+  }
+}

@@ -1,0 +1,72 @@
+import type { Pod } from "@peapod/api";
+import type { Client, EventRecorder } from "@peapod/client";
+import { backoffMs, type Clock, type Logger } from "@peapod/kit";
+import type { ImageService } from "../images/images.ts";
+import type { PodNetwork } from "../network/network.ts";
+import type { ContainerRuntime } from "../runtime/runtime.ts";
+import type { VolumeService } from "../volumes/volumes.ts";
+import type { ResolverConfig } from "./pod-files.ts";
+import type { PodRecord } from "./pod-record.ts";
+import type { StatusWriter } from "./status-writer.ts";
+
+/** What a pod's turn works with. */
+export interface Services {
+  readonly client: Client;
+  readonly runtime: ContainerRuntime;
+  readonly images: ImageService;
+  readonly volumes: VolumeService;
+  readonly network: PodNetwork;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly recorder: EventRecorder;
+  readonly statusWriter: StatusWriter;
+  readonly podLogsDir: string;
+  readonly nodeMemoryBytes: number;
+  readonly allocatable: Readonly<Record<string, string>>;
+  readonly resolver: () => Promise<ResolverConfig>;
+  /** Asks for a turn of a pod. */
+  readonly notify: (uid: string) => void;
+  /** Asks for a turn of a pod at a time. */
+  readonly notifyAt: (uid: string, atMs: number) => void;
+}
+
+/** Notes an event about a pod, or about one of its containers. */
+export function recordEvent(services: Services, record: PodRecord, type: "Normal" | "Warning", reason: string, message: string, containerName?: string): void {
+  const pod: Pod | undefined = record.pod;
+  services.recorder.record(
+    {
+      apiVersion: "v1",
+      kind: "Pod",
+      namespace: record.namespace,
+      name: record.name,
+      uid: record.uid,
+      ...(pod?.metadata.resourceVersion === undefined ? {} : { resourceVersion: pod.metadata.resourceVersion }),
+      ...(containerName === undefined ? {} : { fieldPath: `spec.containers{${containerName}}` }),
+    },
+    type,
+    reason,
+    message,
+  );
+}
+
+const TROUBLE_CURVE = { initialMs: 1_000, maximumMs: 60_000 };
+
+/** Puts the pod's next try off, the longer the more often it failed. */
+export function noteTrouble(services: Services, record: PodRecord): void {
+  record.retryAtMs = services.clock.nowMs() + backoffMs(TROUBLE_CURVE, record.troubles);
+  record.troubles += 1;
+}
+
+/** What went wrong, as a pod's status and events say it: the message, and the causes' that it does not repeat. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? describeError(error.cause) : "";
+  return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
+}
+
+/** Runs calls for one pod's volumes one after the other. */
+export async function inVolumeOrder<T>(record: PodRecord, call: () => Promise<T>): Promise<T> {
+  const result = record.volumeCalls.then(call);
+  record.volumeCalls = result.catch(() => {}); // whoever called hears of it
+  return result;
+}

@@ -1,0 +1,164 @@
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Container, expandVariables, type Pod } from "@peapod/api";
+import { backoffMs } from "@peapod/kit";
+import { EngineError, hasCode } from "../errors.ts";
+import type { Image } from "../images/images.ts";
+import type { Mount, PodSandbox } from "../runtime/runtime.ts";
+import { containerConfig, podLogsPath, rootfsKey } from "./container-config.ts";
+import { containerEnvironment } from "./environment.ts";
+import { availableImage } from "./image-access.ts";
+import type { RestartBackoff } from "./plan.ts";
+import type { PodFiles } from "./pod-record.ts";
+import { describeError, inVolumeOrder, recordEvent } from "./services.ts";
+import type { Turn } from "./turn.ts";
+import { isReadOnlyVolume } from "./volume-plans.ts";
+
+const RETRY_CURVE = { initialMs: 1_000, maximumMs: 60_000 };
+/** What containerd gives a container whose process could not be started. */
+const START_ERROR_CODE = 128;
+
+/** What one start of a container needs. */
+interface Start {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly attempt: number;
+  readonly image: Image;
+}
+
+/**
+ * Starts a container: its root file system, its volumes and its pod's sandbox are made ready at the same time. What goes wrong
+ * becomes a note, an event and a later try, and leaves nothing behind.
+ */
+export async function startContainer(turn: Turn, action: { readonly name: string; readonly attempt: number; readonly backoff?: RestartBackoff }): Promise<void> {
+  const { services, record, pod } = turn;
+  const container = pod?.spec?.containers.find(({ name }) => name === action.name);
+  if (pod === undefined || container === undefined) return;
+  const image = await availableImage(services, record, container, turn.signal);
+  if (image === undefined) return;
+  const notes = record.notesOf(container.name);
+  try {
+    const outcome = await create(turn, { pod, container, attempt: action.attempt, image });
+    if (outcome === "not yet") return;
+    delete notes.failure;
+    delete notes.pulled;
+    notes.failures = 0;
+    if (action.backoff !== undefined) notes.backoff = action.backoff;
+    else delete notes.backoff;
+    if (outcome === "started") recordEvent(services, record, "Normal", "Started", `Started container ${container.name}`, container.name);
+  } catch (cause) {
+    turn.signal.throwIfAborted();
+    const message = describeError(cause);
+    const reason = hasCode(cause, "CONTAINER_CONFIG_INVALID", "VOLUME_FAILED") ? "CreateContainerConfigError" : "CreateContainerError";
+    notes.failure = { reason, message, retryAtMs: services.clock.nowMs() + backoffMs(RETRY_CURVE, notes.failures) };
+    notes.failures += 1;
+    recordEvent(services, record, "Warning", "Failed", `Error: ${message}`, container.name);
+    services.log.warn("container not created", { pod: record.name, container: container.name, error: cause });
+  }
+}
+
+/** `not yet`: what it needs of its pod failed, which is told there. */
+async function create(turn: Turn, start: Start): Promise<"started" | "start failed" | "not yet"> {
+  const { services, record, signal } = turn;
+  const { container, attempt, image } = start;
+  await using undo = new AsyncDisposableStack();
+  const key = rootfsKey(record.uid, container.name, attempt);
+  const logPath = join(podLogsPath(services.podLogsDir, record), container.name, `${attempt}.log`);
+  const [rootfs, inside, sandbox] = await Promise.allSettled([
+    services.images.mountRootfs(image.id, key),
+    insideOf(turn, start),
+    turn.sandbox,
+    mkdir(dirname(logPath), { recursive: true, mode: 0o700 }),
+  ]);
+  undo.defer(async () => services.images.removeRootfs(key));
+  if (rootfs.status === "rejected") throw rootfs.reason;
+  if (inside.status === "rejected") throw inside.reason;
+  if (inside.value === undefined || sandbox.status === "rejected" || sandbox.value === undefined) return "not yet";
+  const config = containerConfig({
+    pod: start.pod,
+    container,
+    attempt,
+    image,
+    rootfsPath: rootfs.value,
+    ...inside.value,
+    logPath,
+    nodeMemoryBytes: services.nodeMemoryBytes,
+  });
+  const id = await services.runtime.createContainer(sandbox.value.id, config, signal);
+  undo.defer(async () => services.runtime.removeContainer(id, signal));
+  recordEvent(services, record, "Normal", "Created", `Created container: ${container.name}`, container.name);
+  if (!(await turn.connected)) return "not yet";
+  return await begin(turn, start, id, sandbox.value, undo);
+}
+
+async function begin(turn: Turn, { container, attempt }: Start, id: string, sandbox: PodSandbox, undo: AsyncDisposableStack): Promise<"started" | "start failed"> {
+  const { services, record, signal } = turn;
+  try {
+    await services.runtime.startContainer(id, signal);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (!hasCode(cause, "CONTAINER_START_FAILED")) throw cause;
+    const message = describeError(cause);
+    record.recallEnd(container.name, attempt, { kind: "ended", exitCode: START_ERROR_CODE, reason: "StartError", message, startedAtMs: 0, finishedAtMs: services.clock.nowMs() });
+    recordEvent(services, record, "Warning", "Failed", `Error: ${message}`, container.name);
+    return "start failed";
+  }
+  undo.move(); // it is the record's now
+  record.containers.set(id, await services.runtime.containerStatus(id));
+  services.log.info("container started", { pod: record.name, container: container.name, attempt, sandbox: sandbox.id });
+  return "started";
+}
+
+/** The environment and mounts of a container; undefined where its pod's volumes or address are not there. */
+async function insideOf(turn: Turn, { pod, container }: Start): Promise<{ variables: Readonly<Record<string, string>>; mounts: Mount[] } | undefined> {
+  const { services, record } = turn;
+  const [address, paths] = await Promise.all([turn.address, turn.volumes]);
+  if (address === undefined || paths === undefined) return undefined;
+  const { variables, skipped } = containerEnvironment(container, {
+    pod,
+    references: turn.references,
+    podIP: address.ip,
+    hostIP: services.network.hostIP,
+    allocatable: services.allocatable,
+  });
+  for (const message of skipped) recordEvent(services, record, "Warning", "InvalidEnvironmentVariableNames", message, container.name);
+  const files = await turn.podFiles();
+  const mounts = await volumeMounts(turn, pod, container, paths, variables);
+  return { variables, mounts: inMountOrder([...fileMounts(files, mounts), ...mounts]) };
+}
+
+async function volumeMounts(turn: Turn, pod: Pod, container: Container, paths: ReadonlyMap<string, string>, variables: Readonly<Record<string, string>>): Promise<Mount[]> {
+  const { services, record } = turn;
+  const mounts: Mount[] = [];
+  for (const mount of container.volumeMounts ?? []) {
+    const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
+    const path = paths.get(mount.name);
+    if (volume === undefined || path === undefined) throw new EngineError("CONTAINER_CONFIG_INVALID", `Volume "${mount.name}" of container "${container.name}" is not in the pod`);
+    const subPath = mount.subPathExpr === undefined ? mount.subPath : expandVariables(mount.subPathExpr, variables);
+    const hostPath = subPath === undefined || subPath === "" ? path : await inVolumeOrder(record, async () => services.volumes.subPath(record.uid, mount.name, subPath));
+    const propagation = { None: "private", HostToContainer: "rslave", Bidirectional: "rshared" } as const;
+    mounts.push({
+      hostPath,
+      containerPath: mount.mountPath.startsWith("/") ? mount.mountPath : `/${mount.mountPath}`,
+      readonly: mount.readOnly === true || isReadOnlyVolume(volume),
+      ...(mount.mountPropagation === undefined ? {} : { propagation: propagation[mount.mountPropagation] }),
+    });
+  }
+  return mounts;
+}
+
+/** The pod's own files, but for those the container mounts itself. */
+function fileMounts(files: PodFiles, own: readonly Mount[]): Mount[] {
+  const managed = [
+    { hostPath: files.hosts, containerPath: "/etc/hosts" },
+    { hostPath: files.resolver, containerPath: "/etc/resolv.conf" },
+    { hostPath: files.hostname, containerPath: "/etc/hostname" },
+  ];
+  return managed.filter(({ containerPath }) => !own.some((mount) => mount.containerPath === containerPath)).map((mount) => ({ ...mount, readonly: false }));
+}
+
+/** A mount inside another comes after it. */
+function inMountOrder(mounts: readonly Mount[]): Mount[] {
+  const depth = ({ containerPath }: Mount): number => containerPath.split("/").filter((part) => part !== "").length;
+  return mounts.toSorted((left, right) => depth(left) - depth(right));
+}

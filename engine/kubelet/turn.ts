@@ -1,0 +1,66 @@
+import type { Pod } from "@peapod/api";
+import type { PodAddress } from "../network/network.ts";
+import type { PodSandbox } from "../runtime/runtime.ts";
+import type { References } from "./environment.ts";
+import { hostsFile, podHostname, resolverFile } from "./pod-files.ts";
+import type { PodFiles, PodRecord } from "./pod-record.ts";
+import { inVolumeOrder, type Services } from "./services.ts";
+import type { VolumePlans } from "./volume-plans.ts";
+
+/**
+ * One look at one pod and what is done about it. The promises are what the actions of a turn wait for of each other:
+ * they never reject; undefined or false says that it failed, which was told where it did.
+ */
+export class Turn {
+  readonly services: Services;
+  readonly record: PodRecord;
+  readonly pod: Pod | undefined;
+  readonly references: References;
+  readonly volumePlans: VolumePlans | undefined;
+  readonly signal: AbortSignal;
+  sandbox: Promise<PodSandbox | undefined>;
+  connected: Promise<boolean>;
+  address: Promise<PodAddress | undefined>;
+  volumes: Promise<ReadonlyMap<string, string> | undefined>;
+  /** Whether anything failed for the pod as a whole. */
+  hasTrouble = false;
+
+  constructor(services: Services, record: PodRecord, inputs: { references: References; volumePlans: VolumePlans | undefined }, signal: AbortSignal) {
+    this.services = services;
+    this.record = record;
+    this.pod = record.wanted;
+    this.references = inputs.references;
+    this.volumePlans = inputs.volumePlans;
+    this.signal = signal;
+    this.sandbox = Promise.resolve(record.liveSandbox);
+    this.connected = Promise.resolve(record.attachedSandboxId !== undefined && record.attachedSandboxId === record.liveSandbox?.id);
+    this.address = Promise.resolve(record.address);
+    this.volumes = Promise.resolve(record.volumes?.paths);
+  }
+
+  /** /etc/hosts and its like, written once for each sandbox. */
+  async podFiles(): Promise<PodFiles> {
+    this.record.podFiles ??= this.#writePodFiles();
+    try {
+      return await this.record.podFiles;
+    } catch (cause) {
+      this.record.podFiles = undefined;
+      throw cause;
+    }
+  }
+
+  async #writePodFiles(): Promise<PodFiles> {
+    const { services, record, pod } = this;
+    const address = await this.address;
+    if (pod === undefined || address === undefined) throw new Error("A pod's files need its specification and address");
+    const resolver = await services.resolver();
+    return inVolumeOrder(record, async () => {
+      const write = async (name: string, content: string): Promise<string> => services.volumes.writePodFile(record.uid, name, content, 0o644);
+      return {
+        hosts: await write("etc-hosts", hostsFile(pod, address.ip)),
+        resolver: await write("resolv.conf", resolverFile(pod, resolver)),
+        hostname: await write("hostname", `${podHostname(pod)}\n`),
+      };
+    });
+  }
+}

@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import { type KeyToPath, type Pod, quantityToNumber, type Volume } from "@peapod/api";
+import { EngineError } from "../errors.ts";
+import type { VolumeFile, VolumePlan } from "../volumes/volumes.ts";
+import type { References } from "./environment.ts";
+
+/** A pod's volumes by name, with everything resolved, and a digest of what they show. */
+export interface VolumePlans {
+  readonly plans: ReadonlyMap<string, VolumePlan>;
+  readonly digest: string;
+}
+
+const DEFAULT_MODE = 0o644;
+
+/** What a pod's volumes are made of. Throws VOLUME_FAILED, in upstream's words, where something is missing and not optional. */
+export function planVolumes(pod: Pod, references: References): VolumePlans {
+  const hash = createHash("sha256");
+  const plans = new Map<string, VolumePlan>();
+  for (const volume of pod.spec?.volumes ?? []) {
+    const plan = explain(volume, () => planVolume(volume, references));
+    plans.set(volume.name, plan);
+    hash.update(JSON.stringify([volume.name, plan], (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value)));
+  }
+  return { plans, digest: hash.digest("hex") };
+}
+
+/** Whether containers always mount a volume read-only. */
+export function isReadOnlyVolume(volume: Volume): boolean {
+  return volume.configMap !== undefined || volume.secret !== undefined;
+}
+
+function explain(volume: Volume, plan: () => VolumePlan): VolumePlan {
+  try {
+    return plan();
+  } catch (cause) {
+    if (!(cause instanceof EngineError)) throw cause;
+    throw new EngineError(cause.code, `MountVolume.SetUp failed for volume "${volume.name}" : ${cause.message}`, { cause });
+  }
+}
+
+function planVolume(volume: Volume, references: References): VolumePlan {
+  if (volume.hostPath !== undefined) return { kind: "hostPath", source: volume.hostPath };
+  if (volume.configMap !== undefined) {
+    const { name = "", optional = false, items, defaultMode } = volume.configMap;
+    const found = references.configMaps.get(name);
+    if (found === undefined && !optional) throw new EngineError("VOLUME_FAILED", `configmap "${name}" not found`);
+    const text = Object.entries(found?.data ?? {}).map(([key, value]): [string, Uint8Array] => [key, Buffer.from(value, "utf8")]);
+    const entries = new Map([...text, ...decodeEntries(found?.binaryData)]);
+    return { kind: "files", memory: false, files: projectFiles(entries, { items, defaultMode, optional, missing: "configmap references non-existent config key" }) };
+  }
+  if (volume.secret !== undefined) {
+    const { secretName = "", optional = false, items, defaultMode } = volume.secret;
+    const found = references.secrets.get(secretName);
+    if (found === undefined && !optional) throw new EngineError("VOLUME_FAILED", `secret "${secretName}" not found`);
+    const entries = new Map(decodeEntries(found?.data));
+    return { kind: "files", memory: true, files: projectFiles(entries, { items, defaultMode, optional, missing: "references non-existent secret key" }) };
+  }
+  const other = Object.keys(volume).find((key) => key !== "name" && key !== "emptyDir");
+  if (other !== undefined) throw new EngineError("VOLUME_FAILED", `volumes of the kind ${other} are not supported`);
+  const { medium = "", sizeLimit } = volume.emptyDir ?? {};
+  const limit = sizeLimit === undefined ? {} : { sizeLimitBytes: quantityToNumber(sizeLimit) };
+  return { kind: "emptyDir", medium: medium === "Memory" ? "Memory" : "", ...limit };
+}
+
+function decodeEntries(data: Readonly<Record<string, string>> | undefined): [string, Uint8Array][] {
+  return Object.entries(data ?? {}).map(([key, value]) => [key, Buffer.from(value, "base64")]);
+}
+
+interface Projection {
+  readonly items: readonly KeyToPath[] | undefined;
+  readonly defaultMode: number | undefined;
+  readonly optional: boolean;
+  readonly missing: string;
+}
+
+function projectFiles(entries: ReadonlyMap<string, Uint8Array>, { items, defaultMode = DEFAULT_MODE, optional, missing }: Projection): VolumeFile[] {
+  if (items === undefined) return [...entries].map(([path, content]) => ({ path, content, mode: defaultMode }));
+  return items.flatMap(({ key, path, mode }) => {
+    const content = entries.get(key);
+    if (content !== undefined) return [{ path, content, mode: mode ?? defaultMode }];
+    if (optional) return [];
+    throw new EngineError("VOLUME_FAILED", `${missing}: ${key}`);
+  });
+}
