@@ -50,7 +50,8 @@ export function withoutRepeats<T extends { field: string; type: string }>(errors
 function prepare(resource: Resource, object: KubeObject): KubeObject {
   if (resource.kind === pods.kind) {
     const pod = admitPod(object as Pod); // the resource says the kind
-    return { ...pod, status: { phase: "Pending", qosClass: qosClass(pod) } } satisfies Pod;
+    const pending: Pod = { ...pod, status: { phase: "Pending", qosClass: qosClass(pod) } };
+    return pending;
   }
   if (resource.kind === namespaces.kind) return prepareNamespace(object as Namespace); // the resource says the kind
   return object;

@@ -1,0 +1,68 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { badRequest, failure, serviceUnavailable } from "@peapod/api";
+import type { Logger } from "@peapod/kit";
+import { WebSocketServer } from "ws";
+import type { NodeServer } from "../kubelet/node-server.ts";
+import { StatusError } from "./errors.ts";
+import { CHANNEL_V4, CHANNEL_V5, runExec } from "./exec-channel.ts";
+import type { ObjectApi } from "./object-api.ts";
+import { findContainer, refuseUnscheduled } from "./pod-container.ts";
+import type { Query } from "./query.ts";
+import type { Route } from "./routes.ts";
+
+export interface ExecGround {
+  readonly api: ObjectApi;
+  readonly log: Logger;
+  readonly nodeServer?: NodeServer;
+}
+
+export interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly query: Query;
+  /** Aborted when the server stops. */
+  readonly stop: AbortSignal;
+}
+
+/** Bytes of one message of a client: upstream's clients send 32 KiB. */
+const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
+
+/** Answers an exec that asks for no WebSocket: SPDY, which old clients try after a WebSocket failed, is not spoken. */
+export function handleExec(_route: Route): never {
+  throw new StatusError(failure(400, "BadRequest", `exec needs a WebSocket of the protocol ${CHANNEL_V5} or ${CHANNEL_V4}: use kubectl 1.31 or newer`));
+}
+
+/**
+ * Answers `kubectl exec`: starts the process, then joins it to the WebSocket until it ends, the client is gone or the server stops.
+ * What goes wrong before the process runs is answered as a Status instead of the upgrade.
+ */
+export async function handleExecUpgrade(ground: ExecGround, route: Extract<Route, { kind: "objects" }>, upgrade: Upgrade): Promise<void> {
+  const { request, socket, head, query, stop } = upgrade;
+  if ((request.headers.upgrade ?? "").toLowerCase() !== "websocket") handleExec(route);
+  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((protocol) => protocol.trim());
+  const protocol = [CHANNEL_V5, CHANNEL_V4].find((known) => offered.includes(known));
+  if (protocol === undefined) handleExec(route);
+  const { pod, ...container } = findContainer(ground.api, { name: route.name ?? "", ...(route.namespace === undefined ? {} : { namespace: route.namespace }) }, query.text("container"));
+  refuseUnscheduled(pod);
+  const command = query.list("command");
+  if (command.length === 0) throw new StatusError(badRequest("you must specify at least 1 command to run"));
+  if (ground.nodeServer === undefined) throw new StatusError(serviceUnavailable("this engine runs no node, so nothing can be run in a container"));
+
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  socket.once("close", onClose);
+  const signal = AbortSignal.any([gone.signal, stop]);
+  const tty = query.flag("tty");
+  const options = { command, tty, stdin: query.flag("stdin") };
+  const session = await ground.nodeServer.exec(container, options, signal);
+  const server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_LIMIT_BYTES, perMessageDeflate: false, handleProtocols: () => protocol ?? false });
+  server.handleUpgrade(request, socket, head, (client) => {
+    const use = { stdin: options.stdin, stdout: query.flag("stdout"), stderr: query.flag("stderr") && !tty };
+    runExec({ client, session, use, isV5: protocol === CHANNEL_V5, signal }).catch((cause: unknown) => {
+      if (!signal.aborted) ground.log.error("exec failed", { pod: pod.metadata.name, error: cause });
+      client.terminate();
+    });
+  });
+}

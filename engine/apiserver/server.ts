@@ -1,0 +1,210 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { methodNotAllowed } from "@peapod/api";
+import type { Clock, Logger } from "@peapod/kit";
+import type { NodeServer } from "../kubelet/node-server.ts";
+import { aggregated, coreVersions, groupList, groupOf, resourceList } from "./discovery.ts";
+import { isOurs, noSuchPath, StatusError, statusOf } from "./errors.ts";
+import { type Exchange, sendJson, sendStatus, sendText } from "./exchange.ts";
+import { negotiate } from "./negotiation.ts";
+import type { ObjectApi } from "./object-api.ts";
+import { handleObjects } from "./object-handler.ts";
+import { OpenApi, type OpenApiDocument } from "./openapi.ts";
+import type { Pki } from "./pki.ts";
+import { handleExec, handleExecUpgrade } from "./pod-exec.ts";
+import { handleLog } from "./pod-log.ts";
+import { Query } from "./query.ts";
+import { parseRoute, type Route } from "./routes.ts";
+import { versionInfo } from "./version.ts";
+
+/** A path of the engine's own on the same server, with the same authentication. */
+export interface Extension {
+  /** Such as `/peapod.dev/v1/`. */
+  readonly prefix: string;
+  /** Answers the request. What it throws is answered as a Status, if nothing was yet. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void> | void;
+}
+
+export interface ServeOptions {
+  readonly api: ObjectApi;
+  readonly pki: Pki;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The node's logs and exec; without one they are refused. */
+  readonly nodeServer?: NodeServer;
+  readonly extensions?: readonly Extension[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called once it listens, with the port it got. */
+  readonly onListening?: (address: { host: string; port: number }) => void;
+}
+
+interface Ground extends ServeOptions {
+  readonly openApi: OpenApi;
+}
+
+/** Connections that end by themselves get so long when the server stops. */
+const STOP_WITHIN_MS = 500;
+const KEEP_ALIVE_MS = 90_000;
+const MAX_CONNECTIONS = 1_024;
+
+/**
+ * Serves the Kubernetes API over HTTPS until the signal is aborted; answers nobody without a certificate of the engine's authority.
+ * Rejects when it cannot listen.
+ */
+export async function serve(options: ServeOptions, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { pki, listen, log } = options;
+  const stop = new AbortController();
+  const ground: Ground = { ...options, openApi: new OpenApi() };
+  const server = createServer({
+    cert: pki.serverCert,
+    key: pki.serverKey,
+    ca: [pki.ca],
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: "TLSv1.2",
+    ALPNProtocols: ["http/1.1"],
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    noDelay: true,
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on("request", (request, response) => void answer(ground, request, response, stop.signal));
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => void upgrade(ground, request, socket, head, stop.signal));
+  server.on("tlsClientError", (error) => log.debug("connection refused", { error: error.message }));
+  server.on("clientError", (_error, socket) => void socket.destroy());
+  try {
+    await listening(server, listen);
+    const { port } = server.address() as AddressInfo; // a TCP server's
+    options.onListening?.({ host: listen.host, port });
+    log.info("API server listens", { host: listen.host, port });
+    await ending(server, signal);
+  } finally {
+    stop.abort();
+    await close(server);
+  }
+}
+
+async function answer(options: Ground, request: IncomingMessage, response: ServerResponse, stop: AbortSignal): Promise<void> {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  response.on("error", () => {}); // a client that goes away is no event of ours
+  try {
+    const url = new URL(request.url ?? "/", "https://localhost");
+    const exchange: Exchange = {
+      request,
+      response,
+      method: request.method ?? "GET",
+      query: new Query(url.searchParams),
+      signal: AbortSignal.any([gone.signal, stop]),
+    };
+    const extension = options.extensions?.find(({ prefix }) => url.pathname.startsWith(prefix));
+    if (extension !== undefined) await extension.handle(request, response);
+    else await dispatch(options, parseRoute(url.pathname), exchange);
+  } catch (cause) {
+    fail(options.log, request, response, cause);
+  }
+}
+
+function fail(log: Logger, request: IncomingMessage, response: ServerResponse, cause: unknown): void {
+  const status = statusOf(cause);
+  if (isOurs(status) && !response.destroyed) log.error("request failed", { method: request.method, url: request.url, error: cause });
+  if (response.headersSent) response.destroy();
+  else sendStatus(response, status);
+}
+
+async function dispatch(options: Ground, route: Route, exchange: Exchange): Promise<void> {
+  if (route.kind === "objects") {
+    if (route.resource.kind === "Pod" && route.subresource === "log") return await handleLog(options, route, exchange);
+    if (route.resource.kind === "Pod" && route.subresource === "exec") return handleExec(route);
+    return await handleObjects(options, route, exchange);
+  }
+  if (exchange.method !== "GET" && exchange.method !== "HEAD") throw new StatusError(methodNotAllowed({ group: "", plural: route.kind }, exchange.method.toLowerCase()));
+  const { request, response } = exchange;
+  const discovery = (core: boolean, legacy: () => unknown): void => {
+    const form = negotiate(request.headers.accept, ["APIGroupDiscoveryList"]);
+    if (form.as === "APIGroupDiscoveryList") sendJson(response, 200, aggregated(core), { "Content-Type": form.mediaType, Vary: "Accept" });
+    else sendJson(response, 200, legacy(), { Vary: "Accept" });
+  };
+  switch (route.kind) {
+    case "text":
+      return sendText(response, 200, route.text);
+    case "version":
+      return sendJson(response, 200, versionInfo());
+    case "root":
+      return sendJson(response, 200, { paths: ["/api", "/api/v1", "/apis", "/apis/coordination.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"] });
+    case "core-versions":
+      return discovery(true, coreVersions);
+    case "groups":
+      return discovery(false, groupList);
+    case "group":
+      return sendJson(response, 200, groupOf(route.group));
+    case "resources":
+      return sendJson(response, 200, resourceList(route.groupVersion));
+    case "openapi-index":
+      return sendJson(response, 200, options.openApi.index());
+    case "openapi":
+      return sendOpenApi(exchange, options.openApi.document(route.groupVersion));
+    case "unknown":
+      throw noSuchPath();
+  }
+}
+
+function sendOpenApi({ request, response }: Exchange, { body, etag }: OpenApiDocument): void {
+  if (request.headers["if-none-match"] === etag) {
+    response.writeHead(304, { ETag: etag });
+    response.end();
+    return;
+  }
+  response.writeHead(200, { "Content-Type": "application/json", "Content-Length": body.length, ETag: etag, Vary: "Accept" });
+  response.end(body);
+}
+
+async function upgrade(options: Ground, request: IncomingMessage, socket: Duplex, head: Buffer, stop: AbortSignal): Promise<void> {
+  socket.on("error", () => {}); // as for requests
+  try {
+    const url = new URL(request.url ?? "/", "https://localhost");
+    const route = parseRoute(url.pathname);
+    if (route.kind !== "objects" || route.resource.kind !== "Pod" || route.subresource !== "exec") throw noSuchPath();
+    await handleExecUpgrade(options, route, { request, socket, head, query: new Query(url.searchParams), stop });
+  } catch (cause) {
+    const status = statusOf(cause);
+    if (isOurs(status)) options.log.error("upgrade failed", { url: request.url, error: cause });
+    const body = JSON.stringify(status);
+    socket.end(`HTTP/1.1 ${status.code ?? 500} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+  }
+}
+
+async function listening(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject).once("listening", resolve);
+  server.listen({ host, port });
+  try {
+    await promise;
+  } catch (cause) {
+    throw new Error(`Cannot listen on ${host}:${port}: ${cause instanceof Error ? cause.message : String(cause)}; is another engine there? Choose another address`, { cause });
+  }
+}
+
+async function ending(server: Server, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  const end = (): void => resolve();
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) resolve();
+  try {
+    await promise;
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
+}
+
+async function close(server: Server): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), STOP_WITHIN_MS);
+  await closed;
+  clearTimeout(timer);
+}
