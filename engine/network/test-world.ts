@@ -100,7 +100,7 @@ export class World implements AsyncDisposable {
     for (const scope of this.#scopes) await scope[Symbol.asyncDispose]();
     rmSync(this.dir, { recursive: true, force: true });
     // A veth goes by itself with its namespace, at any moment.
-    const list = "(ip -o link show type bridge; ip -o link show type veth) | cut -d: -f2 | cut -d@ -f1";
+    const list = "{ ip -o link show type bridge; ip -o link show type veth; } | cut -d: -f2 | cut -d@ -f1";
     sh(`nft flush ruleset; for device in $(${list}); do ip link del $device 2>/dev/null || true; done`);
   }
 }
