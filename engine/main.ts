@@ -1,0 +1,137 @@
+/** The engine, `peapod serve`: store, API server, scheduler, kubelet and what they stand on. usage: node main.ts [serve] [FLAGS] */
+import { join } from "node:path";
+import { connectInProcess } from "@peapod/client";
+import { createLogger, runTogether, Scope, systemClock, untilSignal } from "@peapod/kit";
+import { runNamespaceController } from "./apiserver/namespace-controller.ts";
+import { ObjectApi } from "./apiserver/object-api.ts";
+import { openPki } from "./apiserver/pki.ts";
+import { serve } from "./apiserver/server.ts";
+import { ConfigError, type EngineConfig, parseConfig } from "./config.ts";
+import { EngineError } from "./errors.ts";
+import { untilIdle } from "./idle-exit.ts";
+import { openImages } from "./images/open-images.ts";
+import { Kubelet } from "./kubelet/kubelet.ts";
+import { KubeletNodeServer } from "./kubelet/kubelet-node-server.ts";
+import { readMachine } from "./kubelet/node-object.ts";
+import { readLog } from "./logs/read-log.ts";
+import { defaultRotation, rotateLogs } from "./logs/rotate.ts";
+import { openBridgeNetwork } from "./network/open-bridge-network.ts";
+import { nodeApi } from "./node-api/node-api.ts";
+import { announce } from "./presence.ts";
+import { openOciRuntime } from "./runtime/oci/oci-runtime.ts";
+import { runScheduler } from "./scheduler/scheduler.ts";
+import { holdDirs } from "./state-dir.ts";
+import { openStore } from "./store/sqlite-store.ts";
+import { VERSION } from "./version.ts";
+import { openVolumes } from "./volumes/open-volumes.ts";
+
+const EXIT_USAGE = 64;
+
+try {
+  const words = process.argv.slice(2);
+  await runEngine(parseConfig(words[0] === "serve" ? words.slice(1) : words, process.env));
+} catch (error) {
+  if (!(error instanceof ConfigError) && !(error instanceof EngineError)) throw error;
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  process.stderr.write(`${error.message}${cause}\n`);
+  process.exitCode = error instanceof ConfigError ? EXIT_USAGE : 1;
+}
+
+/** Runs one engine until it is told to stop, by a signal or through its API, or has been idle for as long as it was told. */
+async function runEngine(config: EngineConfig): Promise<void> {
+  const { stateDir, runDir, nodeName } = config;
+  const clock = systemClock;
+  const log = createLogger({ level: config.logLevel, write: (line) => process.stderr.write(line) });
+  process.umask(0o022);
+  await using scope = new Scope();
+  const { engineId } = await holdDirs(stateDir, runDir, scope);
+
+  const store = openStore(join(stateDir, "store.db"), scope);
+  const api = new ObjectApi({ store, clock });
+  api.prepare();
+  const client = connectInProcess(api);
+  const [pki, runtime, network, machine] = await Promise.all([
+    openPki(join(stateDir, "pki"), [config.listen.host, nodeName]),
+    openOciRuntime({ runDir, engineId, scope, log, ...(config.runtimePath === undefined ? {} : { runtimePath: config.runtimePath }) }),
+    openBridgeNetwork({ stateDir, engineId, log, scope, ...(config.podCIDR === undefined ? {} : { podCIDR: config.podCIDR }) }),
+    readMachine(stateDir),
+  ]);
+  const inUse = async (): Promise<Set<string>> => new Set((await runtime.listContainers()).map((container) => container.imageId));
+  const images = await openImages({ stateDir, runDir, log, scope, inUse });
+  const volumes = openVolumes({ stateDir, log });
+  const podLogsDir = join(stateDir, "logs");
+  const kubelet = new Kubelet({ client, runtime, images, volumes, network, clock, log, nodeName, machine, podLogsDir });
+  const nodeServer = new KubeletNodeServer({ kubelet, runtime, readLog });
+
+  const stop = new AbortController();
+  const extensions = [
+    nodeApi({
+      images,
+      engine: {
+        info: () => ({
+          version: VERSION,
+          engineId,
+          nodeName,
+          stateDir,
+          runDir,
+          pid: process.pid,
+          runtime: runtime.version,
+          podCIDR: network.podCIDR,
+        }),
+        stop: () => stop.abort(),
+      },
+    }),
+  ];
+  const listening = Promise.withResolvers<string>();
+  const { idleExitMinutes } = config;
+  await runTogether(
+    {
+      signals: (signal) => untilSignal(["SIGTERM", "SIGINT"], signal),
+      api: (signal) =>
+        serve(
+          {
+            api,
+            pki,
+            listen: config.listen,
+            nodeServer,
+            extensions,
+            clock,
+            log,
+            onListening: ({ host, port }) => listening.resolve(`${host.includes(":") ? `[${host}]` : host}:${port}`),
+          },
+          signal,
+        ),
+      presence: async (signal) => {
+        const address = await Promise.race([listening.promise, untilSignal([], signal)]);
+        if (address === undefined) return; // it could not listen
+        await announce(
+          { stateDir, runDir, address, version: VERSION, ca: pki.ca, adminCertificate: pki.adminCert, adminKey: pki.adminKey },
+          scope,
+        );
+        await untilSignal([], signal);
+      },
+      namespaces: (signal) => runNamespaceController({ api, clock, log }, signal),
+      scheduler: (signal) => runScheduler({ client, clock, log }, signal),
+      kubelet: (signal) => kubelet.run(signal),
+      logs: (signal) =>
+        rotateLogs(
+          {
+            policy: defaultRotation,
+            list: async () =>
+              (await runtime.listContainers())
+                .filter(({ state }) => state.kind === "running")
+                .map(({ id, logPath }) => ({ containerId: id, path: logPath })),
+            reopen: (id, each) => runtime.reopenContainerLog(id, each),
+            clock,
+            log,
+          },
+          signal,
+        ),
+      ...(idleExitMinutes === undefined
+        ? {}
+        : { idle: (signal: AbortSignal) => untilIdle({ client, clock, log, idleMs: idleExitMinutes * 60_000 }, signal) }),
+    },
+    AbortSignal.any([scope.signal, stop.signal]),
+  );
+  log.info("engine stops", { engineId });
+}
