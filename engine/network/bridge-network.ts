@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import type { Logger } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import type { AddressBook } from "./address-book.ts";
-import { hasDevice, removeBridge, removeDevices } from "./bridge.ts";
+import { hasDevice, removeBridge } from "./bridge.ts";
 import { formatAddress, formatCidr } from "./cidr.ts";
 import { DockerPassage } from "./docker-passage.ts";
-import { linkPod } from "./link.ts";
+import { linkPod, unlinkPod } from "./link.ts";
 import { withMachineLock } from "./machine-lock.ts";
 import { deviceName, type NetworkNames } from "./names.ts";
 import type { PodAddress, PodNetwork, PortMapping } from "./network.ts";
@@ -125,7 +125,7 @@ export class BridgeNetwork implements PodNetwork {
     const { book, engineId } = this.#parts;
     await this.#ports.withdraw(podUid);
     const device = deviceName(engineId, podUid);
-    if (hasDevice(device)) await removeDevices([device]);
+    if (hasDevice(device)) await unlinkPod(device);
     if (book.get(podUid)?.connection !== undefined) book.setConnection(podUid, undefined);
   }
 

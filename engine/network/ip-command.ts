@@ -5,8 +5,7 @@ const TIMEOUT_MS = 20_000;
 
 /**
  * Runs lines of ip(8) in one process, `ip -batch -`; the first that fails ends it. Throws NETWORK_FAILED with ip's words.
- * The process is spawned before this returns, in the network namespace that the thread is in at that moment; and it is
- * not ended early, so that nobody has to guess how far it came: it takes milliseconds.
+ * It is not ended early, so that nobody has to guess how far it came: it takes milliseconds.
  */
 export function runIpBatch(doing: string, lines: readonly string[]): Promise<void> {
   return runProgram("ip", ["-batch", "-"], { doing, input: `${lines.join("\n")}\n` }).then(() => {});

@@ -1,8 +1,11 @@
-import { hasDevice, removeDevices, writeSysctl } from "./bridge.ts";
-import { runIpBatch } from "./ip-command.ts";
+import { isErrno } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
+import { type NetlinkRequest, NetlinkSocket } from "../linux/netlink.ts";
+import { hasDevice, writeSysctl } from "./bridge.ts";
 import { podMac } from "./names.ts";
 import type { PodAddress } from "./network.ts";
 import type { NetworkNamespace } from "./network-namespace.ts";
+import { addAddress, addDefaultRoute, addVeth, getLink, indexOf, joinBridge, removeLink, setHairpin, setUp } from "./rtnetlink.ts";
 
 export interface LinkOptions {
   readonly bridge: string;
@@ -15,8 +18,9 @@ export interface LinkOptions {
 }
 
 /**
- * Links a pod to the bridge, in two processes: inside, the pair is made (its other end in our namespace) and set up with address
- * and route; outside, the other end joins the bridge. What an earlier, half-made try left is removed first.
+ * Links a pod to the bridge: inside, the pair is made (its other end in our namespace) and set up with address and route;
+ * outside, the other end joins the bridge. What an earlier, half-made try left is removed first. Asked of the kernel directly:
+ * as two runs of ip(8) it takes 7 ms, nine tenths of them for starting the programs, in every pod's start.
  *
  * eth0 has no IPv6 address: the default for new devices is switched off in the pod, which leaves loopback's `::1`.
  * hairpin: where br_netfilter is loaded (Docker does), a pod's packet to its own published port is translated while it is
@@ -24,18 +28,40 @@ export interface LinkOptions {
  */
 export async function linkPod(options: LinkOptions): Promise<void> {
   const { bridge, device, address, mtu, home, pod } = options;
-  if (hasDevice(device)) await removeDevices([device]);
-  const doing = "Cannot connect the pod to its network";
-  await pod.run(home, () => {
+  if (hasDevice(device)) await unlinkPod(device);
+  using inside = pod.run(home, () => {
     writeSysctl("net/ipv6/conf/default/disable_ipv6", "1");
-    return runIpBatch(doing, [
-      `link add eth0 address ${podMac(address.ip)} mtu ${mtu} type veth peer name ${device} mtu ${mtu} netns ${home.path}`,
-      "link set lo up",
-      `addr add ${address.ip}/${address.prefixLength} brd + dev eth0`,
-      "link set eth0 up",
-      `route add default via ${address.gateway} dev eth0`,
-    ]);
+    return new NetlinkSocket();
   });
+  using outside = new NetlinkSocket();
+  const pair = addVeth({ name: "eth0", mac: podMac(address.ip), mtu, peer: device, peerNamespaceFd: home.fd });
+  const index = indexOf((await ask(inside, [pair, getLink("eth0")]))[0]);
   writeSysctl(`net/ipv6/conf/${device}/disable_ipv6`, "1");
-  await runIpBatch(doing, [`link set ${device} master ${bridge} up`, `link set ${device} type bridge_slave hairpin on`]);
+  const bridgeIndex = indexOf((await ask(outside, [getLink(bridge)]))[0]);
+  const configure = [setUp("lo"), addAddress(index, address.ip, address.prefixLength), setUp("eth0"), addDefaultRoute(index, address.gateway)];
+  // Both to their end: the sockets are closed after this.
+  const results = await Promise.allSettled([ask(inside, configure), ask(outside, [joinBridge(device, bridgeIndex), setHairpin(device)])]);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+}
+
+/** Removes the host's end of a pod's link, and with it the pod's. Safe to repeat. */
+export async function unlinkPod(device: string): Promise<void> {
+  using socket = new NetlinkSocket();
+  try {
+    await socket.request([removeLink(device)]);
+  } catch (cause) {
+    if (!isErrno(cause, "ENODEV")) throw failed(cause);
+  }
+}
+
+async function ask(socket: NetlinkSocket, requests: readonly NetlinkRequest[]): ReturnType<NetlinkSocket["request"]> {
+  try {
+    return await socket.request(requests);
+  } catch (cause) {
+    throw failed(cause);
+  }
+}
+
+function failed(cause: unknown): EngineError {
+  return new EngineError("NETWORK_FAILED", `Cannot connect the pod to its network: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }

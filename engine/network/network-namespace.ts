@@ -24,14 +24,14 @@ export class NetworkNamespace implements Disposable {
     return `${dev}:${ino}`;
   }
 
-  /** A path by which a child process, too, finds this namespace. */
-  get path(): string {
-    return `/proc/${process.pid}/fd/${this.#fd}`;
+  /** For the kernel: the descriptor of its file. */
+  get fd(): number {
+    return this.#fd;
   }
 
   /**
-   * Runs `work` inside, and comes back to `home`. It must be synchronous: everything else of this program runs on this thread.
-   * A child spawned in it (libuv forks on the calling thread) is and stays inside. A thread that cannot come back ends the process.
+   * Runs `work` inside, and comes back to `home`. It must be synchronous: everything else of this program runs on this thread. A socket
+   * made in it stays of this namespace. A thread that cannot come back ends the process.
    */
   run<T>(home: NetworkNamespace, work: () => T): T {
     setns(this.#fd, CLONE.NEWNET);
