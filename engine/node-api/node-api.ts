@@ -86,7 +86,7 @@ async function route(options: NodeApiOptions, request: IncomingMessage, response
   if (methods === undefined) throw new NodeApiError(unknownPath());
   const method = request.method ?? "GET";
   const handler = Object.entries(methods).find(([name]) => name === method)?.[1];
-  if (handler === undefined) throw new NodeApiError(methodNotAllowed());
+  if (handler === undefined) throw new NodeApiError(methodNotAllowed({ group: "peapod.dev", plural: url.pathname.slice(PREFIX.length) }, method));
   await handler({ ...options, request, response, query: url.searchParams, signal });
 }
 
