@@ -54,7 +54,7 @@ function decodeValue(value: unknown, given: FieldSchema, path: PathSegments, rea
     reading.report("type", path, "nested too deeply");
     return undefined;
   }
-  if (schema.format === "object" || (schema.scalar === "untyped" && schema.format === undefined)) return decodeAny(value, path, reading);
+  if (schema.format === "object" || isUntyped(schema)) return decodeAny(value, path, reading);
   if (schema.list !== undefined) return decodeList(value, schema.list, path, reading);
   if (schema.map !== undefined) return decodeMap(value, schema.map, path, reading);
   if (schema.ref !== undefined) return decodeFields(value, schema.ref, path, reading);
@@ -198,6 +198,11 @@ function zeroOf(item: FieldSchema): unknown {
   if (schema.map !== undefined || schema.ref !== undefined) return {};
   if (schema.format === "quantity") return "0";
   return schema.scalar === "numeric" ? 0 : schema.scalar === "boolean" ? false : schema.scalar === "untyped" ? null : "";
+}
+
+function isUntyped({ scalar, format, ref, list, map }: FieldSchema): boolean {
+  if (scalar === "untyped") return format === undefined;
+  return [scalar, format, ref, list, map].every((form) => form === undefined);
 }
 
 /** Fields that the table calls required and that clients rightly leave out. */

@@ -864,10 +864,10 @@ export interface ObjectReference {
 
 /** meta.v1.OwnerReference */
 export interface OwnerReference {
-  apiVersion: "meta.k8s.io/v1";
+  apiVersion: string;
   blockOwnerDeletion?: boolean;
   controller?: boolean;
-  kind: "OwnerReference";
+  kind: string;
   name: string;
   uid: string;
 }

@@ -67,8 +67,9 @@ for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
   const type = table.types[name];
   if (type?.fields === undefined) throw new Error(`The schema table has no type ${name}`);
   const lines = Object.entries(type.fields).map(([field, schema]) => {
+    // An owner reference's kind and version are its owner's.
     const constant =
-      type.kind === undefined
+      type.kind === undefined || name.endsWith(".OwnerReference")
         ? undefined
         : { kind: type.kind.kind, apiVersion: type.kind.group === "" ? type.kind.version : `${type.kind.group}/${type.kind.version}` }[
             field
