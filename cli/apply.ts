@@ -89,20 +89,21 @@ export function whyRecreate(stored: Pod, wanted: Pod): string | undefined {
 /** A merge patch (RFC 7386) from what is stored to what is wanted; undefined where they agree. */
 export function mergePatchOf(stored: KubeObject, wanted: KubeObject): unknown {
   const last = lastApplied(stored);
-  const target = stored.kind === pods.kind ? withStoredContainers(stored as Pod, wanted as KubeObject as Pod) : wanted;
-  const patch = diff(last, stored, stored.kind === pods.kind ? target : withEncodedStrings(target));
+  const patch = stored.kind === pods.kind ? podPatch(last, stored as Pod, wanted as KubeObject as Pod) : diff(last, stored, withEncodedStrings(wanted));
   return patch === undefined || isOnlyLastApplied(patch, last, wanted) ? undefined : patch;
 }
 
-/** A merge patch replaces lists whole: the containers are the stored ones with the wanted images. */
-function withStoredContainers(stored: Pod, wanted: Pod): KubeObject {
+/** Of a pod's spec only images change in place; a merge patch replaces lists whole, so the containers are the stored ones with them. */
+function podPatch(last: KubeObject | undefined, stored: Pod, wanted: Pod): Json | undefined {
+  const metadata = diff(last?.metadata, stored.metadata, wanted.metadata);
   const images = new Map(wanted.spec?.containers.map(({ name, image }) => [name, image]));
   const containers = (stored.spec?.containers ?? []).map((container) => {
     const image = images.get(container.name);
     return image === undefined ? container : { ...container, image };
   });
-  const isChanged = !equalJson(containers, stored.spec?.containers);
-  return { ...wanted, spec: isChanged ? { containers } : {} } as KubeObject; // a pod still
+  const spec = equalJson(containers, stored.spec?.containers) ? undefined : { containers };
+  if (metadata === undefined && spec === undefined) return undefined;
+  return { ...(metadata === undefined ? {} : { metadata }), ...(spec === undefined ? {} : { spec }) };
 }
 
 /** A Secret's stringData is written only: compare what it becomes. */

@@ -12,16 +12,17 @@ export async function deleteAndWait(
 ): Promise<boolean> {
   const place = placeOf(object);
   try {
-    const remaining = await client.delete(resource, place, options, signal);
-    const uid = remaining?.metadata.uid ?? object.metadata.uid;
+    // Looked up first: the answer to a deletion does not tell what went at once from what was not there.
+    const { uid } = (await client.get(resource, place, signal)).metadata;
+    if (uid === undefined || (options.uid !== undefined && uid !== options.uid)) return false; // another has its name
+    await client.delete(resource, place, { ...options, uid }, signal);
     for await (const current of followObject(client, resource, place, signal)) {
-      if (current === undefined || (uid !== undefined && current.metadata.uid !== uid)) break;
-      if (uid === undefined && current.metadata.deletionTimestamp === undefined) break; // made anew by somebody else
+      if (current?.metadata.uid !== uid) break;
     }
-    return remaining !== undefined;
+    return true;
   } catch (cause) {
-    if (cause instanceof ApiError && cause.code === 404) return false; // its namespace is gone too
-    if (cause instanceof ApiError && cause.code === 409 && options.uid !== undefined) return false; // another has its name
+    if (cause instanceof ApiError && cause.code === 404) return false;
+    if (cause instanceof ApiError && cause.code === 409) return true; // gone meanwhile, and another has its name
     throw cause;
   }
 }

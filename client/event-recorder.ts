@@ -44,7 +44,7 @@ const KNOWN_LIMIT = 4_096;
 /** As long as the API keeps an event. */
 const COUNT_WITHIN_MS = 3_600_000;
 /** Events are written after what they tell of is done: this lets a pod's start have the machine. */
-const GATHER_MS = 100;
+const GATHER_MS = 250;
 
 /** Writes events to the API, a little later and one after the other; equal ones are counted in one, as client-go does. */
 export class EventRecorder {

@@ -1,7 +1,8 @@
+import { type Pod, pods } from "@peapod/api";
+import type { ExecStream } from "@peapod/client";
 import { CliError, usageError } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
 import { connect } from "../connection.ts";
-import type { ExecStream } from "@peapod/client";
 
 /** `peapod exec`: runs a command in a container, with this terminal where `-it` asks. Gives the command's exit code. */
 export async function exec(invocation: Invocation): Promise<number> {
@@ -14,10 +15,10 @@ export async function exec(invocation: Invocation): Promise<number> {
   const tty = flags.boolean("tty");
   if (tty && stdin && process.stdin.isTTY !== true) throw new CliError("Standard input is no terminal: leave -t out");
   using connection = await connect(invocation);
-  const container = flags.string("container");
   const pod = { namespace: connection.namespace, name: given.replace(/^pods?\//, "") };
   // With a terminal Ctrl-C is a key for the process in there; without one it ends the connection.
   const signal = tty ? invocation.interrupts.second : invocation.signal;
+  const container = flags.string("container") ?? defaultContainer(await connection.client.get(pods, pod, signal));
   const stream = await connection.client.exec(pod, { command, stdin, tty, ...(container === undefined ? {} : { container }) }, signal);
   using _raw = tty && stdin ? rawTerminal(stream) : undefined;
   if (stdin) void sendInput(stream);
@@ -34,6 +35,11 @@ export async function exec(invocation: Invocation): Promise<number> {
     terminal.show([]);
     process.stdin.destroy();
   }
+}
+
+/** The one that the pod's annotation names, else its first, as with kubectl. */
+function defaultContainer(pod: Pod): string | undefined {
+  return pod.metadata.annotations?.["kubectl.kubernetes.io/default-container"] ?? pod.spec?.containers[0]?.name;
 }
 
 async function copy(from: AsyncIterable<Uint8Array>, write: (chunk: Uint8Array) => boolean): Promise<void> {

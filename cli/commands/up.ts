@@ -58,7 +58,7 @@ async function show(
   connection: Connection,
   invocation: Invocation,
   running: readonly Pod[],
-  applied: readonly Applied[],
+  applied: Applied[],
 ): Promise<"succeeded" | "failed"> {
   const { interrupts, terminal, flags } = invocation;
   // While the containers are being stopped their last words are shown too.
@@ -71,6 +71,7 @@ async function show(
     const outcomes = await Promise.race([session.ended, aborted(invocation.signal)]);
     if (outcomes === undefined) terminal.note(`\nStopping what this command started; Ctrl-C again to stop without waiting`);
     await cleanUp(connection, invocation, applied, interrupts.second);
+    applied.length = 0; // nothing is left to clean up, whatever comes now
     await Promise.race([session.ended, aborted(interrupts.second)]);
     invocation.signal.throwIfAborted();
     return (outcomes ?? []).some((outcome: PodOutcome) => outcome === "failed") ? "failed" : "succeeded";
