@@ -69,7 +69,9 @@ export class ImageIndex {
       this.#records.set(record.id, record);
     }
     if (names.every((name) => this.#names.get(name) === record.id)) return;
-    await this.#saveNames(new Map([...this.#names, ...names.map((name) => [name, record.id] as const)]));
+    const lost = names.flatMap((name) => this.#digestsLostWith(name, record.id));
+    const kept = [...this.#names].filter(([name]) => !lost.includes(name));
+    await this.#saveNames(new Map([...kept, ...names.map((name) => [name, record.id] as const)]));
   }
 
   async removeNames(names: readonly string[]): Promise<void> {
@@ -83,6 +85,12 @@ export class ImageIndex {
     this.#records.delete(id);
   }
 
+  /** The image that a tag moves away from is not kept by its digest alone. */
+  #digestsLostWith(name: string, newId: string): string[] {
+    const oldId = this.#names.get(name);
+    return oldId === undefined || oldId === newId ? [] : lonelyDigests(this.namesOf(oldId), name);
+  }
+
   async #saveNames(names: Map<string, string>): Promise<void> {
     await writeFileAtomic(this.#namesPath, JSON.stringify(Object.fromEntries(names)), { sync: true });
     this.#names = names;
@@ -91,6 +99,13 @@ export class ImageIndex {
   #recordPath(id: string): string {
     return join(this.#recordsDir, `${id.slice("sha256:".length)}.json`);
   }
+}
+
+/** Of an image's names, the digests that go with the tag `removed`: it is the last one of their repository. */
+export function lonelyDigests(names: readonly string[], removed: string): string[] {
+  const repository = (name: string): string => (name.includes("@") ? name.slice(0, name.indexOf("@")) : name.slice(0, name.lastIndexOf(":")));
+  const others = new Set(names.filter((name) => name !== removed && !name.includes("@")).map(repository));
+  return names.filter((name) => name.includes("@") && repository(name) === repository(removed) && !others.has(repository(name)));
 }
 
 function parseRecord(text: string): ImageRecord | undefined {

@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import type { Logger, Scope } from "@peapod/kit";
-import { EngineError } from "../errors.ts";
+import { EngineError, hasCode } from "../errors.ts";
 import { makeAptImage, readMachineSuite } from "./apt-image.ts";
+import { loadArchive } from "./archive-load.ts";
 import { sumFiles } from "./disk-usage.ts";
 import type { ImageRecord } from "./image-index.ts";
+import { pruneImages, removeImage } from "./image-removal.ts";
 import { ImageStore } from "./image-store.ts";
 import { ImageImporter } from "./layer-import.ts";
 import type { Image, ImageService, PullProgress } from "./images.ts";
@@ -39,6 +41,7 @@ class Images implements ImageService {
   readonly #inUse: ImagesOptions["inUse"];
   readonly #log: Logger;
   readonly #machineSuite: string | undefined;
+  readonly #closing: AbortSignal;
   readonly #progress = new ProgressHub();
   readonly #pulls: SharedWork<Image>;
   readonly #importer: ImageImporter;
@@ -49,6 +52,7 @@ class Images implements ImageService {
     this.#inUse = options.inUse;
     this.#log = options.log;
     this.#machineSuite = options.machineSuite;
+    this.#closing = options.scope.signal;
     this.#pulls = new SharedWork(options.scope.signal);
     this.#importer = new ImageImporter(options.store, options.scope.signal);
   }
@@ -62,7 +66,7 @@ class Images implements ImageService {
   }
 
   async imageStatus(reference: string): Promise<Image | undefined> {
-    const record = this.#find(reference);
+    const { record } = this.#find(reference);
     return record === undefined ? undefined : this.#store.describe(record);
   }
 
@@ -71,16 +75,29 @@ class Images implements ImageService {
     return this.#pulls.do(name, signal, (shared) => this.#pull(text, name, shared));
   }
 
-  async loadImages(): Promise<Image[]> {
-    throw new EngineError("IMAGE_INVALID", "Loading archives is not built yet");
+  async loadImages(path: string, options: { reference?: string }, signal: AbortSignal): Promise<Image[]> {
+    const records = await loadArchive(path, {
+      store: this.#store,
+      importer: this.#importer,
+      canonical: (name) => this.#nameOfLoaded(name),
+      reference: options.reference === undefined ? undefined : this.#canonical(options.reference),
+      onLayer: (what, done, total) => this.#progress.report({ reference: what, phase: "extracting", message: `${done} of ${total} layers` }),
+      signal: AbortSignal.any([signal, this.#closing]),
+    });
+    this.#log.info("images loaded", { path, ids: records.map(({ id }) => id) });
+    return records.map((record) => this.#store.describe(record));
   }
 
-  async removeImage(): Promise<{ untagged: string[]; deleted: string[] }> {
-    throw new EngineError("IMAGE_IN_USE", "Removing images is not built yet");
+  async removeImage(text: string): Promise<{ untagged: string[]; deleted: string[] }> {
+    return this.#store.exclusive(async () => {
+      const { record, name } = this.#find(text);
+      if (record === undefined) throw new EngineError("IMAGE_NOT_FOUND", `There is no image "${text}" here`);
+      return removeImage(this.#store, { record, name }, await this.#inUse());
+    });
   }
 
-  async prune(): Promise<{ deleted: string[]; freedBytes: number }> {
-    return { deleted: [], freedBytes: 0 };
+  async prune(options: { all: boolean }): Promise<{ deleted: string[]; freedBytes: number }> {
+    return this.#store.exclusive(async () => pruneImages(this.#store, options, await this.#inUse()));
   }
 
   async mountRootfs(imageId: string, containerKey: string): Promise<string> {
@@ -105,13 +122,28 @@ class Images implements ImageService {
     return canonicalName(parseReference(text), this.#machineSuite ?? "stable");
   }
 
-  #find(text: string): ImageRecord | undefined {
-    const byId = this.#store.index.get(text);
-    if (byId !== undefined) return byId;
-    const byName = this.#store.index.named(this.#canonical(text));
-    if (byName !== undefined) return byName;
-    const [only, ...others] = /^[0-9a-f]{4,64}$/.test(text) ? this.#store.index.withPrefix(text) : [];
-    return others.length === 0 ? only : undefined;
+  /** An archive's own names are full ones; a tag alone, as OCI layouts have it, names nothing. */
+  #nameOfLoaded(name: string): string | undefined {
+    if (!/[/:]/.test(name)) return undefined;
+    try {
+      return this.#canonical(name);
+    } catch (cause) {
+      if (hasCode(cause, "IMAGE_NAME_INVALID")) return undefined;
+      throw cause;
+    }
+  }
+
+  /** By name, by id, or by the beginning of an id that only one image has. `name` is undefined where it was found by its id. */
+  #find(text: string): { record: ImageRecord | undefined; name: string | undefined } {
+    const { index } = this.#store;
+    const hex = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(text)?.[1];
+    if (hex === undefined || hex.length < 64) {
+      const name = text.startsWith("sha256:") ? undefined : this.#canonical(text);
+      const record = index.named(name ?? "");
+      if (record !== undefined) return { record, name };
+    }
+    const [only, ...others] = hex === undefined ? [] : index.withPrefix(hex);
+    return { record: others.length === 0 ? only : undefined, name: undefined };
   }
 
   async #pull(text: string, name: string, signal: AbortSignal): Promise<Image> {

@@ -109,7 +109,7 @@ function splitTag(text: string): { rest: string; tag: string | undefined } {
 function splitHost(text: string): { host: string; path: string } {
   const slash = text.indexOf("/");
   const first = slash < 0 ? "" : text.slice(0, slash);
-  const isHost = first === "localhost" || /[.:A-Z]/.test(first);
+  const isHost = first === "localhost" || /[.:]/.test(first);
   const host = isHost ? first : "docker.io";
   const path = isHost ? text.slice(slash + 1) : text;
   if (host === "index.docker.io") return splitHost(`docker.io/${path}`);

@@ -52,6 +52,7 @@ export async function readTar(source: AsyncIterable<Uint8Array> | Readable, sink
         fail(cause);
       }
     };
+    body.on("error", () => {}); // the reader's own
     guard(() => {
       const content = sink.begin(toEntry(header));
       body.on("data", (chunk: Uint8Array) => guard(() => content?.write(chunk)));

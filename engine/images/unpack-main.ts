@@ -5,10 +5,10 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream, readSync } from "node:fs";
-import { PassThrough, type Readable, type Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import type { Readable } from "node:stream";
+import { isErrno } from "@peapod/kit";
 import { changeRoot } from "../linux/libc.ts";
+import { decompress } from "./decompress.ts";
 import { type LayerLimits, LayerWriter } from "./layer-writer.ts";
 import { readTar, TarError } from "./tar-entries.ts";
 import type { UnpackResult } from "./unpack.ts";
@@ -22,22 +22,19 @@ async function main(folder: string, limits: LayerLimits): Promise<UnpackResult> 
   const tar = createHash("sha256");
   const writer = new LayerWriter(limits);
   const source = createReadStream("", { fd: 0, start: 0, autoClose: false, highWaterMark: CHUNK_BYTES });
-  const plain = decompressor();
+  const magic = Buffer.alloc(4);
+  readSync(0, magic, 0, magic.length, 0);
+  const { plain, done } = decompress(hashed(source, blob), magic);
   try {
-    await Promise.all([pipeline(hashed(source, blob), plain), readTar(hashed(plain, tar), writer)]);
+    const [read, decompressed] = await Promise.allSettled([readTar(hashed(plain, tar), writer), done]);
+    // Who stops reading ends the other: that echo says nothing.
+    if (read.status === "rejected" && !isErrno(read.reason, "ERR_STREAM_PREMATURE_CLOSE")) throw read.reason;
+    if (decompressed.status === "rejected") throw decompressed.reason;
     writer.finish();
   } catch (cause) {
     return failure(cause);
   }
   return { kind: "done", blobDigest: `sha256:${blob.digest("hex")}`, diffId: `sha256:${tar.digest("hex")}`, sizeBytes: writer.sizeBytes };
-}
-
-function decompressor(): Transform {
-  const magic = Buffer.alloc(4);
-  readSync(0, magic, 0, 4, 0);
-  if (magic.readUInt16BE(0) === 0x1f8b) return createGunzip({ chunkSize: CHUNK_BYTES });
-  if (magic.readUInt32BE(0) === 0x28b52ffd || (magic.readUInt32LE(0) & 0xfffffff0) === 0x184d2a50) return createZstdDecompress({ chunkSize: CHUNK_BYTES });
-  return new PassThrough({ highWaterMark: CHUNK_BYTES });
 }
 
 async function* hashed(source: Readable, hash: ReturnType<typeof createHash>): AsyncGenerator<Buffer> {

@@ -1,0 +1,181 @@
+import { createHash } from "node:crypto";
+import { open, readFile, realpath, stat } from "node:fs/promises";
+import { join, sep } from "node:path";
+import { isErrno } from "@peapod/kit";
+import { EngineError, hasCode } from "../errors.ts";
+import type { ImageRecord } from "./image-index.ts";
+import type { ImageStore } from "./image-store.ts";
+import type { ImageImporter, LayerArchive } from "./layer-import.ts";
+import { choosePlatform, type Descriptor, fitsPlatform, machinePlatform, parseManifest } from "./oci-manifest.ts";
+import { unpack } from "./unpack.ts";
+
+/** Of a manifest, a configuration, a list: all are read whole. */
+const DOCUMENT_LIMIT_BYTES = 8 * 1024 * 1024;
+const INDEX_DEPTH = 3;
+
+/** An image found in an archive: what importing it takes. */
+interface FoundImage {
+  /** As the archive has them: `nginx:1.27`, or a tag alone. */
+  readonly names: readonly string[];
+  readonly config: Buffer;
+  readonly archives: readonly LayerArchive[];
+}
+
+export interface LoadParts {
+  readonly store: ImageStore;
+  readonly importer: ImageImporter;
+  /** Complete names for what an archive calls an image; none where that is no name, such as a tag alone. */
+  readonly canonical: (name: string) => string | undefined;
+  /** For an image that carries no name. */
+  readonly reference: string | undefined;
+  readonly onLayer: (what: string, done: number, total: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Brings in every image of an OCI layout (folder or tar) or a docker archive that is made for this machine. A tar may be compressed.
+ * Throws IMAGE_INVALID, naming the file, where it is none of these or is damaged.
+ */
+export async function loadArchive(path: string, parts: LoadParts): Promise<ImageRecord[]> {
+  await using work = await parts.store.workDir();
+  let folder = path;
+  if (!(await isFolder(path))) {
+    folder = join(work.path, "archive");
+    try {
+      // The same process as for layers: what an archive holds is written below its own root or not at all.
+      await unpack(path, { folder, what: path, signal: parts.signal });
+    } catch (cause) {
+      if (hasCode(cause, "IMAGE_INVALID")) throw new EngineError("IMAGE_INVALID", `Cannot load ${path}: it is no OCI layout, OCI archive or docker archive: ${cause.message}`, { cause });
+      throw cause;
+    }
+  }
+  const found = await findImages(folder, path);
+  const unnamed = found.filter(({ names }) => names.every((name) => parts.canonical(name) === undefined));
+  if (parts.reference !== undefined && unnamed.length > 1) {
+    throw new EngineError("IMAGE_INVALID", `Cannot load ${path}: it has ${unnamed.length} images without a name, and "${parts.reference}" can name only one`);
+  }
+  const records: ImageRecord[] = [];
+  for (const image of found) {
+    const given = image.names.map(parts.canonical).filter((name) => name !== undefined);
+    const names = given.length > 0 || parts.reference === undefined ? given : [parts.reference];
+    const what = names[0] ?? path;
+    const { config, archives } = image;
+    records.push(await parts.importer.import({ config, archives, names, what, onLayer: (done, total) => parts.onLayer(what, done, total), signal: parts.signal }));
+  }
+  return records;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT", "ENOTDIR")) throw new EngineError("IMAGE_NOT_FOUND", `Cannot load ${path}: there is no such file`, { cause });
+    throw cause;
+  }
+}
+
+/** What docker save writes is both: its index.json says more. */
+async function findImages(folder: string, path: string): Promise<FoundImage[]> {
+  const source = { folder, path };
+  if (await isThere(join(folder, "index.json"))) return findInLayout(source);
+  if (await isThere(join(folder, "manifest.json"))) return findInDockerArchive(source);
+  throw new EngineError("IMAGE_INVALID", `Cannot load ${path}: it is no OCI layout, OCI archive or docker archive: it has neither index.json nor manifest.json`);
+}
+
+interface Source {
+  readonly folder: string;
+  /** What the user calls it. */
+  readonly path: string;
+}
+
+async function findInLayout(source: Source): Promise<FoundImage[]> {
+  const top = parseManifest(await readDocument(source, "index.json"), `${source.path}: index.json`);
+  if (top.kind !== "index") throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: its index.json is no list of images`);
+  const platform = machinePlatform();
+  const found: FoundImage[] = [];
+  for (const descriptor of top.manifests.filter((manifest) => fitsPlatform(manifest, platform))) {
+    const image = await readImage(source, descriptor, namesOf(descriptor));
+    // docker save lists an image once for each of its names.
+    const same = found.findIndex(({ config }) => config.equals(image.config));
+    if (same < 0) found.push(image);
+    else found[same] = { ...image, names: [...(found[same]?.names ?? []), ...image.names] };
+  }
+  if (found.length === 0) throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: it has no image for ${platform.os}/${platform.architecture}`);
+  return found;
+}
+
+function namesOf({ annotations }: Descriptor): string[] {
+  const name = annotations["io.containerd.image.name"] ?? annotations["org.opencontainers.image.ref.name"];
+  return name === undefined ? [] : [name];
+}
+
+async function readImage(source: Source, descriptor: Descriptor, names: readonly string[], depth = 0): Promise<FoundImage> {
+  const manifest = parseManifest(await readBlob(source, descriptor.digest), `${source.path}: manifest ${descriptor.digest}`);
+  if (manifest.kind === "image") {
+    const archives = manifest.layers.map(async ({ digest }) => ({ path: await inside(source, blobPath(digest)), blobDigest: digest }));
+    return { names, config: await readBlob(source, manifest.config.digest), archives: await Promise.all(archives) };
+  }
+  const platform = machinePlatform();
+  const chosen = choosePlatform(manifest.manifests, platform);
+  if (chosen === undefined || depth === INDEX_DEPTH) {
+    throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: image ${names[0] ?? descriptor.digest} is not made for ${platform.os}/${platform.architecture}`);
+  }
+  return readImage(source, chosen, names, depth + 1);
+}
+
+/** https://github.com/moby/docker-image-spec: manifest.json is a list of configurations, names and layers, by path. */
+async function findInDockerArchive(source: Source): Promise<FoundImage[]> {
+  const invalid = (problem: string): EngineError => new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: its manifest.json ${problem}`);
+  let items: unknown;
+  try {
+    items = JSON.parse((await readDocument(source, "manifest.json")).toString("utf8"));
+  } catch (cause) {
+    throw cause instanceof SyntaxError ? invalid("is not JSON") : cause;
+  }
+  if (!Array.isArray(items) || items.length === 0) throw invalid("lists no image");
+  return Promise.all(
+    items.map(async (item: unknown) => {
+      const { Config: config, RepoTags: tags, Layers: layers } = (item ?? {}) as Record<string, unknown>; // checked below
+      if (typeof config !== "string" || !isStrings(layers) || !(tags === undefined || tags === null || isStrings(tags))) throw invalid("is none of a docker archive");
+      const archives = await Promise.all(layers.map(async (layer) => ({ path: await inside(source, layer), blobDigest: undefined })));
+      return { names: tags ?? [], config: await readDocument(source, config), archives };
+    }),
+  );
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+async function readBlob(source: Source, digest: string): Promise<Buffer> {
+  const bytes = await readDocument(source, blobPath(digest));
+  const actual = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  if (actual !== digest) throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: its blob ${digest} has the digest ${actual}`);
+  return bytes;
+}
+
+function blobPath(digest: string): string {
+  return `blobs/sha256/${digest.slice("sha256:".length)}`;
+}
+
+async function readDocument(source: Source, path: string): Promise<Buffer> {
+  await using file = await open(await inside(source, path), "r");
+  const { size } = await file.stat();
+  if (size > DOCUMENT_LIMIT_BYTES) throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: ${path} has more than ${DOCUMENT_LIMIT_BYTES} bytes`);
+  return await readFile(file); // before it is closed
+}
+
+/** A file of the archive, symbolic links followed: it must not lead anywhere else on this machine. */
+async function inside(source: Source, path: string): Promise<string> {
+  try {
+    const [root, real] = [await realpath(source.folder), await realpath(join(source.folder, path))];
+    if (real.startsWith(root + sep)) return real;
+  } catch (cause) {
+    if (!isErrno(cause, "ENOENT", "ENOTDIR", "ELOOP")) throw cause;
+  }
+  throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: it has no file "${path}"`);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await stat(path).catch((cause: unknown) => (isErrno(cause, "ENOENT") ? undefined : Promise.reject(cause)))) !== undefined;
+}
