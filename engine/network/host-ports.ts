@@ -1,5 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { createSocket } from "node:dgram";
+import { createServer } from "node:net";
 import { isErrno } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
 import { formatAddress } from "./cidr.ts";
 import { runProgram } from "./ip-command.ts";
 import type { PortMapping } from "./network.ts";
@@ -23,8 +26,9 @@ export function findConflict(mapping: PortMapping, taken: readonly TakenPort[]):
   );
 }
 
-/** What other engines of this machine publish, read from their tables. */
-export async function portsOfOtherEngines(ownTable: string): Promise<TakenPort[]> {
+/** What other engines of this machine publish, read from their tables; none where no bridge but ours is an engine's, which costs nothing to see. */
+export async function portsOfOtherEngines(ownBridge: string, ownTable: string): Promise<TakenPort[]> {
+  if (!devices().some((name) => name.startsWith("pp-") && name !== ownBridge)) return [];
   const json = await runProgram("nft", ["-j", "list", "maps", "ip"], { doing: "Cannot look for other engines' published ports" });
   return parsePublishedPorts(json).flatMap(({ table, ...port }) => (table === ownTable ? [] : [{ ...port, holder: `another engine (nftables table ${table})` }]));
 }
@@ -52,8 +56,42 @@ export function parsePublishedPorts(json: string): PublishedElsewhere[] {
   });
 }
 
-/** Sockets of the machine that wait on one of the wanted ports. The process is looked for only when there is one. */
-export function listeningSockets(wanted: readonly PortMapping[]): TakenPort[] {
+/**
+ * Who of the machine's programs has one of the wanted ports. Found out by binding each for a moment: /proc/net/tcp tells it too, and
+ * then names the holder, but takes milliseconds to read where nobody has one.
+ */
+export async function portsOfPrograms(wanted: readonly PortMapping[]): Promise<TakenPort[]> {
+  const busy: PortMapping[] = [];
+  for (const mapping of wanted) if (await isBound(mapping)) busy.push(mapping);
+  return busy.flatMap((mapping) => {
+    const holder = findConflict(mapping, listeningSockets([mapping]))?.holder ?? "a program of this machine";
+    return [{ protocol: mapping.protocol, port: mapping.hostPort, address: isAny(mapping) ? undefined : mapping.hostIP, holder }];
+  });
+}
+
+/** SCTP's ports cannot be tried from here, and are few. An address that the machine does not have, nobody has bound. */
+async function isBound(mapping: PortMapping): Promise<boolean> {
+  const address = isAny(mapping) ? "0.0.0.0" : mapping.hostIP;
+  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  const fail = (cause: NodeJS.ErrnoException): void => {
+    if (cause.code === "EADDRINUSE") resolve(true);
+    else if (cause.code === "EADDRNOTAVAIL") resolve(false);
+    else reject(new EngineError("NETWORK_FAILED", `Cannot see whether host port ${mapping.hostPort}/${mapping.protocol} is free`, { cause }));
+  };
+  if (mapping.protocol === "TCP") {
+    const server = createServer((socket) => socket.destroy());
+    server.once("error", fail);
+    server.listen({ host: address, port: mapping.hostPort, exclusive: true }, () => server.close(() => resolve(false)));
+  } else if (mapping.protocol === "UDP") {
+    const socket = createSocket("udp4");
+    socket.once("error", (cause: NodeJS.ErrnoException) => socket.close(() => fail(cause)));
+    socket.bind({ address, port: mapping.hostPort, exclusive: true }, () => socket.close(() => resolve(false)));
+  } else return false;
+  return promise;
+}
+
+/** Sockets of the machine that wait on one of the wanted ports, with their process. */
+function listeningSockets(wanted: readonly PortMapping[]): TakenPort[] {
   const found: TakenPort[] = [];
   for (const [file, protocol, state] of socketFiles) {
     const ports = new Set(wanted.filter((mapping) => mapping.protocol === protocol).map((mapping) => mapping.hostPort));
@@ -121,6 +159,11 @@ function processOf(inode: string): string {
     }
   }
   return "a socket of the machine";
+}
+
+/** The devices of this thread's network namespace. */
+function devices(): string[] {
+  return readdirSync("/proc/sys/net/ipv4/conf");
 }
 
 function readIfPresent(path: string): string {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
+import { foreignFirewalls } from "./foreign-firewalls.ts";
 import { host, leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.ts";
 
 leaveForOwnMachine();
@@ -99,6 +100,7 @@ test("attach() says who has a host port, and leaves nothing of the failed connec
   await world.pod(other, "pod-o", [port(9090, 90)]);
   await host.serve("TCP", "127.0.0.1", 7002, "x");
   await host.serve("UDP", "0.0.0.0", 7002, "x");
+  await host.serve("TCP", "::", 7003, "x"); // takes IPv4, too
   const agent = await world.agent();
   const attach = (...ports: ReturnType<typeof port>[]): Promise<unknown> => network.attach("pod-b", agent.netns, ports, AbortSignal.timeout(5_000));
   assert.equal(await codeOf(attach(port(8080, 1))), "HOST_PORT_BUSY Host port 8080/TCP is taken by pod pod-a");
@@ -107,6 +109,7 @@ test("attach() says who has a host port, and leaves nothing of the failed connec
   assert.equal(await codeOf(attach(port(9090, 1))), "HOST_PORT_BUSY Host port 9090/TCP is taken by another engine (nftables table peapod-bbbb0004)");
   assert.match(await codeOf(attach(port(7002, 1))), new RegExp(`^HOST_PORT_BUSY Host port 7002/TCP is taken by process .* \\(pid ${process.pid}\\)$`));
   assert.match(await codeOf(attach(port(7002, 1, { protocol: "UDP" }))), /^HOST_PORT_BUSY Host port 7002\/UDP is taken by process/);
+  assert.match(await codeOf(attach(port(7003, 1, { hostIP: "127.0.0.1" }))), /^HOST_PORT_BUSY Host port 7003\/TCP on 127.0.0.1 is taken by process/);
   assert.match(await codeOf(attach(port(5000, 1), port(5000, 2))), /taken by another container of the same pod/);
   assert.match(await codeOf(attach(port(5000, 1, { hostIP: "::1" }))), /^NETWORK_FAILED .*IPv4/);
   assert.doesNotMatch(agent.sh("ip link"), /eth0/);
@@ -251,29 +254,54 @@ test("openBridgeNetwork() stays out of the way of others' routes, and moves when
   }
 });
 
-test("attach() passes Docker's firewall by the chain it leaves to others, also when Docker comes back, and close() leaves no trace", async () => {
+for (const program of ["iptables-nft", "iptables-legacy"]) {
+  test(`attach() passes Docker's firewall by the chain it leaves to others, also when Docker comes back: ${program}`, async () => {
+    await using world = new World();
+    setBridgeNetfilter(true); // Docker loads it, so even pod-to-pod packets meet its FORWARD chain
+    const rules = ["-N DOCKER-USER", "-A DOCKER-USER -j RETURN", "-P FORWARD DROP", "-A FORWARD -j DOCKER-USER"];
+    const docker = (lines: readonly string[]): void => void sh(lines.map((line) => `${program} ${line}`).join(";"));
+    docker(rules);
+    try {
+      const { network, scope } = await world.open("aaaa000c", { tendEveryMs: 50 });
+      const outside = await world.outside();
+      await outside.serve("TCP", "0.0.0.0", 80, "outside");
+      const [a, b] = await Promise.all([world.pod(network, "pod-a", [port(8080, 80)]), world.pod(network, "pod-b")]);
+      await a.serve("TCP", "0.0.0.0", 80, "a");
+      const everything = async (): Promise<boolean> => {
+        assert.equal(await a.ask("TCP", "198.51.100.2", 80), "outside 198.51.100.1");
+        assert.equal(await b.ask("TCP", a.ip, 80), `a ${b.ip}`);
+        assert.equal(await outside.ask("TCP", "198.51.100.1", 8080), "a 198.51.100.2");
+        return true;
+      };
+      await everything();
+      assert.deepEqual(await foreignFirewalls("pp-aaaa000c"), []);
+      docker(["-F FORWARD", "-F DOCKER-USER", "-X DOCKER-USER"]);
+      docker(rules);
+      await eventually(everything, { withinMs: 5_000 });
+      sh(`nft delete table ip peapod-aaaa000c`); // as systemctl restart nftables does
+      await eventually(everything, { withinMs: 5_000 });
+      await Promise.all([network.detach("pod-a"), network.detach("pod-b")]);
+      await scope[Symbol.asyncDispose]();
+      assert.equal(sh(`${program} -S DOCKER-USER`), "-N DOCKER-USER\n-A DOCKER-USER -j RETURN\n");
+    } finally {
+      docker(["-P FORWARD ACCEPT", "-F FORWARD", "-F DOCKER-USER", "-X DOCKER-USER"]);
+    }
+  });
+}
+
+test("foreignFirewalls() names what drops the pods' packets, with what to run", async () => {
   await using world = new World();
-  setBridgeNetfilter(true); // Docker loads it, so even pod-to-pod packets meet its FORWARD chain
-  const docker = "iptables-nft -N DOCKER-USER; iptables-nft -A DOCKER-USER -j RETURN; iptables-nft -P FORWARD DROP; iptables-nft -A FORWARD -j DOCKER-USER";
-  sh(docker);
-  const { network, scope } = await world.open("aaaa000c", { tendEveryMs: 50 });
+  await world.open("aaaa000d");
+  assert.deepEqual(await foreignFirewalls("pp-aaaa000d"), []);
+  sh("iptables-nft -P FORWARD DROP");
+  const [found, ...more] = await foreignFirewalls("pp-aaaa000d");
+  assert.deepEqual(more, []);
+  assert.match(found?.finding ?? "", /FORWARD.* drops forwarded packets by policy/);
   const outside = await world.outside();
+  const { network } = await world.open("aaaa000d");
   await outside.serve("TCP", "0.0.0.0", 80, "outside");
-  const [a, b] = await Promise.all([world.pod(network, "pod-a", [port(8080, 80)]), world.pod(network, "pod-b")]);
-  await a.serve("TCP", "0.0.0.0", 80, "a");
-  const everything = async (): Promise<boolean> => {
-    assert.equal(await a.ask("TCP", "198.51.100.2", 80), "outside 198.51.100.1");
-    assert.equal(await b.ask("TCP", a.ip, 80), `a ${b.ip}`);
-    assert.equal(await outside.ask("TCP", "198.51.100.1", 8080), "a 198.51.100.2");
-    return true;
-  };
-  await everything();
-  sh("iptables-nft -F FORWARD; iptables-nft -F DOCKER-USER; iptables-nft -A DOCKER-USER -j RETURN; iptables-nft -A FORWARD -j DOCKER-USER");
-  await eventually(everything, { withinMs: 5_000 });
-  sh("nft flush ruleset"); // systemctl restart nftables
-  sh(docker);
-  await eventually(everything, { withinMs: 5_000 });
-  await Promise.all([network.detach("pod-a"), network.detach("pod-b")]);
-  await scope[Symbol.asyncDispose]();
-  assert.equal(sh("iptables-nft -S DOCKER-USER"), "-N DOCKER-USER\n-A DOCKER-USER -j RETURN\n");
+  const a = await world.pod(network, "pod-a");
+  assert.equal(await a.ask("TCP", "198.51.100.2", 80), "TIMEOUT");
+  sh(found?.advice ?? "");
+  assert.equal(await a.ask("TCP", "198.51.100.2", 80), "outside 198.51.100.1");
 });

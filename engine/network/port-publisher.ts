@@ -1,7 +1,7 @@
 import type { Logger } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { parseAddress } from "./cidr.ts";
-import { findConflict, listeningSockets, portsOfOtherEngines, type TakenPort } from "./host-ports.ts";
+import { findConflict, portsOfOtherEngines, portsOfPrograms, type TakenPort } from "./host-ports.ts";
 import { runProgram } from "./ip-command.ts";
 import { withMachineLock } from "./machine-lock.ts";
 import type { NetworkNames } from "./names.ts";
@@ -53,7 +53,7 @@ export class PortPublisher {
     if (published.length === 0) return;
     const mappings = published.map(({ mapping }) => mapping);
     await withMachineLock(lockPath, signal, async () => {
-      const taken = [...listeningSockets(mappings), ...(await portsOfOtherEngines(names.table))];
+      const taken = [...(await portsOfPrograms(mappings)), ...(await portsOfOtherEngines(names.bridge, names.table))];
       for (const mapping of mappings) refuseConflict(mapping, taken);
       await this.#inTurn(async () => {
         try {
