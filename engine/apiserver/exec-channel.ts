@@ -1,6 +1,6 @@
 import { asRecord, failure, type Status, success } from "@peapod/api";
 import type { RawData, WebSocket } from "ws";
-import type { ExecSession } from "../runtime/runtime.ts";
+import type { NodeServer } from "../kubelet/node-server.ts";
 import { statusOf } from "./errors.ts";
 
 /** The protocols of Kubernetes' remote command: v5 is v4 with a message that ends a channel. */
@@ -18,7 +18,7 @@ const CLOSE_WITHIN_MS = 1_000;
 
 export interface ExecChannel {
   readonly client: WebSocket;
-  readonly session: ExecSession;
+  readonly session: Awaited<ReturnType<NodeServer["exec"]>>;
   /** The streams that the client asked for. */
   readonly use: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
   readonly isV5: boolean;
@@ -30,7 +30,7 @@ export interface ExecChannel {
  * client is gone is the session's, by its signal. Pings are answered by `ws`.
  */
 export async function runExec(channel: ExecChannel): Promise<void> {
-  const { client, session, use, isV5, signal } = channel;
+  const { client, session, use, signal } = channel;
   client.on("error", () => {}); // a broken connection closes it, and the signal tells
   const stop = (): void => client.terminate();
   signal.addEventListener("abort", stop, { once: true });
@@ -44,13 +44,20 @@ export async function runExec(channel: ExecChannel): Promise<void> {
     if (signal.aborted) return;
     const status = exit.status === "fulfilled" ? exitStatus(exit.value) : statusOf(exit.reason);
     await send(client, channels.error, Buffer.from(JSON.stringify(status)));
-    if (isV5) await send(client, channels.close, Buffer.from([channels.error])).catch(() => {}); // the status is what counts
     await closed(client);
   } finally {
     input.end();
     signal.removeEventListener("abort", stop);
     client.terminate();
   }
+}
+
+/** Tells a client that asked for a process why there is none, and closes. */
+export async function refuseExec(client: WebSocket, status: Status): Promise<void> {
+  client.on("error", () => {}); // as above
+  await send(client, channels.error, Buffer.from(JSON.stringify(status)));
+  await closed(client);
+  client.terminate();
 }
 
 /** Standard input and window sizes, in the order they came; the socket is paused while too much waits. */

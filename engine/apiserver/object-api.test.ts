@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { configMaps, events, leases, namespaces, nodes, type Pod, pods, secrets, serviceAccounts } from "@peapod/api";
-import { inProcess, minimalPod } from "./test-ground.ts";
+import { inProcess, minimalPod } from "./api-ground.fixture.ts";
 import { runNamespaceController } from "./namespace-controller.ts";
 import { eventually, silentLogger, systemClock } from "@peapod/kit";
 
@@ -48,7 +48,8 @@ const refusals: { does: string; body: unknown; want: RegExp; code: number; stric
 for (const { does, body, want, code, strict } of refusals) {
   test(`create() refuses ${does}`, async () => {
     await using ground = inProcess();
-    await assert.rejects(ground.client.create(pods, body as Pod, strict === true ? { fieldValidation: "Strict" } : {}, none), (error: unknown) => {
+    const namespace = does.startsWith("a namespace") ? "nope" : "default";
+    assert.throws(() => ground.api.create(pods, namespace, body, strict === true ? { fieldValidation: "Strict" } : {}), (error: unknown) => {
       const status = ground.api.statusOf(error);
       assert.match(status.message ?? "", want);
       assert.equal(status.code, code);

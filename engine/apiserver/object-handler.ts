@@ -8,7 +8,7 @@ import { type Form, negotiate } from "./negotiation.ts";
 import type { ObjectApi } from "./object-api.ts";
 import { groupVersion, type Place } from "./object-key.ts";
 import type { ListResult } from "./reading.ts";
-import { contentType, readJsonBody } from "./request-body.ts";
+import { contentType, readJsonBody, readObjectBody } from "./request-body.ts";
 import type { Route } from "./routes.ts";
 import type { Selection } from "./selection.ts";
 import { type IncludeObject, toPartial, toTable } from "./tables/table.ts";
@@ -31,13 +31,13 @@ export async function handleObjects(ground: ObjectGround, route: ObjectRoute, ex
       return await read(ground, route, exchange);
     case "POST": {
       if (route.name !== undefined || !resource.verbs.includes("create")) throw notAllowed(route, exchange);
-      const body = await readJsonBody(exchange.request);
+      const body = await readObjectBody(exchange.request);
       const options = writeOptions(exchange);
       return sendObject(ground, exchange, resource, 201, ground.api.create(resource, namespaceOf(route, body), body ?? {}, options));
     }
     case "PUT": {
       const place = placeOf(route, exchange);
-      const body = await readJsonBody(exchange.request);
+      const body = await readObjectBody(exchange.request);
       return sendObject(ground, exchange, resource, 200, ground.api.update(resource, place, body, writeOptions(exchange, subresource)));
     }
     case "PATCH": {

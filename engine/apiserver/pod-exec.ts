@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { badRequest, failure, serviceUnavailable } from "@peapod/api";
+import { badRequest, failure, serviceUnavailable, type Status } from "@peapod/api";
 import type { Logger } from "@peapod/kit";
 import { WebSocketServer } from "ws";
 import type { NodeServer } from "../kubelet/node-server.ts";
-import { StatusError } from "./errors.ts";
-import { CHANNEL_V4, CHANNEL_V5, runExec } from "./exec-channel.ts";
+import { StatusError, statusOf } from "./errors.ts";
+import { CHANNEL_V4, CHANNEL_V5, refuseExec, runExec } from "./exec-channel.ts";
 import type { ObjectApi } from "./object-api.ts";
 import { findContainer, refuseUnscheduled } from "./pod-container.ts";
 import type { Query } from "./query.ts";
@@ -26,11 +26,19 @@ export interface Upgrade {
   readonly stop: AbortSignal;
 }
 
+/** What the node said instead of starting the process. */
+class Refusal {
+  readonly status: Status;
+  constructor(status: Status) {
+    this.status = status;
+  }
+}
+
 /** Bytes of one message of a client: upstream's clients send 32 KiB. */
 const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
 
-/** Answers an exec that asks for no WebSocket: SPDY, which old clients try after a WebSocket failed, is not spoken. */
-export function handleExec(_route: Route): never {
+/** Answers an exec that asks for no WebSocket: SPDY, which clients try after a WebSocket failed, is not spoken. */
+export function refusePlainExec(): never {
   throw new StatusError(failure(400, "BadRequest", `exec needs a WebSocket of the protocol ${CHANNEL_V5} or ${CHANNEL_V4}: use kubectl 1.31 or newer`));
 }
 
@@ -40,29 +48,36 @@ export function handleExec(_route: Route): never {
  */
 export async function handleExecUpgrade(ground: ExecGround, route: Extract<Route, { kind: "objects" }>, upgrade: Upgrade): Promise<void> {
   const { request, socket, head, query, stop } = upgrade;
-  if ((request.headers.upgrade ?? "").toLowerCase() !== "websocket") handleExec(route);
-  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((protocol) => protocol.trim());
-  const protocol = [CHANNEL_V5, CHANNEL_V4].find((known) => offered.includes(known));
-  if (protocol === undefined) handleExec(route);
   const { pod, ...container } = findContainer(ground.api, { name: route.name ?? "", ...(route.namespace === undefined ? {} : { namespace: route.namespace }) }, query.text("container"));
   refuseUnscheduled(pod);
   const command = query.list("command");
   if (command.length === 0) throw new StatusError(badRequest("you must specify at least 1 command to run"));
   if (ground.nodeServer === undefined) throw new StatusError(serviceUnavailable("this engine runs no node, so nothing can be run in a container"));
 
+  const protocol = protocolOf(request); // last: a client that tries SPDY after a refused WebSocket hears the same reason
   const gone = new AbortController();
   const onClose = (): void => gone.abort();
   socket.once("close", onClose);
   const signal = AbortSignal.any([gone.signal, stop]);
   const tty = query.flag("tty");
   const options = { command, tty, stdin: query.flag("stdin") };
-  const session = await ground.nodeServer.exec(container, options, signal);
-  const server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_LIMIT_BYTES, perMessageDeflate: false, handleProtocols: () => protocol ?? false });
+  // The node's refusal goes through the WebSocket: after an answer that is no upgrade, clients try SPDY and show that failure.
+  const started = await ground.nodeServer.exec(container, options, signal).catch((cause: unknown) => new Refusal(statusOf(cause)));
+  const server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_LIMIT_BYTES, perMessageDeflate: false, handleProtocols: () => protocol });
   server.handleUpgrade(request, socket, head, (client) => {
     const use = { stdin: options.stdin, stdout: query.flag("stdout"), stderr: query.flag("stderr") && !tty };
-    runExec({ client, session, use, isV5: protocol === CHANNEL_V5, signal }).catch((cause: unknown) => {
+    const isV5 = protocol === CHANNEL_V5;
+    const done = started instanceof Refusal ? refuseExec(client, started.status) : runExec({ client, session: started, use, isV5, signal });
+    done.catch((cause: unknown) => {
       if (!signal.aborted) ground.log.error("exec failed", { pod: pod.metadata.name, error: cause });
       client.terminate();
     });
   });
+}
+
+function protocolOf(request: IncomingMessage): string {
+  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((protocol) => protocol.trim());
+  const protocol = [CHANNEL_V5, CHANNEL_V4].find((known) => offered.includes(known));
+  const isWebSocket = (request.headers.upgrade ?? "").toLowerCase() === "websocket";
+  return isWebSocket && protocol !== undefined ? protocol : refusePlainExec();
 }

@@ -1,13 +1,14 @@
 import { badRequest, type FieldError, invalidStatus, methodNotAllowed, serviceUnavailable } from "@peapod/api";
 import type { Clock } from "@peapod/kit";
 import type { NodeServer } from "../kubelet/node-server.ts";
-import type { LogOptions } from "../logs/logs.ts";
 import { StatusError } from "./errors.ts";
 import { type Exchange, writeChunk } from "./exchange.ts";
 import type { ObjectApi } from "./object-api.ts";
 import { findContainer } from "./pod-container.ts";
 import type { Query } from "./query.ts";
 import type { Route } from "./routes.ts";
+
+type LogOptions = Parameters<NodeServer["containerLogs"]>[1];
 
 export interface LogGround {
   readonly api: ObjectApi;
@@ -55,7 +56,7 @@ async function quiet(signal: AbortSignal): Promise<"quiet"> {
 }
 
 /** Reads PodLogOptions of a query. Throws 422 with upstream's words for values out of range. */
-function readLogOptions(query: Query, nowMs: number): LogOptions & { previous: boolean } {
+function readLogOptions(query: Query, nowMs: number): LogOptions {
   const lowest = Number.MIN_SAFE_INTEGER;
   const tailLines = query.integer("tailLines", lowest);
   const limitBytes = query.integer("limitBytes", lowest);

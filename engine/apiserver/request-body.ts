@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { badRequest, tooLarge, unsupportedMediaType } from "@peapod/api";
 import { StatusError } from "./errors.ts";
+import { PROTOBUF, readProtobuf } from "./protobuf.ts";
 
 /** What upstream takes at most. */
 const LIMIT_BYTES = 3 * 1024 * 1024;
@@ -8,6 +9,13 @@ const LIMIT_BYTES = 3 * 1024 * 1024;
 /** The media type of a request's body, without parameters; "" where it says none. */
 export function contentType(request: IncomingMessage): string {
   return (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
+
+/** The object in a request's body, undefined where it is empty. Throws 400, 413 or 415. */
+export async function readObjectBody(request: IncomingMessage): Promise<unknown> {
+  if (contentType(request) !== PROTOBUF) return readJsonBody(request);
+  const bytes = await readBytes(request);
+  return bytes.length === 0 ? undefined : readProtobuf(bytes);
 }
 
 /** The JSON body of a request, undefined where it is empty. Throws 400, 413 or 415. */

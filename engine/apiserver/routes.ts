@@ -5,6 +5,7 @@ import { groupVersion } from "./object-key.ts";
 export type Route =
   | { readonly kind: "objects"; readonly resource: Resource; readonly namespace?: string; readonly name?: string; readonly subresource?: string }
   | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "access-review" }
   | { readonly kind: "version" }
   | { readonly kind: "root" }
   | { readonly kind: "core-versions" }
@@ -32,6 +33,7 @@ export function parseRoute(path: string): Route {
   if (first === "version") return second === undefined ? { kind: "version" } : { kind: "unknown" };
   if (first === "openapi" && second === "v3") return openapiRoute([third, ...rest].filter((part) => part !== undefined));
   if (first === "api") return second === undefined ? { kind: "core-versions" } : versionRoute("", second, third === undefined ? [] : [third, ...rest]);
+  if (path === "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews") return { kind: "access-review" };
   if (first !== "apis") return { kind: "unknown" };
   if (second === undefined) return { kind: "groups" };
   if (third === undefined) return resources.some(({ group }) => group === second && group !== "") ? { kind: "group", group: second } : { kind: "unknown" };

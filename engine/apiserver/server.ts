@@ -13,7 +13,7 @@ import type { ObjectApi } from "./object-api.ts";
 import { handleObjects } from "./object-handler.ts";
 import { OpenApi, type OpenApiDocument } from "./openapi.ts";
 import type { Pki } from "./pki.ts";
-import { handleExec, handleExecUpgrade } from "./pod-exec.ts";
+import { handleExecUpgrade, refusePlainExec } from "./pod-exec.ts";
 import { handleLog } from "./pod-log.ts";
 import { Query } from "./query.ts";
 import { parseRoute, type Route } from "./routes.ts";
@@ -117,9 +117,11 @@ function fail(log: Logger, request: IncomingMessage, response: ServerResponse, c
 async function dispatch(options: Ground, route: Route, exchange: Exchange): Promise<void> {
   if (route.kind === "objects") {
     if (route.resource.kind === "Pod" && route.subresource === "log") return await handleLog(options, route, exchange);
-    if (route.resource.kind === "Pod" && route.subresource === "exec") return handleExec(route);
+    if (route.resource.kind === "Pod" && route.subresource === "exec") return refusePlainExec();
     return await handleObjects(options, route, exchange);
   }
+  if (route.kind === "unknown") throw noSuchPath();
+  if (route.kind === "access-review" && exchange.method === "POST") return sendJson(exchange.response, 201, accessReview());
   if (exchange.method !== "GET" && exchange.method !== "HEAD") throw new StatusError(methodNotAllowed({ group: "", plural: route.kind }, exchange.method.toLowerCase()));
   const { request, response } = exchange;
   const discovery = (core: boolean, legacy: () => unknown): void => {
@@ -146,9 +148,14 @@ async function dispatch(options: Ground, route: Route, exchange: Exchange): Prom
       return sendJson(response, 200, options.openApi.index());
     case "openapi":
       return sendOpenApi(exchange, options.openApi.document(route.groupVersion));
-    case "unknown":
+    case "access-review":
       throw noSuchPath();
   }
+}
+
+/** Whoever has a certificate may do everything. */
+function accessReview(): unknown {
+  return { kind: "SelfSubjectAccessReview", apiVersion: "authorization.k8s.io/v1", metadata: {}, spec: {}, status: { allowed: true } };
 }
 
 function sendOpenApi({ request, response }: Exchange, { body, etag }: OpenApiDocument): void {
