@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { pods } from "@peapod/api";
 import { type Client, connectHttp } from "@peapod/client";
 import { eventually, run, type Scope } from "@peapod/kit";
 
@@ -27,17 +28,35 @@ export async function startEngine(scope: Scope, signal: AbortSignal): Promise<Be
   scope.defer(() => {
     for (const path of [folder, runDir]) rmSync(path, { recursive: true, force: true });
   });
-  const env = { ...(process.env as Record<string, string>), PEAPOD_STATE_DIR: stateDir, PEAPOD_RUN_DIR: runDir, PEAPOD_LISTEN: "127.0.0.1:0" }; // a set variable is a string
+  const env = {
+    ...(process.env as Record<string, string>),
+    PEAPOD_STATE_DIR: stateDir,
+    PEAPOD_RUN_DIR: runDir,
+    PEAPOD_LISTEN: "127.0.0.1:0",
+  }; // a set variable is a string
   const child = spawn(launcher, ["serve", "--log-level=warn"], { env, stdio: ["ignore", "inherit", "inherit"] });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   scope.defer(async () => {
     child.kill("SIGTERM");
     await exited;
   });
-  const peapod = async (...args: readonly string[]): Promise<string> => (await run(launcher, args, { env, signal, timeoutMs: 120_000 })).stdout;
+  const peapod = async (...args: readonly string[]): Promise<string> =>
+    (await run(launcher, args, { env, signal, timeoutMs: 120_000 })).stdout;
   const kubeconfig = join(stateDir, "admin.kubeconfig");
   await eventually(() => peapod("image", "list"), { withinMs: 20_000, everyMs: 100 });
   const { pid } = JSON.parse(readFileSync(join(runDir, "engine.json"), "utf8")) as { pid: number }; // written by the engine
   const engineId = readFileSync(join(stateDir, "engine-id"), "utf8").trim();
-  return { client: await connectHttp({ kubeconfig }), pid, engineId, stateDir, runDir, peapod };
+  const client = await connectHttp({ kubeconfig });
+  scope.defer(() => deleteAllPods(client));
+  return { client, pid, engineId, stateDir, runDir, peapod };
+}
+
+async function deleteAllPods(client: Client): Promise<void> {
+  const signal = AbortSignal.timeout(60_000);
+  const { items } = await client.list(pods, {}, signal);
+  for (const { metadata } of items) {
+    const where = { namespace: metadata.namespace ?? "", name: metadata.name ?? "" };
+    await client.delete(pods, where, { gracePeriodSeconds: 1 }, signal);
+  }
+  await eventually(async () => (await client.list(pods, {}, signal)).items.length === 0, { withinMs: 60_000 });
 }

@@ -64,7 +64,9 @@ export async function prepareFloor(engine: BenchEngine, folder: string, scope: S
   };
   scope.defer(async () => {
     await clear();
-    await run("sh", ["-c", `find /sys/fs/cgroup -depth -type d -path '*/${engine.engineId}-floor*' -exec rmdir {} \\; 2>/dev/null; true`], { signal: AbortSignal.timeout(5_000) });
+    await run("sh", ["-c", `find /sys/fs/cgroup -depth -type d -path '*/${engine.engineId}-floor*' -exec rmdir {} \\; 2>/dev/null; true`], {
+      signal: AbortSignal.timeout(5_000),
+    });
   });
   const start = async (): Promise<number> => {
     const startedMs = performance.now();

@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- NAME`: measurements that run peer and peapod in turn on this machine and print a ratio.
  */
+import { inspect } from "node:util";
 import { untilSignal } from "@peapod/kit";
 import { density } from "./density.ts";
 import { podStart } from "./pod-start.ts";
@@ -21,7 +22,16 @@ if (benchmark === undefined) {
   void untilSignal(["SIGINT", "SIGTERM"], done.signal).then(() => stop.abort());
   try {
     await benchmark(args, stop.signal);
+  } catch (error) {
+    process.stderr.write(`${describe(error)}\n`);
+    process.exitCode = 1;
   } finally {
     done.abort();
   }
+}
+
+/** With what failed while cleaning up after it: a SuppressedError shows neither by itself. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error) || !("suppressed" in error) || !("error" in error)) return inspect(error);
+  return `${describe(error.suppressed)}\n${describe(error.error)}`;
 }

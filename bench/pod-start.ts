@@ -32,7 +32,9 @@ export async function podStart(args: readonly string[], signal: AbortSignal): Pr
   for (const contender of Object.values(contenders)) await contender(0); // one warm-up each, not counted
   for (let round = 1; round <= rounds; round++) {
     for (const name of ["peapod", "podman", "floor"] as const) results[name].push(await contenders[name](round));
-    process.stdout.write(`round ${round}: ${(["peapod", "podman", "floor"] as const).map((name) => `${name} ${results[name].at(-1)?.toFixed(0)} ms`).join(", ")}\n`);
+    process.stdout.write(
+      `round ${round}: ${(["peapod", "podman", "floor"] as const).map((name) => `${name} ${results[name].at(-1)?.toFixed(0)} ms`).join(", ")}\n`,
+    );
   }
   const ratio = (peer: "podman" | "floor"): number => median(results.peapod.map((ms, index) => ms / (results[peer][index] ?? Number.NaN)));
   process.stdout.write(`

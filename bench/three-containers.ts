@@ -1,4 +1,5 @@
 import { type Client } from "@peapod/client";
+import { eventually } from "@peapod/kit";
 import { type Pod, pods } from "@peapod/api";
 
 /** The image of every benchmark. */
@@ -11,7 +12,7 @@ export function threeContainers(name: string): Pod {
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name, namespace: "default" },
-    spec: { terminationGracePeriodSeconds: 0, containers: [container("one"), container("two"), container("three")] },
+    spec: { terminationGracePeriodSeconds: 1, containers: [container("one"), container("two"), container("three")] },
   };
 }
 
@@ -39,5 +40,9 @@ export async function createUntilRunning(client: Client, pod: Pod, signal: Abort
 
 /** Deletes a pod and waits until it is gone. */
 export async function deleteUntilGone(client: Client, name: string, signal: AbortSignal): Promise<void> {
-  await client.delete(pods, { namespace: "default", name }, { gracePeriodSeconds: 0 }, signal);
+  await client.delete(pods, { namespace: "default", name }, { gracePeriodSeconds: 1 }, signal);
+  await eventually(
+    async () => (await client.list(pods, { namespace: "default", fieldSelector: `metadata.name=${name}` }, signal)).items.length === 0,
+    { withinMs: 30_000 },
+  );
 }
