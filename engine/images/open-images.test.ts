@@ -30,19 +30,6 @@ async function pack(folder: string, archive: string): Promise<string> {
   return archive;
 }
 
-test("mountRootfs() stacks as many layers as overlayfs takes, the topmost first", async () => {
-  await using scope = new Scope();
-  const { folder, images } = await setUp(scope);
-  const count = 130;
-  const layers = await Promise.all(Array.from({ length: count }, (_, index) => makeTar([{ name: "top", content: String(index) }, { name: `f${index}` }])));
-  await writeLayout(join(folder, "layout"), [{ name: "many:1", layers }]);
-  const [image] = await images.loadImages(join(folder, "layout"), {}, never);
-  const root = await images.mountRootfs(image?.id ?? "", "many");
-  assert.equal(await readFile(join(root, "top"), "utf8"), String(count - 1));
-  assert.equal((await readdir(root)).length, count + 1);
-  await images.removeRootfs("many");
-});
-
 test("mountRootfs() keeps what a container writes apart, and removeRootfs() can be repeated", async () => {
   await using scope = new Scope();
   const { folder, images, open, stateDir, runDir } = await setUp(scope);

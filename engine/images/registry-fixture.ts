@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { createServer as createHttpServer, request } from "node:http";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { eventually, run, type Scope } from "@peapod/kit";
@@ -50,4 +51,44 @@ async function freePort(): Promise<number> {
   await once(server, "close");
   if (address === null || typeof address === "string") throw new Error("No port");
   return address.port;
+}
+
+/** A way to a registry that counts the blobs asked for, and can hold back the rest of each answer after some bytes. */
+export interface RegistryProxy {
+  readonly address: string;
+  /** The digests of the blobs asked for. */
+  readonly blobs: string[];
+  /** Bytes of a blob that pass before it stops for good; undefined: all. */
+  holdAfterBytes: number | undefined;
+}
+
+/** Starts a proxy before the registry at `target`. It ends with the scope. */
+export async function startProxy(target: string, scope: Scope): Promise<RegistryProxy> {
+  const proxy = { address: "", blobs: [] as string[], holdAfterBytes: undefined as number | undefined };
+  const server = createHttpServer((incoming, outgoing) => {
+    const blob = /\/blobs\/(sha256:\w+)$/.exec(incoming.url ?? "")?.[1];
+    if (blob !== undefined && incoming.method === "GET") proxy.blobs.push(blob);
+    const forward = request(`http://${target}${incoming.url}`, { method: incoming.method ?? "GET", headers: incoming.headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
+      let passed = 0;
+      answer.on("data", (chunk: Buffer) => {
+        const rest = blob === undefined || proxy.holdAfterBytes === undefined ? chunk.length : Math.max(0, proxy.holdAfterBytes - passed);
+        passed += chunk.length;
+        outgoing.write(chunk.subarray(0, rest));
+      });
+      answer.on("end", () => (proxy.holdAfterBytes === undefined || passed <= proxy.holdAfterBytes ? outgoing.end() : undefined));
+      answer.on("error", () => outgoing.destroy());
+    });
+    forward.on("error", () => outgoing.destroy());
+    incoming.pipe(forward);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  scope.defer(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("No port");
+  proxy.address = `127.0.0.1:${address.port}`;
+  return proxy;
 }

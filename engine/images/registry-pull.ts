@@ -11,7 +11,7 @@ import type { ImageImporter } from "./layer-import.ts";
 import { findLogin } from "./logins.ts";
 import { choosePlatform, machinePlatform, type Manifest, parseManifest } from "./oci-manifest.ts";
 import { isLoopbackHost, type RegistryReference } from "./reference.ts";
-import { copyToLayout, fetchManifest, type SkopeoOptions } from "./skopeo.ts";
+import { copyToLayout, fetchConfig, fetchManifest, type SkopeoOptions } from "./skopeo.ts";
 
 /** How deep a list of lists of images goes. */
 const INDEX_DEPTH = 3;
@@ -49,7 +49,7 @@ export async function pullFromRegistry(
   }
   await download(`${reference.name}@${digest}`, { layoutDir: join(work.path, "layout"), manifest, report, options });
   return importer.import({
-    config: await readVerified(blobPath(manifest.config.digest), manifest.config.digest, name),
+    config: await readConfig(blobPath(manifest.config.digest), { source: `${reference.name}@${digest}`, manifest, options }),
     archives: manifest.layers.map((layer) => ({ path: blobPath(layer.digest), blobDigest: layer.digest })),
     names,
     what: name,
@@ -141,10 +141,12 @@ async function sizeOfBlobs(layoutDir: string): Promise<number> {
   return sum;
 }
 
-async function readVerified(path: string, digest: string, name: string): Promise<Buffer> {
-  const bytes = await readFile(path);
-  if (digestOf(bytes) !== digest) throw new EngineError("IMAGE_INVALID", `The configuration of "${name}" has the digest ${digestOf(bytes)}, its manifest wants ${digest}`);
-  return bytes;
+/** skopeo writes a Docker configuration anew, as an OCI one: the original, which the image's id is made of, is fetched again. */
+async function readConfig(path: string, parts: { source: string; manifest: Manifest & { kind: "image" }; options: SkopeoOptions }): Promise<Buffer> {
+  const { mediaType, digest } = parts.manifest.config;
+  const bytes = mediaType.startsWith("application/vnd.oci.") ? await readFile(path) : await fetchConfig(parts.source, parts.options);
+  if (digestOf(bytes) === digest) return bytes;
+  throw new EngineError("IMAGE_INVALID", `The configuration of "${parts.options.what}" has the digest ${digestOf(bytes)}, its manifest wants ${digest}`);
 }
 
 function digestOf(bytes: Uint8Array): string {

@@ -18,8 +18,17 @@ export interface SkopeoOptions {
 }
 
 /** The bytes of the manifest that a source (`NAME:TAG`, `NAME@DIGEST`) names in its registry. Throws as `explainSkopeo` says. */
-export async function fetchManifest(source: string, options: SkopeoOptions): Promise<Buffer> {
-  const args = ["inspect", "--raw", ...tlsFlag("--tls-verify", options), ...authFlag("--authfile", options), `docker://${source}`];
+export function fetchManifest(source: string, options: SkopeoOptions): Promise<Buffer> {
+  return inspect(["--raw"], source, options);
+}
+
+/** The bytes of the configuration of the image that a source names. */
+export function fetchConfig(source: string, options: SkopeoOptions): Promise<Buffer> {
+  return inspect(["--raw", "--config"], source, options);
+}
+
+async function inspect(what: readonly string[], source: string, options: SkopeoOptions): Promise<Buffer> {
+  const args = ["inspect", ...what, ...tlsFlag("--tls-verify", options), ...authFlag("--authfile", options), `docker://${source}`];
   const { stdout } = await skopeo(args, { ...options, timeoutMs: INSPECT_TIMEOUT_MS });
   return Buffer.from(stdout);
 }

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Scope } from "@peapod/kit";
+import { hasCode } from "../errors.ts";
+import { mount, unmount } from "../linux/libc.ts";
+import { LayerStore } from "./layer-store.ts";
+import { RootfsMounts } from "./rootfs.ts";
+
+async function setUp(scope: Scope, layerCount: number, name = "peapod-rootfs-") {
+  const folder = await mkdtemp(join(tmpdir(), name));
+  scope.defer(() => rm(folder, { recursive: true, force: true }));
+  const layers = await LayerStore.open(join(folder, "images"));
+  const links: string[] = [];
+  for (let index = 0; index < layerCount; index += 1) {
+    const work = join(folder, `work${index}`);
+    await mkdir(join(work, "diff"), { recursive: true });
+    await writeFile(join(work, "diff/top"), String(index));
+    await writeFile(join(work, `diff/f${index}`), "");
+    const diffId = `sha256:${String(index).padStart(64, "0")}`;
+    await layers.add({ diffId, sizeBytes: 1 }, work);
+    links.push(layers.linkOf(diffId));
+  }
+  const dirs = { stateDir: folder, runDir: join(folder, "run"), linksDir: layers.linksDir };
+  return { folder, links, mounts: await RootfsMounts.open(dirs), dirs };
+}
+
+test("RootfsMounts.mount() stacks as many layers as overlayfs takes, the topmost first", async () => {
+  await using scope = new Scope();
+  const { mounts, links } = await setUp(scope, 501, `peapod-${"long-".repeat(20)}`);
+  const root = await mounts.mount("all", links.slice(0, 500));
+  assert.equal(await readFile(join(root, "top"), "utf8"), "499");
+  assert.equal((await readdir(root)).length, 501);
+  await mounts.remove("all");
+  await assert.rejects(mounts.mount("more", links), (error) => hasCode(error, "IMAGE_INVALID") && /501 layers/.test(error.message));
+  assert.deepEqual(await mounts.list(), []);
+});
+
+test("RootfsMounts.mount() leaves the working directory as it was, and survives its loss", async () => {
+  await using scope = new Scope();
+  const { mounts, links } = await setUp(scope, 2);
+  const before = process.cwd();
+  await mounts.mount("one", links);
+  assert.equal(process.cwd(), before);
+  await mounts.remove("one");
+  const lost = await mkdtemp(join(tmpdir(), "peapod-lost-"));
+  process.chdir(lost);
+  await rm(lost, { recursive: true });
+  try {
+    await mounts.mount("two", links);
+    await mounts.remove("two");
+  } finally {
+    process.chdir(before);
+  }
+});
+
+test("RootfsMounts.mount() starts anew where a reboot took the mount away", async () => {
+  await using scope = new Scope();
+  const { mounts, links } = await setUp(scope, 1);
+  const root = await mounts.mount("key", links);
+  await writeFile(join(root, "written"), "before");
+  assert.equal(unmount(root), true);
+  assert.deepEqual(await mounts.list(), ["key"]);
+  assert.equal(await mounts.mount("key", links), root);
+  assert.deepEqual((await readdir(root)).toSorted(), ["f0", "top"]);
+  await mounts.remove("key");
+});
+
+test("RootfsMounts.mount() says so where the state directory cannot carry an overlay", async () => {
+  await using scope = new Scope();
+  const { mounts, links, folder } = await setUp(scope, 1);
+  const below = await mounts.mount("below", links);
+  scope.defer(() => mounts.remove("below"));
+  const on = { stateDir: join(below, "state"), runDir: join(folder, "run2") };
+  const layers = await LayerStore.open(join(on.stateDir, "images"));
+  const stacked = await RootfsMounts.open({ ...on, linksDir: layers.linksDir });
+  await assert.rejects(stacked.mount("key", []), (error) => hasCode(error, "MACHINE_LACKS") && /PEAPOD_STATE_DIR/.test(error.message));
+  assert.deepEqual(await stacked.list(), []);
+});
+
+test("RootfsMounts.remove() takes away what was mounted over a root, and refuses a key that is a path", async () => {
+  await using scope = new Scope();
+  const { mounts, links } = await setUp(scope, 1);
+  const root = await mounts.mount("key", links);
+  mount(root, { source: "tmpfs", type: "tmpfs" });
+  await mounts.remove("key");
+  await mounts.remove("key");
+  assert.doesNotMatch(await readFile("/proc/mounts", "utf8"), new RegExp(root));
+  await assert.rejects(mounts.remove("../key"), /cannot be a file name/);
+});
