@@ -3,13 +3,13 @@ import { formatQuantity, parseQuantity, roundUpToMilli } from "./quantity.ts";
 
 /** Fills in what holds for every container, also of a template. */
 export function defaultContainer(container: Container | EphemeralContainer): void {
-  container.imagePullPolicy ??= defaultPullPolicy(container.image ?? "");
+  container.imagePullPolicy ||= defaultPullPolicy(container.image ?? "");
   container.terminationMessagePath ||= "/dev/termination-log";
-  container.terminationMessagePolicy ??= "File";
+  container.terminationMessagePolicy ||= "File";
   container.resources ??= {};
   roundResources(container.resources.limits);
   roundResources(container.resources.requests);
-  for (const port of container.ports ?? []) port.protocol ??= "TCP";
+  for (const port of container.ports ?? []) port.protocol ||= "TCP";
   for (const { valueFrom } of container.env ?? []) {
     if (valueFrom?.fieldRef !== undefined) valueFrom.fieldRef.apiVersion ||= "v1";
     if (valueFrom?.resourceFieldRef !== undefined) valueFrom.resourceFieldRef.divisor ??= "0";
@@ -40,7 +40,7 @@ export function defaultVolume(volume: Volume): void {
   if (volume.configMap !== undefined) volume.configMap.defaultMode ??= FILE_MODE;
   if (volume.secret !== undefined) volume.secret.defaultMode ??= FILE_MODE;
   if (volume.hostPath !== undefined) volume.hostPath.type ??= "";
-  if (volume.image !== undefined) volume.image.pullPolicy ??= defaultPullPolicy(volume.image.reference ?? "");
+  if (volume.image !== undefined) volume.image.pullPolicy ||= defaultPullPolicy(volume.image.reference ?? "");
   if (volume.downwardAPI !== undefined) {
     volume.downwardAPI.defaultMode ??= FILE_MODE;
     defaultDownwardItems(volume.downwardAPI.items);
@@ -72,7 +72,7 @@ function defaultProbe(probe: Probe): void {
 
 function defaultHttpGet(action: HTTPGetAction): void {
   action.path ||= "/";
-  action.scheme ??= "HTTP";
+  action.scheme ||= "HTTP";
 }
 
 function defaultDownwardItems(items: DownwardAPIVolumeFile[] = []): void {

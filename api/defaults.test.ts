@@ -5,13 +5,28 @@ import { applyDefaults } from "./defaults.ts";
 import { defaultPullPolicy } from "./defaults-pod.ts";
 import type { Container, Namespace, Node, Pod, PodSpec, Secret } from "./generated.ts";
 
-const pod = (spec: Partial<PodSpec> = {}): Pod => ({ apiVersion: "v1", kind: "Pod", metadata: { name: "x", namespace: "default" }, spec: { containers: [{ name: "a", image: "nginx:1" }], ...spec } });
+const pod = (spec: Partial<PodSpec> = {}): Pod => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "x", namespace: "default" },
+  spec: { containers: [{ name: "a", image: "nginx:1" }], ...spec },
+});
 const specOf = (spec: Partial<PodSpec> = {}): PodSpec => applyDefaults(pod(spec)).spec ?? assert.fail("no spec");
-const firstOf = (container: Partial<Container>): Container => specOf({ containers: [{ name: "a", image: "nginx:1", ...container }] }).containers[0] ?? assert.fail("no container");
+const firstOf = (container: Partial<Container>): Container =>
+  specOf({ containers: [{ name: "a", image: "nginx:1", ...container }] }).containers[0] ?? assert.fail("no container");
 
 test("applyDefaults() fills in a pod as a plain cluster does", () => {
   assert.deepEqual(specOf(), {
-    containers: [{ name: "a", image: "nginx:1", imagePullPolicy: "IfNotPresent", terminationMessagePath: "/dev/termination-log", terminationMessagePolicy: "File", resources: {} }],
+    containers: [
+      {
+        name: "a",
+        image: "nginx:1",
+        imagePullPolicy: "IfNotPresent",
+        terminationMessagePath: "/dev/termination-log",
+        terminationMessagePolicy: "File",
+        resources: {},
+      },
+    ],
     restartPolicy: "Always",
     dnsPolicy: "ClusterFirst",
     terminationGracePeriodSeconds: 30,
@@ -38,7 +53,14 @@ const pullPolicies: [image: string, policy: string][] = [
   ["nginx@sha256:aa", "IfNotPresent"],
   ["nginx:latest@sha256:aa", "Always"],
 ];
-for (const [image, policy] of pullPolicies) test(`defaultPullPolicy() pulls ${image} ${policy}`, () => assert.equal(defaultPullPolicy(image), policy));
+for (const [image, policy] of pullPolicies)
+  test(`defaultPullPolicy() pulls ${image} ${policy}`, () => assert.equal(defaultPullPolicy(image), policy));
+
+test("applyDefaults() takes an empty word for none", () => {
+  const empty = "" as "Always"; // what Go's decoder makes of a field left out
+  assert.equal(specOf({ restartPolicy: empty }).restartPolicy, "Always");
+  assert.equal(firstOf({ imagePullPolicy: empty as "Never" }).imagePullPolicy, "IfNotPresent");
+});
 
 test("applyDefaults() takes requests from limits, one by one", () => {
   const { resources } = firstOf({ resources: { limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "500m" } } });
@@ -51,8 +73,20 @@ test("applyDefaults() rounds resources up to thousandths", () => {
 
 test("applyDefaults() fills in ports, references and volumes", () => {
   const spec = specOf({
-    containers: [{ name: "a", image: "i:1", ports: [{ containerPort: 80 }], env: [{ name: "N", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } }] }],
-    volumes: [{ name: "none" }, { name: "c", configMap: { name: "c" } }, { name: "s", secret: { secretName: "s", defaultMode: 0o400 } }, { name: "h", hostPath: { path: "/x" } }],
+    containers: [
+      {
+        name: "a",
+        image: "i:1",
+        ports: [{ containerPort: 80 }],
+        env: [{ name: "N", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } }],
+      },
+    ],
+    volumes: [
+      { name: "none" },
+      { name: "c", configMap: { name: "c" } },
+      { name: "s", secret: { secretName: "s", defaultMode: 0o400 } },
+      { name: "h", hostPath: { path: "/x" } },
+    ],
   });
   assert.deepEqual(spec.containers[0]?.ports, [{ containerPort: 80, protocol: "TCP" }]);
   assert.equal(spec.containers[0]?.env?.[0]?.valueFrom?.fieldRef?.apiVersion, "v1");
@@ -79,14 +113,35 @@ test("applyDefaults() leaves out a toleration that a broader one covers", () => 
 });
 
 test("applyDefaults() fills in probes and hooks", () => {
-  const { livenessProbe, lifecycle } = firstOf({ livenessProbe: { httpGet: { port: 80 } }, lifecycle: { preStop: { httpGet: { port: 80 } } } });
-  assert.deepEqual(livenessProbe, { httpGet: { port: 80, path: "/", scheme: "HTTP" }, timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 });
+  const { livenessProbe, lifecycle } = firstOf({
+    livenessProbe: { httpGet: { port: 80 } },
+    lifecycle: { preStop: { httpGet: { port: 80 } } },
+  });
+  assert.deepEqual(livenessProbe, {
+    httpGet: { port: 80, path: "/", scheme: "HTTP" },
+    timeoutSeconds: 1,
+    periodSeconds: 10,
+    successThreshold: 1,
+    failureThreshold: 3,
+  });
   assert.deepEqual(lifecycle?.preStop?.httpGet, { port: 80, path: "/", scheme: "HTTP" });
 });
 
 test("applyDefaults() moves stringData over data, as UTF-8", () => {
-  const secret: Secret = { apiVersion: "v1", kind: "Secret", metadata: { name: "s" }, data: { a: "b2xk", b: "a2VwdA==" }, stringData: { a: "nëw" } };
-  assert.deepEqual(applyDefaults(secret), { apiVersion: "v1", kind: "Secret", metadata: { name: "s" }, type: "Opaque", data: { a: Buffer.from("nëw").toString("base64"), b: "a2VwdA==" } });
+  const secret: Secret = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "s" },
+    data: { a: "b2xk", b: "a2VwdA==" },
+    stringData: { a: "nëw" },
+  };
+  assert.deepEqual(applyDefaults(secret), {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "s" },
+    type: "Opaque",
+    data: { a: Buffer.from("nëw").toString("base64"), b: "a2VwdA==" },
+  });
 });
 
 test("applyDefaults() labels a namespace with its name", () => {
@@ -102,7 +157,10 @@ test("applyDefaults() makes all of a node allocatable", () => {
 });
 
 test("applyDefaults() changes nothing the second time, nor what it is given, and what it adds decodes", () => {
-  const given = pod({ containers: [{ name: "a", image: "i", resources: { limits: { cpu: "1500m" } }, ports: [{ containerPort: 1 }] }], volumes: [{ name: "v" }] });
+  const given = pod({
+    containers: [{ name: "a", image: "i", resources: { limits: { cpu: "1500m" } }, ports: [{ containerPort: 1 }] }],
+    volumes: [{ name: "v" }],
+  });
   const before = JSON.stringify(given);
   const once = applyDefaults(given);
   assert.equal(JSON.stringify(given), before);

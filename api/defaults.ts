@@ -35,8 +35,8 @@ const unreachable: Toleration = { ...notReady, key: "node.kubernetes.io/unreacha
 function defaultPod(pod: Pod): void {
   const spec = pod.spec;
   if (spec === undefined) return;
-  spec.restartPolicy ??= "Always";
-  spec.dnsPolicy ??= "ClusterFirst";
+  spec.restartPolicy ||= "Always";
+  spec.dnsPolicy ||= "ClusterFirst";
   spec.terminationGracePeriodSeconds ??= DEFAULT_GRACE_SECONDS;
   spec.securityContext ??= {};
   spec.schedulerName ||= "default-scheduler";
@@ -44,7 +44,7 @@ function defaultPod(pod: Pod): void {
   spec.serviceAccountName ||= spec.serviceAccount || "default";
   spec.serviceAccount = spec.serviceAccountName;
   spec.priority ??= 0;
-  spec.preemptionPolicy ??= "PreemptLowerPriority";
+  spec.preemptionPolicy ||= "PreemptLowerPriority";
   const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
   for (const container of [...containers, ...(spec.ephemeralContainers ?? [])]) defaultContainer(container);
   for (const container of containers) defaultPodContainer(container, spec.hostNetwork === true);

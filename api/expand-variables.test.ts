@@ -24,8 +24,11 @@ const cases: [text: string, want: string][] = [
   ["$(constructor)", "$(constructor)"],
   ["$($(A))", "$($(A))"],
 ];
-for (const [text, want] of cases) test(`expandVariables() makes "${want}" of "${text}"`, () => assert.equal(expandVariables(text, variables), want));
+for (const [text, want] of cases)
+  test(`expandVariables() makes "${want}" of "${text}"`, () => assert.equal(expandVariables(text, variables), want));
 
 test("expandVariables() leaves a text without dollar signs as it is", () => {
-  fc.assert(fc.property(fc.string(), (text) => assert.equal(expandVariables(text.replaceAll("$", ""), variables), text.replaceAll("$", ""))));
+  fc.assert(
+    fc.property(fc.string(), (text) => assert.equal(expandVariables(text.replaceAll("$", ""), variables), text.replaceAll("$", ""))),
+  );
 });

@@ -33,7 +33,12 @@ export function invalid(field: string, value: unknown, why: string): FieldError 
 /** The value is none of those known. */
 export function unsupported(field: string, value: unknown, supported: readonly string[]): FieldError {
   const list = supported.map((item) => JSON.stringify(item)).join(", ");
-  return make("FieldValueNotSupported", field, `Unsupported value: ${show(value)}`, supported.length === 0 ? "" : `supported values: ${list}`);
+  return make(
+    "FieldValueNotSupported",
+    field,
+    `Unsupported value: ${show(value)}`,
+    supported.length === 0 ? "" : `supported values: ${list}`,
+  );
 }
 
 /** The same value was there before. */

@@ -42,7 +42,11 @@ export function accepted(why: string, isQuiet?: FieldRule["isQuiet"]): FieldRule
 
 /** Refused for now. */
 export function refused(why: string, isQuiet?: FieldRule["isQuiet"]): FieldRule {
-  return { support: "refused", note: why === "" ? "is not supported yet" : `is not supported yet: ${why}`, ...(isQuiet === undefined ? {} : { isQuiet }) };
+  return {
+    support: "refused",
+    note: why === "" ? "is not supported yet" : `is not supported yet: ${why}`,
+    ...(isQuiet === undefined ? {} : { isQuiet }),
+  };
 }
 
 /** A value that is refused. */

@@ -1,4 +1,15 @@
-import { accepted, ignore, isOneOf, never, refuse, refused, supported, type FieldRule, type TypeRules, type Verdict } from "./field-rule.ts";
+import {
+  accepted,
+  ignore,
+  isOneOf,
+  never,
+  refuse,
+  refused,
+  supported,
+  type FieldRule,
+  type TypeRules,
+  type Verdict,
+} from "./field-rule.ts";
 import { asList, asRecord } from "./json.ts";
 
 const probe = "a container counts as started and ready as soon as it runs";
@@ -49,11 +60,17 @@ export const containerRules: Readonly<Record<string, TypeRules>> = {
   SecretEnvSource: { name: supported(), optional: supported() },
   ResourceRequirements: { claims: refused("there are no devices to claim"), limits: amounts(), requests: amounts() },
   SecurityContext: {
-    allowPrivilegeEscalation: supported("true, the default", (value) => (value === false ? refuse("false is not supported yet: containers may gain privileges by setuid programs") : undefined)),
+    allowPrivilegeEscalation: supported("true, the default", (value) =>
+      value === false ? refuse("false is not supported yet: containers may gain privileges by setuid programs") : undefined,
+    ),
     appArmorProfile: supported(),
-    capabilities: refused("containers get the usual default capabilities", (value) => Object.values(asRecord(value) ?? {}).every((list) => asList(list).length === 0)),
+    capabilities: refused("containers get the usual default capabilities", (value) =>
+      Object.values(asRecord(value) ?? {}).every((list) => asList(list).length === 0),
+    ),
     privileged: refused("no container gets the host's devices"),
-    procMount: supported("Default", (value) => (value === "Unmasked" ? refuse("Unmasked is not supported yet: parts of /proc are always masked") : undefined)),
+    procMount: supported("Default", (value) =>
+      value === "Unmasked" ? refuse("Unmasked is not supported yet: parts of /proc are always masked") : undefined,
+    ),
     readOnlyRootFilesystem: refused("a container can always write to its own root"),
     runAsGroup: refused("a container runs as its image says"),
     runAsNonRoot: refused("a container runs as its image says, and nothing checks who that is"),
@@ -65,12 +82,16 @@ export const containerRules: Readonly<Record<string, TypeRules>> = {
   VolumeMount: {
     mountPath: supported(),
     mountPropagation: supported("None, the default", (value) =>
-      value === "None" || value === "" ? undefined : refuse(`${String(value)} is not supported yet: mounts made later do not travel between host and container`),
+      value === "None" || value === ""
+        ? undefined
+        : refuse(`${String(value)} is not supported yet: mounts made later do not travel between host and container`),
     ),
     name: supported(),
     readOnly: supported(),
     recursiveReadOnly: supported("Disabled, the default", (value) =>
-      value === "Disabled" || value === "" ? undefined : refuse(`${String(value)} is not supported yet: mounts below the volume keep what they allow`),
+      value === "Disabled" || value === ""
+        ? undefined
+        : refuse(`${String(value)} is not supported yet: mounts below the volume keep what they allow`),
     ),
     subPath: supported(),
     subPathExpr: refused("use subPath"),
@@ -85,5 +106,9 @@ function amounts(): FieldRule {
 function judgeResource(name: string): Verdict | undefined {
   if (name === "cpu" || name === "memory") return undefined;
   if (name === "ephemeral-storage") return ignore("has no effect: disk space is not limited yet");
-  return refuse(name.startsWith("hugepages-") ? "is not supported yet: there are no huge pages for containers" : "is not supported yet: the node has no such resource");
+  return refuse(
+    name.startsWith("hugepages-")
+      ? "is not supported yet: there are no huge pages for containers"
+      : "is not supported yet: the node has no such resource",
+  );
 }

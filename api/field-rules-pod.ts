@@ -27,13 +27,17 @@ export const podRules: Readonly<Record<string, TypeRules>> = {
     hostIPC: refused("a pod has an IPC namespace of its own"),
     hostNetwork: refused("a pod has a network of its own; publish ports with hostPort"),
     hostPID: refused("a pod cannot see the host's processes"),
-    hostUsers: supported("true, the default", (value) => (value === false ? refuse("false is not supported yet: pods run without a user namespace") : undefined)),
+    hostUsers: supported("true, the default", (value) =>
+      value === false ? refuse("false is not supported yet: pods run without a user namespace") : undefined,
+    ),
     hostname: supported(),
     hostnameOverride: refused("use hostname"),
     imagePullSecrets: accepted("credentials for registries come from the login files of Docker and Podman"),
     initContainers: refused("init containers and sidecars do not run yet"),
     nodeName: supported("a pod for another node waits for it"),
-    nodeSelector: accepted(placement, (value) => Object.entries(asRecord(value) ?? {}).every(([key, wanted]) => key === "kubernetes.io/os" && wanted === "linux")),
+    nodeSelector: accepted(placement, (value) =>
+      Object.entries(asRecord(value) ?? {}).every(([key, wanted]) => key === "kubernetes.io/os" && wanted === "linux"),
+    ),
     os: supported(),
     overhead: accepted("it belongs to runtimeClassName, which is refused"),
     preemptionPolicy: accepted("no pod makes room for another", isOneOf("PreemptLowerPriority")),
@@ -71,7 +75,9 @@ export const podRules: Readonly<Record<string, TypeRules>> = {
     seLinuxOptions: refused("containers run without an SELinux label"),
     seccompProfile: supported(),
     supplementalGroups: refused("a container runs as its image says"),
-    supplementalGroupsPolicy: supported("Merge, the default", (value) => (value === "Strict" ? refuse("Strict is not supported yet: groups come from the image") : undefined)),
+    supplementalGroupsPolicy: supported("Merge, the default", (value) =>
+      value === "Strict" ? refuse("Strict is not supported yet: groups come from the image") : undefined,
+    ),
     sysctls: refused("a pod's network starts with the kernel's own settings"),
     windowsOptions: refused("only linux runs here"),
   },
@@ -92,5 +98,7 @@ export const podRules: Readonly<Record<string, TypeRules>> = {
 /** Those that a cluster's admission adds to every pod. */
 function isDefaultToleration(value: unknown): boolean {
   const { key, operator, effect } = asRecord(value) ?? {};
-  return operator === "Exists" && effect === "NoExecute" && (key === "node.kubernetes.io/not-ready" || key === "node.kubernetes.io/unreachable");
+  return (
+    operator === "Exists" && effect === "NoExecute" && (key === "node.kubernetes.io/not-ready" || key === "node.kubernetes.io/unreachable")
+  );
 }

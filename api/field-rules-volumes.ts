@@ -36,9 +36,13 @@ export const volumeRules: Readonly<Record<string, TypeRules>> = {
     vsphereVolume: elsewhere(),
   },
   EmptyDirVolumeSource: {
-    medium: supported("none, or Memory", (value) => (value === "" || value === "Memory" ? undefined : refuse(`${String(value)} is not supported yet: use Memory`))),
+    medium: supported("none, or Memory", (value) =>
+      value === "" || value === "Memory" ? undefined : refuse(`${String(value)} is not supported yet: use Memory`),
+    ),
     sizeLimit: supported("enforced with medium: Memory", (_value, parent) =>
-      parent["medium"] === "Memory" ? undefined : ignore("has no effect: a limit on disk is not enforced yet, only one with medium: Memory"),
+      parent["medium"] === "Memory"
+        ? undefined
+        : ignore("has no effect: a limit on disk is not enforced yet, only one with medium: Memory"),
     ),
   },
   HostPathVolumeSource: { path: supported(), type: supported() },

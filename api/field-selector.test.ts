@@ -11,7 +11,15 @@ const pod: Pod = {
   spec: { containers: [], nodeName: "here", restartPolicy: "Never" },
   status: { phase: "Running", podIP: "10.0.0.2" },
 };
-const event: Event = { apiVersion: "v1", kind: "Event", metadata: { name: "e" }, involvedObject: { kind: "Pod", name: "web", uid: "u" }, reason: "Pulled", type: "Normal", source: { component: "kubelet" } };
+const event: Event = {
+  apiVersion: "v1",
+  kind: "Event",
+  metadata: { name: "e" },
+  involvedObject: { kind: "Pod", name: "web", uid: "u" },
+  reason: "Pulled",
+  type: "Normal",
+  source: { component: "kubelet" },
+};
 const namespace: KubeObject = { apiVersion: "v1", kind: "Namespace", metadata: { name: "default" } };
 
 const cases: [selector: string, resource: Resource, object: KubeObject, want: boolean][] = [
@@ -35,7 +43,8 @@ const cases: [selector: string, resource: Resource, object: KubeObject, want: bo
   ["spec.unschedulable=false", nodes, { apiVersion: "v1", kind: "Node", metadata: { name: "n" } }, true],
 ];
 for (const [selector, resource, object, want] of cases) {
-  test(`matchesFields() says ${want} to "${selector}" of a ${object.kind}`, () => assert.equal(matchesFields(parseFieldSelector(selector, resource), object), want));
+  test(`matchesFields() says ${want} to "${selector}" of a ${object.kind}`, () =>
+    assert.equal(matchesFields(parseFieldSelector(selector, resource), object), want));
 }
 
 test("parseFieldSelector() reads escaped commas and equals signs", () => {

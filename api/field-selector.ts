@@ -11,10 +11,23 @@ export interface FieldRequirement {
 
 const everyKind = ["metadata.name", "metadata.namespace"];
 const byKind: Readonly<Record<string, readonly string[]>> = {
-  Pod: ["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"],
+  Pod: [
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
+  ],
   Event: [
     ...["kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"].map((name) => `involvedObject.${name}`),
-    ...["reason", "reportingComponent", "source", "type"],
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
   ],
   Namespace: ["status.phase", "name"],
   Node: ["spec.unschedulable"],
@@ -27,7 +40,8 @@ export function parseFieldSelector(text: string, resource: Resource): FieldRequi
     const match = /^([^=!]+?)\s*(==|=|!=)(.*)$/s.exec(term);
     const [, field = "", operator = "", value = ""] = match ?? [];
     if (match === null) throw new SelectorError(`invalid selector: '${text}'; can't understand '${term}'`);
-    if (!everyKind.includes(field) && !(byKind[resource.kind] ?? []).includes(field)) throw new SelectorError(`field label not supported: ${field}`);
+    if (!everyKind.includes(field) && !(byKind[resource.kind] ?? []).includes(field))
+      throw new SelectorError(`field label not supported: ${field}`);
     return { field, equal: operator !== "!=", value: value.replaceAll(/\\([\\,=])/g, "$1") };
   });
 }

@@ -18,7 +18,8 @@ function reachedTypes(): Map<string, string> {
     for (const [field, schema] of Object.entries(typeSchema(name)?.fields ?? {})) {
       const rule = fieldRules[short(name)]?.[field];
       const ref = schema.ref ?? schema.list?.ref ?? schema.map?.ref;
-      if (rule?.support === "supported" && rule.whole !== true && ref !== undefined && typeSchema(ref)?.fields !== undefined) waiting.push(ref);
+      if (rule?.support === "supported" && rule.whole !== true && ref !== undefined && typeSchema(ref)?.fields !== undefined)
+        waiting.push(ref);
     }
   }
   return found;
@@ -27,7 +28,11 @@ function reachedTypes(): Map<string, string> {
 test("fieldRules decides every field that the served kinds have, and no other", () => {
   const reached = reachedTypes();
   for (const [name, typeName] of reached) {
-    assert.deepEqual(Object.keys(fieldRules[name] ?? {}).toSorted(), Object.keys(typeSchema(typeName)?.fields ?? {}).toSorted(), `the fields of ${name}`);
+    assert.deepEqual(
+      Object.keys(fieldRules[name] ?? {}).toSorted(),
+      Object.keys(typeSchema(typeName)?.fields ?? {}).toSorted(),
+      `the fields of ${name}`,
+    );
   }
   assert.deepEqual(Object.keys(fieldRules).toSorted(), [...reached.keys()].toSorted());
 });
@@ -40,7 +45,8 @@ test("fieldRules has no two types of one short name", () => {
 
 test("fieldRules says why wherever a field is not supported", () => {
   for (const [name, rules] of Object.entries(fieldRules)) {
-    for (const [field, { support, note }] of Object.entries(rules)) if (support !== "supported") assert.match(note, /^(has no effect|is not supported yet): \w/, `${name}.${field}`);
+    for (const [field, { support, note }] of Object.entries(rules))
+      if (support !== "supported") assert.match(note, /^(has no effect|is not supported yet): \w/, `${name}.${field}`);
   }
 });
 
@@ -51,7 +57,12 @@ test("listFields() lists every kind, ends below what is decided as a whole, and 
     assert.ok(paths.includes("metadata.name"));
   }
   const list = new Map(listFields(pods).map((entry) => [entry.path, entry]));
-  assert.deepEqual(list.get("spec.containers[].env[].valueFrom.fieldRef.fieldPath"), { path: "spec.containers[].env[].valueFrom.fieldRef.fieldPath", type: "string", support: "supported", note: "" });
+  assert.deepEqual(list.get("spec.containers[].env[].valueFrom.fieldRef.fieldPath"), {
+    path: "spec.containers[].env[].valueFrom.fieldRef.fieldPath",
+    type: "string",
+    support: "supported",
+    note: "",
+  });
   assert.equal(list.get("spec.containers[].resources.limits")?.type, "map of quantity");
   assert.equal(list.get("spec.affinity")?.support, "accepted");
   assert.equal(list.get("spec.initContainers")?.support, "refused");
@@ -59,19 +70,64 @@ test("listFields() lists every kind, ends below what is decided as a whole, and 
   assert.equal(list.has("status.phase"), false);
 });
 
-const pod = (spec: Partial<PodSpec>): Pod => ({ apiVersion: "v1", kind: "Pod", metadata: { name: "x" }, spec: { containers: [{ name: "a", image: "i" }], ...spec } });
+const pod = (spec: Partial<PodSpec>): Pod => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "x" },
+  spec: { containers: [{ name: "a", image: "i" }], ...spec },
+});
 const withContainer = (fields: Partial<Container>): Pod => pod({ containers: [{ name: "a", image: "i", ...fields }] });
 const withVolume = (fields: Partial<Volume>): Pod => pod({ volumes: [{ name: "v", ...fields }] });
 
 const quiet: [does: string, pod: Pod][] = [
   ["a plain pod", pod({})],
-  ["what asks for nothing", pod({ hostNetwork: false, hostPID: false, hostUsers: true, affinity: {}, initContainers: [], tolerations: [], nodeSelector: { "kubernetes.io/os": "linux" }, os: { name: "linux" }, dnsPolicy: "Default" })],
+  [
+    "what asks for nothing",
+    pod({
+      hostNetwork: false,
+      hostPID: false,
+      hostUsers: true,
+      affinity: {},
+      initContainers: [],
+      tolerations: [],
+      nodeSelector: { "kubernetes.io/os": "linux" },
+      os: { name: "linux" },
+      dnsPolicy: "Default",
+    }),
+  ],
   ["an empty security context", pod({ securityContext: {}, containers: [{ name: "a", image: "i", securityContext: {} }] })],
-  ["what every container is anyway", withContainer({ securityContext: { privileged: false, readOnlyRootFilesystem: false, runAsNonRoot: false, allowPrivilegeEscalation: true, procMount: "Default", capabilities: { add: [] }, seccompProfile: { type: "RuntimeDefault" } } })],
+  [
+    "what every container is anyway",
+    withContainer({
+      securityContext: {
+        privileged: false,
+        readOnlyRootFilesystem: false,
+        runAsNonRoot: false,
+        allowPrivilegeEscalation: true,
+        procMount: "Default",
+        capabilities: { add: [] },
+        seccompProfile: { type: "RuntimeDefault" },
+      },
+    }),
+  ],
   ["cpu and memory", withContainer({ resources: { limits: { cpu: "1", memory: "1Gi" }, requests: {} } })],
   ["a memory volume with its limit", withVolume({ emptyDir: { medium: "Memory", sizeLimit: "1Mi" } })],
-  ["the volumes there are", pod({ volumes: [{ name: "h", hostPath: { path: "/x", type: "Directory" } }, { name: "c", configMap: { name: "c", items: [{ key: "k", path: "p", mode: 0o600 }], optional: true } }, { name: "s", secret: { secretName: "s" } }] })],
-  ["mounts as they are by default", withContainer({ volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "None", recursiveReadOnly: "Disabled", readOnly: true, subPath: "x" }] })],
+  [
+    "the volumes there are",
+    pod({
+      volumes: [
+        { name: "h", hostPath: { path: "/x", type: "Directory" } },
+        { name: "c", configMap: { name: "c", items: [{ key: "k", path: "p", mode: 0o600 }], optional: true } },
+        { name: "s", secret: { secretName: "s" } },
+      ],
+    }),
+  ],
+  [
+    "mounts as they are by default",
+    withContainer({
+      volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "None", recursiveReadOnly: "Disabled", readOnly: true, subPath: "x" }],
+    }),
+  ],
 ];
 for (const [does, given] of quiet) {
   test(`checkSupport() says nothing of ${does}, nor of it with its defaults`, () => {
@@ -87,18 +143,27 @@ const warned: [path: string, pod: Pod][] = [
   ["spec.schedulerName", pod({ schedulerName: "mine" })],
   ["spec.priority", pod({ priority: 7 })],
   ["spec.priorityClassName", pod({ priorityClassName: "high" })],
-  ["spec.topologySpreadConstraints", pod({ topologySpreadConstraints: [{ maxSkew: 1, topologyKey: "zone", whenUnsatisfiable: "DoNotSchedule" }] })],
+  [
+    "spec.topologySpreadConstraints",
+    pod({ topologySpreadConstraints: [{ maxSkew: 1, topologyKey: "zone", whenUnsatisfiable: "DoNotSchedule" }] }),
+  ],
   ["spec.imagePullSecrets", pod({ imagePullSecrets: [{ name: "s" }] })],
   ["spec.volumes[0].emptyDir.sizeLimit", withVolume({ emptyDir: { sizeLimit: "1Gi" } })],
   ["spec.containers[0].resources.limits.ephemeral-storage", withContainer({ resources: { limits: { "ephemeral-storage": "1Gi" } } })],
   ["spec.containers[0].stdinOnce", withContainer({ stdin: true, stdinOnce: true })],
-  ["metadata.ownerReferences", { ...pod({}), metadata: { name: "x", ownerReferences: [{ apiVersion: "v1", kind: "Pod", name: "o", uid: "u" }] } }],
+  [
+    "metadata.ownerReferences",
+    { ...pod({}), metadata: { name: "x", ownerReferences: [{ apiVersion: "v1", kind: "Pod", name: "o", uid: "u" }] } },
+  ],
 ];
 for (const [path, given] of warned) {
   test(`checkSupport() warns of ${path}`, () => {
     const { warnings, refusals } = checkSupport(given);
     assert.deepEqual(refusals, []);
-    assert.deepEqual(warnings.map((warning) => warning.path), [path]);
+    assert.deepEqual(
+      warnings.map((warning) => warning.path),
+      [path],
+    );
     assert.match(warnings[0]?.message ?? "", /^has no effect: /);
   });
 }
@@ -123,9 +188,18 @@ const refusedPods: [path: string, pod: Pod][] = [
   ["spec.containers[0].resources.limits[nvidia.com/gpu]", withContainer({ resources: { limits: { "nvidia.com/gpu": "1" } } })],
   ["spec.containers[0].securityContext.allowPrivilegeEscalation", withContainer({ securityContext: { allowPrivilegeEscalation: false } })],
   ["spec.containers[0].securityContext.capabilities", withContainer({ securityContext: { capabilities: { drop: ["ALL"] } } })],
-  ["spec.containers[0].env[0].valueFrom.resourceFieldRef", withContainer({ env: [{ name: "A", valueFrom: { resourceFieldRef: { resource: "limits.cpu" } } }] })],
-  ["spec.containers[0].volumeMounts[0].mountPropagation", withContainer({ volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "Bidirectional" }] })],
-  ["spec.containers[0].volumeMounts[0].subPathExpr", withContainer({ volumeMounts: [{ name: "v", mountPath: "/v", subPathExpr: "$(A)" }] })],
+  [
+    "spec.containers[0].env[0].valueFrom.resourceFieldRef",
+    withContainer({ env: [{ name: "A", valueFrom: { resourceFieldRef: { resource: "limits.cpu" } } }] }),
+  ],
+  [
+    "spec.containers[0].volumeMounts[0].mountPropagation",
+    withContainer({ volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "Bidirectional" }] }),
+  ],
+  [
+    "spec.containers[0].volumeMounts[0].subPathExpr",
+    withContainer({ volumeMounts: [{ name: "v", mountPath: "/v", subPathExpr: "$(A)" }] }),
+  ],
   ["spec.volumes[0].emptyDir.medium", withVolume({ emptyDir: { medium: "HugePages" } })],
   ["spec.volumes[0].projected", withVolume({ projected: {} })],
   ["spec.volumes[0].persistentVolumeClaim", withVolume({ persistentVolumeClaim: { claimName: "c" } })],
@@ -134,7 +208,10 @@ for (const [path, given] of refusedPods) {
   test(`checkSupport() refuses ${path}`, () => {
     const { warnings, refusals } = checkSupport(given);
     assert.deepEqual(warnings, []);
-    assert.deepEqual(refusals.map((refusal) => refusal.path), [path]);
+    assert.deepEqual(
+      refusals.map((refusal) => refusal.path),
+      [path],
+    );
     assert.match(refusals[0]?.message ?? "", /is not supported yet: |only linux runs here/);
   });
 }

@@ -60,7 +60,8 @@ function checkFields(value: unknown, typeName: string, path: PathSegments, repor
   for (const [name, member] of Object.entries(value)) {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
     const schema = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    if (rule !== undefined && schema !== undefined && member !== undefined && member !== null) checkField({ value: member, parent: value, rule, schema }, [...path, name], report);
+    if (rule !== undefined && schema !== undefined && member !== undefined && member !== null)
+      checkField({ value: member, parent: value, rule, schema }, [...path, name], report);
   }
 }
 
@@ -87,7 +88,8 @@ function checkField({ value, parent, rule, schema }: Member, path: PathSegments,
   if (rule.whole === true) return;
   if (schema.ref !== undefined) checkFields(value, schema.ref, path, report);
   const item = schema.list?.ref;
-  if (item !== undefined && Array.isArray(value)) for (const [index, member] of value.entries()) checkFields(member, item, [...path, index], report);
+  if (item !== undefined && Array.isArray(value))
+    for (const [index, member] of value.entries()) checkFields(member, item, [...path, index], report);
 }
 
 /** Numbers are never empty: 0 is root. */
@@ -115,7 +117,14 @@ function describeType(given: FieldSchema): string {
   if (schema.list !== undefined) return `list of ${describeType(schema.list)}`;
   if (schema.map !== undefined) return `map of ${describeType(schema.map)}`;
   if (schema.ref !== undefined) return shortName(schema.ref);
-  const formats: Readonly<Record<string, string>> = { quantity: "quantity", "int-or-string": "integer or string", "date-time": "time", "date-time-micro": "time", byte: "base64", object: "any" };
+  const formats: Readonly<Record<string, string>> = {
+    quantity: "quantity",
+    "int-or-string": "integer or string",
+    "date-time": "time",
+    "date-time-micro": "time",
+    byte: "base64",
+    object: "any",
+  };
   const format = formats[schema.format ?? ""];
   if (format !== undefined) return format;
   return schema.scalar === "numeric" ? (schema.format === "double" ? "number" : "integer") : (schema.scalar ?? "any");

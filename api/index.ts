@@ -12,9 +12,39 @@ export { applyJsonPatch, PatchError } from "./json-patch.ts";
 export { type LabelRequirement, type LabelSelectorTerms, matchesLabels, parseLabelSelector, SelectorError } from "./label-selector.ts";
 export { applyMergePatch } from "./merge-patch.ts";
 export { graceSeconds, isPodTerminal } from "./pod-predicates.ts";
-export { containerResources, cpuQuotaMicros, cpuShares, oomScoreAdj, podResources, type QosClass, qosClass, type Resources } from "./pod-resources.ts";
-export { addQuantities, canonicalQuantity, compareQuantities, formatQuantity, parseQuantity, type Quantity, quantityToMilli, quantityToNumber } from "./quantity.ts";
-export { configMaps, events, type KubeObject, leases, namespaces, nodes, pods, type Resource, resources, secrets, serviceAccounts } from "./resources.ts";
+export {
+  containerResources,
+  cpuQuotaMicros,
+  cpuShares,
+  oomScoreAdj,
+  podResources,
+  type QosClass,
+  qosClass,
+  type Resources,
+} from "./pod-resources.ts";
+export {
+  addQuantities,
+  canonicalQuantity,
+  compareQuantities,
+  formatQuantity,
+  parseQuantity,
+  type Quantity,
+  quantityToMilli,
+  quantityToNumber,
+} from "./quantity.ts";
+export {
+  configMaps,
+  events,
+  type KubeObject,
+  leases,
+  namespaces,
+  nodes,
+  pods,
+  type Resource,
+  resources,
+  secrets,
+  serviceAccounts,
+} from "./resources.ts";
 export { type FieldSchema, fieldSchema, resolveSchema, typeNameOfKind, typeNames, type TypeSchema, typeSchema } from "./schema.ts";
 export {
   alreadyExists,

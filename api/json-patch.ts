@@ -1,4 +1,4 @@
-import { cloneJson, equalJson, getField, isRecord, setField } from "./json.ts";
+import { cloneJson, equalJson, getField, isDeeperThan, isRecord, setField } from "./json.ts";
 
 /** A patch that cannot be read (`malformed`: answer 400) or does not fit the object (`unfit`: answer 422). */
 export class PatchError extends Error {
@@ -11,10 +11,17 @@ export class PatchError extends Error {
 }
 
 const MOST_OPERATIONS = 10_000;
+const DEEPEST = 100; // levels; no object of the API comes near it
+
+/** Throws PatchError where a patch nests deeper than any object may. */
+export function checkDepth(patch: unknown): void {
+  if (isDeeperThan(patch, DEEPEST)) throw new PatchError("malformed", `Cannot apply the patch: it nests deeper than ${DEEPEST} levels`);
+}
 
 /** RFC 6902: applies a list of operations to a copy. Throws PatchError. */
 export function applyJsonPatch(target: unknown, patch: unknown): unknown {
   if (!Array.isArray(patch)) throw new PatchError("malformed", "Cannot read the JSON patch: it is not a list of operations");
+  checkDepth(patch);
   if (patch.length > MOST_OPERATIONS) {
     throw new PatchError("malformed", `Cannot apply the JSON patch: ${patch.length} operations, at most ${MOST_OPERATIONS} are allowed`);
   }
@@ -53,10 +60,16 @@ type Path = readonly string[];
 function pointer(operation: Record<string, unknown>, name: "path" | "from", index: number): Path {
   const text = getField(operation, name);
   if (typeof text !== "string" || (text !== "" && !text.startsWith("/")) || /~(?![01])/.test(text)) {
-    throw new PatchError("malformed", `Operation ${index} of the JSON patch needs a JSON pointer in "${name}", found ${JSON.stringify(text) ?? "nothing"}`);
+    throw new PatchError(
+      "malformed",
+      `Operation ${index} of the JSON patch needs a JSON pointer in "${name}", found ${JSON.stringify(text) ?? "nothing"}`,
+    );
   }
   if (text === "") return [];
-  return text.slice(1).split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+  return text
+    .slice(1)
+    .split("/")
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
 function valueOf(operation: Record<string, unknown>, index: number): unknown {

@@ -16,7 +16,18 @@ test("cloneJson() makes an equal value that shares nothing", () => {
 
 test("equalJson() cares for the order of lists, not of fields", () => {
   assert.ok(equalJson({ a: 1, b: [1, { c: null }] }, { b: [1, { c: null }], a: 1 }));
-  for (const [left, right] of [[[1, 2], [2, 1]], [{ a: 1 }, { b: 1 }], [{ a: 1 }, {}], [[], {}], [null, {}], ["1", 1]]) assert.ok(!equalJson(left, right));
+  for (const [left, right] of [
+    [
+      [1, 2],
+      [2, 1],
+    ],
+    [{ a: 1 }, { b: 1 }],
+    [{ a: 1 }, {}],
+    [[], {}],
+    [null, {}],
+    ["1", 1],
+  ])
+    assert.ok(!equalJson(left, right));
 });
 
 test("setField() and getField() take __proto__ for data", () => {

@@ -49,3 +49,15 @@ export function equalJson(left: unknown, right: unknown): boolean {
   if (names.length !== Object.keys(right).length) return false;
   return names.every((name) => Object.hasOwn(right, name) && equalJson(left[name], right[name]));
 }
+
+/** Tells whether lists and objects nest deeper than `limit` levels. Needs no stack of its own, so any input will do. */
+export function isDeeperThan(value: unknown, limit: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > limit) return true;
+    level = level
+      .flatMap((each) => (Array.isArray(each) ? (each as unknown[]) : isRecord(each) ? Object.values(each) : []))
+      .filter((each) => typeof each === "object" && each !== null);
+  }
+  return false;
+}

@@ -33,11 +33,29 @@ const matches: [selector: string, labels: Record<string, string> | undefined, wa
   ["constructor", {}, false],
 ];
 for (const [selector, labels, want] of matches) {
-  test(`matchesLabels() says ${want} to "${selector}" of ${JSON.stringify(labels)}`, () => assert.equal(matchesLabels(parseLabelSelector(selector), labels), want));
+  test(`matchesLabels() says ${want} to "${selector}" of ${JSON.stringify(labels)}`, () =>
+    assert.equal(matchesLabels(parseLabelSelector(selector), labels), want));
 }
 
-for (const text of ["a=b=c", "a in 1", "a in (1", "=1", "a,,b", ",", "a b", "a=b c", "-a=1", "a=-", "!", "a/b/c", `${"x".repeat(64)}=1`, `a=${"x".repeat(64)}`, "a>1"]) {
-  test(`parseLabelSelector() refuses "${text.slice(0, 20)}"`, () => assert.throws(() => parseLabelSelector(text), { name: "SelectorError", message: /^unable to parse requirement/ }));
+for (const text of [
+  "a=b=c",
+  "a in 1",
+  "a in (1",
+  "=1",
+  "a,,b",
+  ",",
+  "a b",
+  "a=b c",
+  "-a=1",
+  "a=-",
+  "!",
+  "a/b/c",
+  `${"x".repeat(64)}=1`,
+  `a=${"x".repeat(64)}`,
+  "a>1",
+]) {
+  test(`parseLabelSelector() refuses "${text.slice(0, 20)}"`, () =>
+    assert.throws(() => parseLabelSelector(text), { name: "SelectorError", message: /^unable to parse requirement/ }));
 }
 
 test("parseLabelSelector() throws nothing but SelectorError", () => {

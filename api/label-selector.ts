@@ -19,7 +19,8 @@ const LONGEST_PREFIX = 253;
 
 /** Reads `app=web,tier in (a, b),!old`. Throws SelectorError. */
 export function parseLabelSelector(text: string): LabelSelectorTerms {
-  if (text.length > LONGEST_SELECTOR) throw new SelectorError(`unable to parse requirement: the selector is longer than ${LONGEST_SELECTOR} characters`);
+  if (text.length > LONGEST_SELECTOR)
+    throw new SelectorError(`unable to parse requirement: the selector is longer than ${LONGEST_SELECTOR} characters`);
   return splitTerms(text).map(parseTerm);
 }
 
@@ -68,7 +69,11 @@ function parseTerm(text: string): LabelRequirement {
   }
   const equality = /^([^=!\s]+)\s*(==|=|!=)\s*(\S*)$/.exec(term);
   if (equality !== null) {
-    return { kind: equality[2] === "!=" ? "not-in" : "in", key: checkKey(equality[1] ?? "", text), values: [checkValue(equality[3] ?? "", text)] };
+    return {
+      kind: equality[2] === "!=" ? "not-in" : "in",
+      key: checkKey(equality[1] ?? "", text),
+      values: [checkValue(equality[3] ?? "", text)],
+    };
   }
   return { kind: "exists", key: checkKey(term, text) };
 }
@@ -76,10 +81,14 @@ function parseTerm(text: string): LabelRequirement {
 function checkKey(name: string, term: string): string {
   const [prefix, rest] = name.includes("/") ? [name.slice(0, name.indexOf("/")), name.slice(name.indexOf("/") + 1)] : ["", name];
   if (key.test(name) && rest.length <= LONGEST_NAME && prefix.length <= LONGEST_PREFIX) return name;
-  throw new SelectorError(`unable to parse requirement: ${JSON.stringify(term)}: <nil>: Invalid value: ${JSON.stringify(name)}: not a label key`);
+  throw new SelectorError(
+    `unable to parse requirement: ${JSON.stringify(term)}: <nil>: Invalid value: ${JSON.stringify(name)}: not a label key`,
+  );
 }
 
 function checkValue(text: string, term: string): string {
   if (value.test(text) && text.length <= LONGEST_NAME) return text;
-  throw new SelectorError(`unable to parse requirement: ${JSON.stringify(term)}: <nil>: Invalid value: ${JSON.stringify(text)}: not a label value`);
+  throw new SelectorError(
+    `unable to parse requirement: ${JSON.stringify(term)}: <nil>: Invalid value: ${JSON.stringify(text)}: not a label value`,
+  );
 }

@@ -14,7 +14,11 @@ const cases: [target: unknown, patch: unknown, want: unknown][] = [
   [{ a: "c" }, { a: ["b"] }, { a: ["b"] }],
   [{ a: { b: "c" } }, { a: { b: "d", c: null } }, { a: { b: "d" } }],
   [{ a: [{ b: "c" }] }, { a: [1] }, { a: [1] }],
-  [["a", "b"], ["c", "d"], ["c", "d"]],
+  [
+    ["a", "b"],
+    ["c", "d"],
+    ["c", "d"],
+  ],
   [{ a: "b" }, ["c"], ["c"]],
   [{ a: "foo" }, null, null],
   [{ a: "foo" }, "bar", "bar"],
@@ -23,7 +27,8 @@ const cases: [target: unknown, patch: unknown, want: unknown][] = [
   [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
 ];
 for (const [target, patch, want] of cases) {
-  test(`applyMergePatch() makes ${JSON.stringify(want)} of ${JSON.stringify(target)} and ${JSON.stringify(patch)}`, () => assert.deepEqual(applyMergePatch(target, patch), want));
+  test(`applyMergePatch() makes ${JSON.stringify(want)} of ${JSON.stringify(target)} and ${JSON.stringify(patch)}`, () =>
+    assert.deepEqual(applyMergePatch(target, patch), want));
 }
 
 test("applyMergePatch() changes neither of the two, applies twice as once, and never reaches a prototype", () => {

@@ -68,7 +68,11 @@ export const labelValue: NameRule = (text) => [
 export const configKey: NameRule = (text) => {
   const errors = [
     ...atMost(text, LONGEST_SUBDOMAIN),
-    ...matching(text, configKeyPattern, "a valid config key must consist of alphanumeric characters, '-', '_' or '.'", ["key.name", "KEY_NAME", "key-name"]),
+    ...matching(text, configKeyPattern, "a valid config key must consist of alphanumeric characters, '-', '_' or '.'", [
+      "key.name",
+      "KEY_NAME",
+      "key-name",
+    ]),
   ];
   if (text === ".") errors.push("must not be '.'");
   else if (text === "..") errors.push("must not be '..'");
@@ -97,7 +101,8 @@ export function portNumber(port: number): string[] {
 }
 
 /** An IPv4 or IPv6 address in its usual form. */
-export const ipAddress: NameRule = (text) => (isIPv4(text) || isIPv6(text) ? [] : ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]);
+export const ipAddress: NameRule = (text) =>
+  isIPv4(text) || isIPv6(text) ? [] : ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"];
 
 function isIPv4(text: string): boolean {
   const parts = text.split(".");

@@ -6,7 +6,9 @@ import { graceSeconds, isPodTerminal } from "./pod-predicates.ts";
 const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata: {}, spec: { containers: [] } };
 
 test("isPodTerminal() knows the phases that never end", () => {
-  const terminal = (["Pending", "Running", "Succeeded", "Failed", "Unknown"] as const).filter((phase) => isPodTerminal({ ...pod, status: { phase } }));
+  const terminal = (["Pending", "Running", "Succeeded", "Failed", "Unknown"] as const).filter((phase) =>
+    isPodTerminal({ ...pod, status: { phase } }),
+  );
   assert.deepEqual(terminal, ["Succeeded", "Failed"]);
   assert.equal(isPodTerminal(pod), false);
 });

@@ -5,7 +5,12 @@ import { containerResources, cpuQuotaMicros, cpuShares, oomScoreAdj, podResource
 
 type Amounts = { requests?: Record<string, string>; limits?: Record<string, string> };
 const container = (resources: Amounts): Container => ({ name: "a", resources });
-const pod = (...resources: Amounts[]): Pod => ({ apiVersion: "v1", kind: "Pod", metadata: {}, spec: { containers: resources.map(container) } });
+const pod = (...resources: Amounts[]): Pod => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: {},
+  spec: { containers: resources.map(container) },
+});
 const full = { cpu: "1", memory: "1Gi" };
 
 const classes: [does: string, pod: Pod, want: string][] = [
@@ -26,18 +31,36 @@ test("qosClass() counts init containers", () => {
 });
 
 test("containerResources() takes a limit for a missing request", () => {
-  assert.deepEqual(containerResources(container({ limits: full, requests: { cpu: "250m" } })), { cpuRequestMilli: 250, cpuLimitMilli: 1000, memoryRequestBytes: 2 ** 30, memoryLimitBytes: 2 ** 30 });
-  assert.deepEqual(containerResources({ name: "a" }), { cpuRequestMilli: undefined, cpuLimitMilli: undefined, memoryRequestBytes: undefined, memoryLimitBytes: undefined });
+  assert.deepEqual(containerResources(container({ limits: full, requests: { cpu: "250m" } })), {
+    cpuRequestMilli: 250,
+    cpuLimitMilli: 1000,
+    memoryRequestBytes: 2 ** 30,
+    memoryLimitBytes: 2 ** 30,
+  });
+  assert.deepEqual(containerResources({ name: "a" }), {
+    cpuRequestMilli: undefined,
+    cpuLimitMilli: undefined,
+    memoryRequestBytes: undefined,
+    memoryLimitBytes: undefined,
+  });
 });
 
 test("podResources() adds requests up, and limits only where every container has one", () => {
-  assert.deepEqual(podResources(pod({ limits: full }, { limits: { memory: "1Gi" }, requests: { cpu: "1" } })), { cpuRequestMilli: 2000, cpuLimitMilli: undefined, memoryRequestBytes: 2 ** 31, memoryLimitBytes: 2 ** 31 });
+  assert.deepEqual(podResources(pod({ limits: full }, { limits: { memory: "1Gi" }, requests: { cpu: "1" } })), {
+    cpuRequestMilli: 2000,
+    cpuLimitMilli: undefined,
+    memoryRequestBytes: 2 ** 31,
+    memoryLimitBytes: 2 ** 31,
+  });
   assert.equal(podResources(pod({})).memoryLimitBytes, undefined);
 });
 
 test("cpuShares() and cpuQuotaMicros() convert as the kubelet does", () => {
   assert.deepEqual([0, 1, 100, 250, 500, 1000, 2000, 1_000_000].map(cpuShares), [2, 2, 102, 256, 512, 1024, 2048, 262_144]);
-  assert.deepEqual([1, 10, 100, 1500].map((milli) => cpuQuotaMicros(milli)), [1000, 1000, 10_000, 150_000]);
+  assert.deepEqual(
+    [1, 10, 100, 1500].map((milli) => cpuQuotaMicros(milli)),
+    [1000, 1000, 10_000, 150_000],
+  );
   assert.equal(cpuQuotaMicros(500, 50_000), 25_000);
 });
 

@@ -21,7 +21,9 @@ const PERIOD_MICROS = 100_000;
 export function qosClass(pod: Pod): QosClass {
   const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(qosResources);
   if (all.every(({ requests, limits }) => requests.size + limits.size === 0)) return "BestEffort";
-  const guaranteed = all.every(({ requests, limits }) => ["cpu", "memory"].every((name) => limits.has(name) && (requests.get(name) ?? limits.get(name)) === limits.get(name)));
+  const guaranteed = all.every(({ requests, limits }) =>
+    ["cpu", "memory"].every((name) => limits.has(name) && (requests.get(name) ?? limits.get(name)) === limits.get(name)),
+  );
   return guaranteed ? "Guaranteed" : "Burstable";
 }
 
@@ -45,7 +47,8 @@ export function podResources(pod: Pod): Resources {
   const sum = (numbers: number[]): number => numbers.reduce((total, value) => total + value, 0);
   const request = (name: keyof Resources): number | undefined => (values(name).length === 0 ? undefined : sum(values(name)));
   // A limit of 0 says "none", as in the kernel's own files.
-  const limit = (name: keyof Resources): number | undefined => (all.length > 0 && values(name).filter((value) => value > 0).length === all.length ? sum(values(name)) : undefined);
+  const limit = (name: keyof Resources): number | undefined =>
+    all.length > 0 && values(name).filter((value) => value > 0).length === all.length ? sum(values(name)) : undefined;
   return {
     cpuRequestMilli: request("cpuRequestMilli"),
     cpuLimitMilli: limit("cpuLimitMilli"),

@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { addQuantities, canonicalQuantity, compareQuantities, formatQuantity, parseQuantity, type Quantity, quantityToMilli, quantityToNumber, roundUpToMilli } from "./quantity.ts";
+import {
+  addQuantities,
+  canonicalQuantity,
+  compareQuantities,
+  formatQuantity,
+  parseQuantity,
+  type Quantity,
+  quantityToMilli,
+  quantityToNumber,
+  roundUpToMilli,
+} from "./quantity.ts";
 
 const canonical: [written: string, kept: string | undefined][] = [
   ["0", "0"],
@@ -59,14 +69,22 @@ test("formatQuantity() loses nothing that parseQuantity() reads, and is stable",
 });
 
 test("parseQuantity() takes any text without throwing", () => {
-  fc.assert(fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[+-]?[0-9.]{0,5}[eEinumkKMGTP]{0,3}[-+]?[0-9]{0,4}$/)), (text) => void parseQuantity(text)));
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string(), fc.stringMatching(/^[+-]?[0-9.]{0,5}[eEinumkKMGTP]{0,3}[-+]?[0-9]{0,4}$/)),
+      (text) => void parseQuantity(text),
+    ),
+  );
 });
 
 test("compareQuantities() orders by size, whatever the suffix", () => {
   const sorted = ["-1", "1n", "999m", "1", "1k", "1Ki", "1M", "1Mi"];
   const parsed = sorted.map((text) => ({ text, quantity: parseQuantity(text) ?? assert.fail(text) }));
   const again = parsed.toReversed().sort((left, right) => compareQuantities(left.quantity, right.quantity));
-  assert.deepEqual(again.map(({ text }) => text), sorted);
+  assert.deepEqual(
+    again.map(({ text }) => text),
+    sorted,
+  );
 });
 
 test("addQuantities() keeps the first one's suffixes", () => {

@@ -17,7 +17,11 @@ test("typeSchema() knows only fields whose form the rest of the code understands
 function assertForm(schema: FieldSchema, where: string): void {
   const { scalar, format, ref, list, map } = schema;
   const free = ["UserInfo.extra{}", "SubjectAccessReviewSpec.extra{}", "TableRow.cells[]"]; // any JSON, which the table writes as nothing
-  if (!free.some((end) => where.endsWith(end))) assert.ok([scalar ?? format, ref, list, map].some((form) => form !== undefined), `${where} has no form`);
+  if (!free.some((end) => where.endsWith(end)))
+    assert.ok(
+      [scalar ?? format, ref, list, map].some((form) => form !== undefined),
+      `${where} has no form`,
+    );
   assert.ok(scalar === undefined || scalars.includes(scalar), `${where}: scalar ${scalar}`);
   assert.ok(format === undefined || formats.includes(format), `${where}: format ${format}`);
   assert.ok(ref === undefined || typeSchema(ref) !== undefined, `${where}: no type ${ref}`);
@@ -26,13 +30,17 @@ function assertForm(schema: FieldSchema, where: string): void {
 }
 
 test("typeNameOfKind() finds the type of every served kind", () => {
-  for (const { group, version, kind, typeName } of resources) assert.equal(typeNameOfKind(group === "" ? version : `${group}/${version}`, kind), typeName);
+  for (const { group, version, kind, typeName } of resources)
+    assert.equal(typeNameOfKind(group === "" ? version : `${group}/${version}`, kind), typeName);
   assert.equal(typeNameOfKind("v1", "Nothing"), undefined);
 });
 
 test("fieldSchema() gives merge keys and strategies, and no property of Object's", () => {
   const volumes = fieldSchema("io.k8s.api.core.v1.PodSpec", "volumes");
-  assert.deepEqual([volumes?.patchMergeKey, volumes?.patchStrategy, volumes?.listType, volumes?.listMapKeys], ["name", "merge,retainKeys", "map", ["name"]]);
+  assert.deepEqual(
+    [volumes?.patchMergeKey, volumes?.patchStrategy, volumes?.listType, volumes?.listMapKeys],
+    ["name", "merge,retainKeys", "map", ["name"]],
+  );
   assert.equal(fieldSchema("io.k8s.api.core.v1.PodSpec", "constructor"), undefined);
   assert.equal(typeSchema("constructor"), undefined);
 });

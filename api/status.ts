@@ -14,7 +14,16 @@ export function success(details?: StatusDetails): Status {
 
 /** Any failure. The others of this file are this with upstream's words. */
 export function failure(code: number, reason: string, message: string, details?: StatusDetails): Status {
-  return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, ...(details === undefined ? {} : { details }), code };
+  return {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message,
+    reason,
+    ...(details === undefined ? {} : { details }),
+    code,
+  };
 }
 
 /** 404: no such object. */
@@ -64,7 +73,8 @@ export function unauthorized(): Status {
 
 /** 403: understood and refused, for the reason that `why` says. */
 export function forbidden(resource: ResourceName, name: string, why: string): Status {
-  const message = name === "" ? `${qualified(resource)} is forbidden: ${why}` : `${qualified(resource)} ${quote(name)} is forbidden: ${why}`;
+  const message =
+    name === "" ? `${qualified(resource)} is forbidden: ${why}` : `${qualified(resource)} ${quote(name)} is forbidden: ${why}`;
   return failure(403, "Forbidden", message, detailsOf(resource, name));
 }
 
@@ -93,7 +103,11 @@ export function tooLarge(limitBytes: number): Status {
 
 /** 415: a body of another type than these. */
 export function unsupportedMediaType(accepted: readonly string[]): Status {
-  return failure(415, "UnsupportedMediaType", `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`);
+  return failure(
+    415,
+    "UnsupportedMediaType",
+    `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`,
+  );
 }
 
 /** 500: our fault. */

@@ -7,17 +7,41 @@ import { applyMergePatch } from "./merge-patch.ts";
 import { applyStrategicMergePatch } from "./strategic-merge-patch.ts";
 
 const POD = "io.k8s.api.core.v1.Pod";
-const two = { spec: { containers: [{ name: "a", image: "a:1" }, { name: "b", image: "b:1" }] } };
+const two = {
+  spec: {
+    containers: [
+      { name: "a", image: "a:1" },
+      { name: "b", image: "b:1" },
+    ],
+  },
+};
 const names = (...list: string[]): { name: string }[] => list.map((name) => ({ name }));
 
 const cases: { does: string; target: unknown; patch: unknown; want: unknown }[] = [
-  { does: "merges maps", target: { metadata: { labels: { a: "1", b: "2" } } }, patch: { metadata: { labels: { b: null, c: "3" } } }, want: { metadata: { labels: { a: "1", c: "3" } } } },
-  { does: "makes what was not there, without the nulls", target: {}, patch: { metadata: { labels: { a: "1", b: null } } }, want: { metadata: { labels: { a: "1" } } } },
+  {
+    does: "merges maps",
+    target: { metadata: { labels: { a: "1", b: "2" } } },
+    patch: { metadata: { labels: { b: null, c: "3" } } },
+    want: { metadata: { labels: { a: "1", c: "3" } } },
+  },
+  {
+    does: "makes what was not there, without the nulls",
+    target: {},
+    patch: { metadata: { labels: { a: "1", b: null } } },
+    want: { metadata: { labels: { a: "1" } } },
+  },
   {
     does: "merges containers by name, in place",
     target: two,
     patch: { spec: { containers: [{ name: "b", image: "b:2" }] } },
-    want: { spec: { containers: [{ name: "a", image: "a:1" }, { name: "b", image: "b:2" }] } },
+    want: {
+      spec: {
+        containers: [
+          { name: "a", image: "a:1" },
+          { name: "b", image: "b:2" },
+        ],
+      },
+    },
   },
   {
     does: "puts a new container first where no order is given, as upstream",
@@ -25,15 +49,60 @@ const cases: { does: string; target: unknown; patch: unknown; want: unknown }[] 
     patch: { spec: { containers: [{ name: "c", image: "c", command: null }] } },
     want: { spec: { containers: [{ name: "c", image: "c" }, { name: "a" }] } },
   },
-  { does: "deletes a container by $patch", target: two, patch: { spec: { containers: [{ $patch: "delete", name: "a" }] } }, want: { spec: { containers: [{ name: "b", image: "b:1" }] } } },
-  { does: "deletes what is not there", target: { spec: { containers: names("a") } }, patch: { spec: { containers: [{ $patch: "delete", name: "z" }] } }, want: { spec: { containers: names("a") } } },
-  { does: "replaces a list by $patch", target: two, patch: { spec: { containers: [{ $patch: "replace" }, { name: "z" }] } }, want: { spec: { containers: names("z") } } },
-  { does: "replaces a map by $patch", target: { metadata: { labels: { a: "1" } } }, patch: { metadata: { labels: { $patch: "replace", b: "2" } } }, want: { metadata: { labels: { b: "2" } } } },
-  { does: "deletes a map by $patch", target: { spec: { nodeName: "n", securityContext: { runAsUser: 1 } } }, patch: { spec: { securityContext: { $patch: "delete" } } }, want: { spec: { nodeName: "n" } } },
-  { does: "takes $patch: merge as what it does anyway", target: { metadata: { labels: { a: "1" } } }, patch: { metadata: { labels: { $patch: "merge", b: "2" } } }, want: { metadata: { labels: { a: "1", b: "2" } } } },
-  { does: "replaces atomic lists", target: { spec: { containers: [{ name: "a", args: ["x", "y"] }] } }, patch: { spec: { containers: [{ name: "a", args: ["z"] }] } }, want: { spec: { containers: [{ name: "a", args: ["z"] }] } } },
-  { does: "replaces tolerations, which have no merge key", target: { spec: { tolerations: [{ key: "a" }] } }, patch: { spec: { tolerations: [{ key: "b" }] } }, want: { spec: { tolerations: [{ key: "b" }] } } },
-  { does: "adds to a set of strings once", target: { metadata: { finalizers: ["a/x", "b/x"] } }, patch: { metadata: { finalizers: ["b/x", "c/x"] } }, want: { metadata: { finalizers: ["a/x", "b/x", "c/x"] } } },
+  {
+    does: "deletes a container by $patch",
+    target: two,
+    patch: { spec: { containers: [{ $patch: "delete", name: "a" }] } },
+    want: { spec: { containers: [{ name: "b", image: "b:1" }] } },
+  },
+  {
+    does: "deletes what is not there",
+    target: { spec: { containers: names("a") } },
+    patch: { spec: { containers: [{ $patch: "delete", name: "z" }] } },
+    want: { spec: { containers: names("a") } },
+  },
+  {
+    does: "replaces a list by $patch",
+    target: two,
+    patch: { spec: { containers: [{ $patch: "replace" }, { name: "z" }] } },
+    want: { spec: { containers: names("z") } },
+  },
+  {
+    does: "replaces a map by $patch",
+    target: { metadata: { labels: { a: "1" } } },
+    patch: { metadata: { labels: { $patch: "replace", b: "2" } } },
+    want: { metadata: { labels: { b: "2" } } },
+  },
+  {
+    does: "deletes a map by $patch",
+    target: { spec: { nodeName: "n", securityContext: { runAsUser: 1 } } },
+    patch: { spec: { securityContext: { $patch: "delete" } } },
+    want: { spec: { nodeName: "n" } },
+  },
+  {
+    does: "takes $patch: merge as what it does anyway",
+    target: { metadata: { labels: { a: "1" } } },
+    patch: { metadata: { labels: { $patch: "merge", b: "2" } } },
+    want: { metadata: { labels: { a: "1", b: "2" } } },
+  },
+  {
+    does: "replaces atomic lists",
+    target: { spec: { containers: [{ name: "a", args: ["x", "y"] }] } },
+    patch: { spec: { containers: [{ name: "a", args: ["z"] }] } },
+    want: { spec: { containers: [{ name: "a", args: ["z"] }] } },
+  },
+  {
+    does: "replaces tolerations, which have no merge key",
+    target: { spec: { tolerations: [{ key: "a" }] } },
+    patch: { spec: { tolerations: [{ key: "b" }] } },
+    want: { spec: { tolerations: [{ key: "b" }] } },
+  },
+  {
+    does: "adds to a set of strings once",
+    target: { metadata: { finalizers: ["a/x", "b/x"] } },
+    patch: { metadata: { finalizers: ["b/x", "c/x"] } },
+    want: { metadata: { finalizers: ["a/x", "b/x", "c/x"] } },
+  },
   {
     does: "takes strings out by $deleteFromPrimitiveList",
     target: { metadata: { finalizers: ["a/x", "b/x", "c/x"] } },
@@ -44,7 +113,19 @@ const cases: { does: string; target: unknown; patch: unknown; want: unknown }[] 
     does: "merges numeric keys",
     target: { spec: { containers: [{ name: "a", ports: [{ containerPort: 80, name: "x" }, { containerPort: 81 }] }] } },
     patch: { spec: { containers: [{ name: "a", ports: [{ containerPort: 81, name: "y" }] }] } },
-    want: { spec: { containers: [{ name: "a", ports: [{ containerPort: 80, name: "x" }, { containerPort: 81, name: "y" }] }] } },
+    want: {
+      spec: {
+        containers: [
+          {
+            name: "a",
+            ports: [
+              { containerPort: 80, name: "x" },
+              { containerPort: 81, name: "y" },
+            ],
+          },
+        ],
+      },
+    },
   },
   {
     does: "reorders by $setElementOrder alone",
@@ -66,28 +147,107 @@ const cases: { does: string; target: unknown; patch: unknown; want: unknown }[] 
   },
   {
     does: "deletes and orders at once, as kubectl apply writes it",
-    target: { spec: { containers: [{ name: "a", env: [{ name: "X", value: "1" }, { name: "Y", value: "2" }] }] } },
+    target: {
+      spec: {
+        containers: [
+          {
+            name: "a",
+            env: [
+              { name: "X", value: "1" },
+              { name: "Y", value: "2" },
+            ],
+          },
+        ],
+      },
+    },
     patch: {
       metadata: { annotations: { "kubectl.kubernetes.io/last-applied-configuration": "{}" } },
       spec: {
         "$setElementOrder/containers": names("a"),
-        containers: [{ "$setElementOrder/env": names("Z", "Y"), env: [{ name: "Z", value: "3" }, { $patch: "delete", name: "X" }], name: "a" }],
+        containers: [
+          {
+            "$setElementOrder/env": names("Z", "Y"),
+            env: [
+              { name: "Z", value: "3" },
+              { $patch: "delete", name: "X" },
+            ],
+            name: "a",
+          },
+        ],
       },
     },
     want: {
       metadata: { annotations: { "kubectl.kubernetes.io/last-applied-configuration": "{}" } },
-      spec: { containers: [{ name: "a", env: [{ name: "Z", value: "3" }, { name: "Y", value: "2" }] }] },
+      spec: {
+        containers: [
+          {
+            name: "a",
+            env: [
+              { name: "Z", value: "3" },
+              { name: "Y", value: "2" },
+            ],
+          },
+        ],
+      },
     },
   },
   {
     does: "swaps a volume's source by $retainKeys",
-    target: { spec: { volumes: [{ name: "v", emptyDir: {} }, { name: "w", emptyDir: {} }] } },
-    patch: { spec: { "$setElementOrder/volumes": names("v", "w"), volumes: [{ $retainKeys: ["name", "configMap"], name: "v", configMap: { name: "c" }, emptyDir: null }] } },
-    want: { spec: { volumes: [{ name: "v", configMap: { name: "c" } }, { name: "w", emptyDir: {} }] } },
+    target: {
+      spec: {
+        volumes: [
+          { name: "v", emptyDir: {} },
+          { name: "w", emptyDir: {} },
+        ],
+      },
+    },
+    patch: {
+      spec: {
+        "$setElementOrder/volumes": names("v", "w"),
+        volumes: [{ $retainKeys: ["name", "configMap"], name: "v", configMap: { name: "c" }, emptyDir: null }],
+      },
+    },
+    want: {
+      spec: {
+        volumes: [
+          { name: "v", configMap: { name: "c" } },
+          { name: "w", emptyDir: {} },
+        ],
+      },
+    },
   },
-  { does: "merges unknown maps like a JSON merge patch, and replaces unknown lists", target: { x: { a: 1, l: [1] } }, patch: { x: { b: 2, l: [2] } }, want: { x: { a: 1, b: 2, l: [2] } } },
-  { does: "takes the patch where the kinds of value differ", target: { spec: "x" }, patch: { spec: { nodeName: "n" } }, want: { spec: { nodeName: "n" } } },
-  { does: "merges the conditions of a status by type", target: { status: { conditions: [{ type: "Ready", status: "False" }] } }, patch: { status: { conditions: [{ type: "Ready", status: "True" }, { type: "Initialized", status: "True" }] } }, want: { status: { conditions: [{ type: "Ready", status: "True" }, { type: "Initialized", status: "True" }] } } },
+  {
+    does: "merges unknown maps like a JSON merge patch, and replaces unknown lists",
+    target: { x: { a: 1, l: [1] } },
+    patch: { x: { b: 2, l: [2] } },
+    want: { x: { a: 1, b: 2, l: [2] } },
+  },
+  {
+    does: "takes the patch where the kinds of value differ",
+    target: { spec: "x" },
+    patch: { spec: { nodeName: "n" } },
+    want: { spec: { nodeName: "n" } },
+  },
+  {
+    does: "merges the conditions of a status by type",
+    target: { status: { conditions: [{ type: "Ready", status: "False" }] } },
+    patch: {
+      status: {
+        conditions: [
+          { type: "Ready", status: "True" },
+          { type: "Initialized", status: "True" },
+        ],
+      },
+    },
+    want: {
+      status: {
+        conditions: [
+          { type: "Ready", status: "True" },
+          { type: "Initialized", status: "True" },
+        ],
+      },
+    },
+  },
 ];
 for (const { does, target, patch, want } of cases) {
   test(`applyStrategicMergePatch() ${does}`, () => {
@@ -99,16 +259,29 @@ for (const { does, target, patch, want } of cases) {
 
 const bad: { does: string; patch: unknown; message: RegExp }[] = [
   { does: "what is no object", patch: [], message: /not an object/ },
-  { does: "an item without its key", patch: { spec: { containers: [{ image: "x" }] } }, message: /does not contain declared merge key: name/ },
+  {
+    does: "an item without its key",
+    patch: { spec: { containers: [{ image: "x" }] } },
+    message: /does not contain declared merge key: name/,
+  },
   { does: "an item that is no object", patch: { spec: { containers: ["a"] } }, message: /not an object/ },
   { does: "an unknown $patch", patch: { spec: { $patch: "frob" } }, message: /"frob"/ },
   { does: "an unknown $patch in a list", patch: { spec: { containers: [{ name: "a", $patch: "merge" }] } }, message: /in a list/ },
-  { does: "an order that leaves a patched item out", patch: { spec: { "$setElementOrder/containers": names("a"), containers: names("b") } }, message: /do not agree/ },
+  {
+    does: "an order that leaves a patched item out",
+    patch: { spec: { "$setElementOrder/containers": names("a"), containers: names("b") } },
+    message: /do not agree/,
+  },
   { does: "an order that is no list", patch: { spec: { "$setElementOrder/containers": "a" } }, message: /is not a list/ },
-  { does: "$retainKeys that leaves a patched field out", patch: { spec: { $retainKeys: ["nodeName"], hostname: "h" } }, message: /retainKeys/ },
+  {
+    does: "$retainKeys that leaves a patched field out",
+    patch: { spec: { $retainKeys: ["nodeName"], hostname: "h" } },
+    message: /retainKeys/,
+  },
 ];
 for (const { does, patch, message } of bad) {
-  test(`applyStrategicMergePatch() refuses ${does}`, () => assert.throws(() => applyStrategicMergePatch(two, patch, POD), { name: "PatchError", kind: "malformed", message }));
+  test(`applyStrategicMergePatch() refuses ${does}`, () =>
+    assert.throws(() => applyStrategicMergePatch(two, patch, POD), { name: "PatchError", kind: "malformed", message }));
 }
 
 const label = fc.dictionary(fc.constantFrom("a", "b", "__proto__"), fc.option(fc.string({ maxLength: 3 })), { maxKeys: 3 });
@@ -133,7 +306,10 @@ test("applyStrategicMergePatch() puts containers in the order asked for, loses n
       const once = applyStrategicMergePatch({ spec: { containers: live } }, patch, POD) as { spec: { containers: { name: string }[] } };
       const order = once.spec.containers.map(({ name }) => name);
       const wantedNames: string[] = wanted.map(({ name }) => name);
-      assert.deepEqual(order.filter((name) => wantedNames.includes(name)), wantedNames);
+      assert.deepEqual(
+        order.filter((name) => wantedNames.includes(name)),
+        wantedNames,
+      );
       assert.deepEqual(order.toSorted(), [...new Set([...live, ...wanted].map(({ name }) => name))].toSorted());
       assert.deepEqual(applyStrategicMergePatch(once, patch, POD), once);
     }),
@@ -143,7 +319,22 @@ test("applyStrategicMergePatch() puts containers in the order asked for, loses n
 test("applyStrategicMergePatch() throws nothing but PatchError, whatever it is given", () => {
   const odd = fc.letrec((tie) => ({
     value: fc.oneof({ depthSize: "small" }, fc.jsonValue({ maxDepth: 1 }), tie("map"), fc.array(tie("value"), { maxLength: 3 })),
-    map: fc.dictionary(fc.constantFrom("spec", "containers", "volumes", "name", "$patch", "$retainKeys", "$setElementOrder/containers", "$deleteFromPrimitiveList/finalizers", "metadata", "finalizers"), tie("value"), { maxKeys: 4 }),
+    map: fc.dictionary(
+      fc.constantFrom(
+        "spec",
+        "containers",
+        "volumes",
+        "name",
+        "$patch",
+        "$retainKeys",
+        "$setElementOrder/containers",
+        "$deleteFromPrimitiveList/finalizers",
+        "metadata",
+        "finalizers",
+      ),
+      tie("value"),
+      { maxKeys: 4 },
+    ),
   })).value;
   fc.assert(
     fc.property(odd, odd, (target, patch) => {

@@ -1,5 +1,5 @@
 import { cloneJson, equalJson, getField, isRecord, setField } from "./json.ts";
-import { PatchError } from "./json-patch.ts";
+import { checkDepth, PatchError } from "./json-patch.ts";
 import { type FieldSchema, fieldSchema } from "./schema.ts";
 
 type Fields = Record<string, unknown>;
@@ -16,6 +16,7 @@ const DELETE_FROM_LIST = "$deleteFromPrimitiveList/";
  */
 export function applyStrategicMergePatch(target: unknown, patch: unknown, typeName: string): unknown {
   if (!isRecord(patch)) throw new PatchError("malformed", "Cannot read the strategic merge patch: it is not an object");
+  checkDepth(patch);
   return mergeMap(isRecord(target) ? cloneJson(target) : {}, cloneJson(patch), { ref: typeName }) ?? {};
 }
 
@@ -25,12 +26,18 @@ function mergeMap(original: Fields, patch: Fields, schema: FieldSchema | undefin
   delete patch[PATCH];
   if (directive === "replace") return withoutDirectives(patch);
   if (directive === "delete") return undefined;
-  if (directive !== undefined && directive !== "merge") throw new PatchError("malformed", `Unknown $patch directive ${JSON.stringify(directive)}`);
+  if (directive !== undefined && directive !== "merge")
+    throw new PatchError("malformed", `Unknown $patch directive ${JSON.stringify(directive)}`);
   retainKeys(original, patch);
   const orders = takePrefixed(patch, SET_ORDER);
   for (const [name, removed] of takePrefixed(patch, DELETE_FROM_LIST)) {
     const list = getField(original, name);
-    if (Array.isArray(list)) setField(original, name, list.filter((item) => !removed.some((each) => equalJson(each, item))));
+    if (Array.isArray(list))
+      setField(
+        original,
+        name,
+        list.filter((item) => !removed.some((each) => equalJson(each, item))),
+      );
   }
   for (const [name, value] of Object.entries(patch)) mergeField(original, name, value, memberSchema(schema, name), orders.get(name));
   for (const [name, order] of orders) {
@@ -79,7 +86,8 @@ function mergeList(original: unknown[], patch: unknown[], schema: FieldSchema | 
 }
 
 function keyedItem(item: unknown, mergeKey: string): Fields {
-  if (!isRecord(item)) throw new PatchError("malformed", `A list that is merged by "${mergeKey}" has an item that is not an object: ${JSON.stringify(item)}`);
+  if (!isRecord(item))
+    throw new PatchError("malformed", `A list that is merged by "${mergeKey}" has an item that is not an object: ${JSON.stringify(item)}`);
   const hasKey = Object.hasOwn(item, mergeKey) || item[PATCH] === "replace";
   if (!hasKey) throw new PatchError("malformed", `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
   return item;
@@ -113,7 +121,10 @@ function checkOrder(patch: readonly unknown[], order: readonly unknown[], mergeK
   for (const item of patch) {
     const leaves = isRecord(item) && Object.hasOwn(item, PATCH);
     if (leaves || order.some((each) => isSame(each, item, mergeKey))) continue;
-    throw new PatchError("malformed", `The list in the patch and its $setElementOrder do not agree: ${JSON.stringify(item)} is not in the order`);
+    throw new PatchError(
+      "malformed",
+      `The list in the patch and its $setElementOrder do not agree: ${JSON.stringify(item)} is not in the order`,
+    );
   }
 }
 
@@ -124,7 +135,8 @@ function retainKeys(original: Fields, patch: Fields): void {
   if (!Array.isArray(keep)) throw new PatchError("malformed", "invalid patch format of retainKeys: it is not a list");
   for (const [name, value] of Object.entries(patch)) {
     const isDirective = name.startsWith(SET_ORDER) || name.startsWith(DELETE_FROM_LIST);
-    if (value !== null && !isDirective && !keep.includes(name)) throw new PatchError("malformed", `invalid patch format of retainKeys: "${name}" is patched but not in the list`);
+    if (value !== null && !isDirective && !keep.includes(name))
+      throw new PatchError("malformed", `invalid patch format of retainKeys: "${name}" is patched but not in the list`);
   }
   for (const name of Object.keys(original)) if (!keep.includes(name)) delete original[name];
 }
@@ -162,7 +174,7 @@ function mergesList(schema: FieldSchema | undefined): boolean {
 function isSame(left: unknown, right: unknown, mergeKey: string | undefined): boolean {
   if (mergeKey === undefined) return equalJson(left, right);
   const [one, other] = [left, right].map((item) => (isRecord(item) ? getField(item, mergeKey) : item));
-  return one !== undefined && String(one) === String(other);
+  return one !== undefined && JSON.stringify(one) === JSON.stringify(other);
 }
 
 function unique(items: readonly unknown[]): unknown[] {

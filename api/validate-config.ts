@@ -31,14 +31,17 @@ export function validateSecret(secret: Secret): FieldError[] {
   const errors = validateKeys(Object.keys(data), "data");
   const bytes = Object.values(data).reduce((sum, text) => sum + base64Length(text), 0);
   if (bytes > MOST_BYTES) errors.push(tooLong("data", MOST_BYTES));
-  const lacking = (keys: readonly string[]): FieldError[] => keys.filter((key) => !Object.hasOwn(data, key)).map((key) => required(`data[${key}]`));
+  const lacking = (keys: readonly string[]): FieldError[] =>
+    keys.filter((key) => !Object.hasOwn(data, key)).map((key) => required(`data[${key}]`));
   switch (type) {
     case "kubernetes.io/dockerconfigjson":
       return [...errors, ...validateJsonKey(data, ".dockerconfigjson")];
     case "kubernetes.io/dockercfg":
       return [...errors, ...validateJsonKey(data, ".dockercfg")];
     case "kubernetes.io/basic-auth":
-      return Object.hasOwn(data, "username") || Object.hasOwn(data, "password") ? errors : [...errors, ...lacking(["username", "password"])];
+      return Object.hasOwn(data, "username") || Object.hasOwn(data, "password")
+        ? errors
+        : [...errors, ...lacking(["username", "password"])];
     case "kubernetes.io/ssh-auth":
       return (data["ssh-privatekey"] ?? "") === "" ? [...errors, required("data[ssh-privatekey]")] : errors;
     case "kubernetes.io/tls":
@@ -74,7 +77,9 @@ function validateJsonKey(data: Readonly<Record<string, string>>, key: string): F
   const text = data[key];
   if (text === undefined) return [required(path)];
   const bytes = decodeBase64(text);
-  return bytes !== undefined && isJsonObject(new TextDecoder().decode(bytes)) ? [] : [invalid(path, "<secret contents redacted>", "must be a JSON object")];
+  return bytes !== undefined && isJsonObject(new TextDecoder().decode(bytes))
+    ? []
+    : [invalid(path, "<secret contents redacted>", "must be a JSON object")];
 }
 
 function isJsonObject(text: string): boolean {

@@ -49,7 +49,8 @@ function validateContainer(container: Container, volumes: ReadonlySet<string>, p
   if (imagePullPolicy === "") errors.push(required(`${path}.imagePullPolicy`));
   else if (!pullPolicies.includes(imagePullPolicy)) errors.push(unsupported(`${path}.imagePullPolicy`, imagePullPolicy, pullPolicies));
   if (terminationMessagePolicy === "") errors.push(required(`${path}.terminationMessagePolicy`));
-  else if (!messagePolicies.includes(terminationMessagePolicy)) errors.push(unsupported(`${path}.terminationMessagePolicy`, terminationMessagePolicy, messagePolicies));
+  else if (!messagePolicies.includes(terminationMessagePolicy))
+    errors.push(unsupported(`${path}.terminationMessagePolicy`, terminationMessagePolicy, messagePolicies));
   errors.push(...validatePorts(container.ports ?? [], `${path}.ports`));
   errors.push(...validateEnv(container.env ?? [], `${path}.env`), ...validateEnvFrom(container.envFrom ?? [], `${path}.envFrom`));
   errors.push(...validateMounts(container.volumeMounts ?? [], volumes, `${path}.volumeMounts`));
@@ -57,7 +58,7 @@ function validateContainer(container: Container, volumes: ReadonlySet<string>, p
   return errors;
 }
 
-function validatePorts(ports: readonly ContainerPort[], path: string): FieldError[] {
+function validatePorts(ports: readonly Partial<ContainerPort>[], path: string): FieldError[] {
   const names = new Set<string>();
   return ports.flatMap((port, index) => {
     const at = `${path}[${index}]`;
@@ -77,7 +78,7 @@ function validatePorts(ports: readonly ContainerPort[], path: string): FieldErro
   });
 }
 
-function validateMounts(mounts: readonly VolumeMount[], volumes: ReadonlySet<string>, path: string): FieldError[] {
+function validateMounts(mounts: readonly Partial<VolumeMount>[], volumes: ReadonlySet<string>, path: string): FieldError[] {
   const paths = new Set<string>();
   return mounts.flatMap((mount, index) => {
     const at = `${path}[${index}]`;
@@ -89,8 +90,10 @@ function validateMounts(mounts: readonly VolumeMount[], volumes: ReadonlySet<str
     else if (paths.has(mountPath)) errors.push(invalid(`${at}.mountPath`, mountPath, "must be unique"));
     paths.add(mountPath);
     if (subPath !== "") errors.push(...descendingPath(subPath, `${at}.subPath`));
-    if (subPath !== "" && subPathExpr !== "") errors.push(invalid(`${at}.subPathExpr`, subPathExpr, "subPathExpr and subPath are mutually exclusive"));
-    if (mountPropagation !== undefined && !propagations.includes(mountPropagation)) errors.push(unsupported(`${at}.mountPropagation`, mountPropagation, propagations));
+    if (subPath !== "" && subPathExpr !== "")
+      errors.push(invalid(`${at}.subPathExpr`, subPathExpr, "subPathExpr and subPath are mutually exclusive"));
+    if (mountPropagation !== undefined && !propagations.includes(mountPropagation))
+      errors.push(unsupported(`${at}.mountPropagation`, mountPropagation, propagations));
     return errors;
   });
 }
@@ -114,7 +117,8 @@ function validateAmounts(list: Readonly<Record<string, string>>, path: string): 
     const at = `${path}[${name}]`;
     const errors = qualifiedName(name).map((why) => invalid(at, name, why));
     const isStandard = ["cpu", "memory", "ephemeral-storage"].includes(name) || name.startsWith("hugepages-");
-    if (errors.length === 0 && !isStandard && !name.includes("/")) errors.push(invalid(at, name, "must be a standard resource for containers"));
+    if (errors.length === 0 && !isStandard && !name.includes("/"))
+      errors.push(invalid(at, name, "must be a standard resource for containers"));
     const amount = parseQuantity(text);
     if (amount === undefined || amount.nanos < 0n) errors.push(invalid(at, text, "must be greater than or equal to 0"));
     else if (isExtended(name) && amount.nanos % 1_000_000_000n !== 0n) errors.push(invalid(at, text, "must be an integer"));

@@ -2,8 +2,26 @@ import { type FieldError, invalid, required, unsupported } from "./field-error.t
 import type { EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector } from "./generated.ts";
 import { configKey, qualifiedName, variableName } from "./names.ts";
 
-const fieldPaths = ["metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"];
-const knownPaths = [...fieldPaths, "metadata.annotations", "metadata.labels", "spec.hostNetwork", "spec.restartPolicy", "spec.schedulerName", "status.phase"];
+const fieldPaths = [
+  "metadata.name",
+  "metadata.namespace",
+  "metadata.uid",
+  "spec.nodeName",
+  "spec.serviceAccountName",
+  "status.hostIP",
+  "status.hostIPs",
+  "status.podIP",
+  "status.podIPs",
+];
+const knownPaths = [
+  ...fieldPaths,
+  "metadata.annotations",
+  "metadata.labels",
+  "spec.hostNetwork",
+  "spec.restartPolicy",
+  "spec.schedulerName",
+  "status.phase",
+];
 
 /** The rules for a container's env. */
 export function validateEnv(variables: readonly EnvVar[], path: string): FieldError[] {
@@ -23,8 +41,10 @@ export function validateEnvFrom(sources: readonly EnvFromSource[], path: string)
     const errors = prefix === "" ? [] : variableName(prefix).map((why) => invalid(`${at}.prefix`, prefix, why));
     if (configMapRef !== undefined && (configMapRef.name ?? "") === "") errors.push(required(`${at}.configMapRef.name`));
     if (secretRef !== undefined && (secretRef.name ?? "") === "") errors.push(required(`${at}.secretRef.name`));
-    if (configMapRef === undefined && secretRef === undefined) errors.push(invalid(at, "", "must specify one of: `configMapRef` or `secretRef`"));
-    if (configMapRef !== undefined && secretRef !== undefined) errors.push(invalid(at, "", "may not have more than one field specified at a time"));
+    if (configMapRef === undefined && secretRef === undefined)
+      errors.push(invalid(at, "", "must specify one of: `configMapRef` or `secretRef`"));
+    if (configMapRef !== undefined && secretRef !== undefined)
+      errors.push(invalid(at, "", "may not have more than one field specified at a time"));
     return errors;
   });
 }
@@ -40,7 +60,8 @@ function validateSource(source: EnvVarSource, value: string, path: string): Fiel
     else errors.push(...configKey(reference.key).map((why) => invalid(`${path}.${name}.key`, reference.key, why)));
   }
   const count = Object.keys(source).length;
-  if (count === 0) return [invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`")];
+  if (count === 0)
+    return [invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`")];
   if (value !== "") errors.push(invalid(path, "", "may not be specified when `value` is not empty"));
   if (count > 1) errors.push(invalid(path, "", "may not have more than one field specified at a time"));
   return errors;

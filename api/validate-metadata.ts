@@ -17,10 +17,12 @@ export function validateMetadata(metadata: ObjectMeta, options: { namespaced: bo
   else errors.push(...nameErrors(name, options.rule));
   if (!options.namespaced && namespace !== "") errors.push(prohibited("metadata.namespace", "not allowed on this type"));
   if (options.namespaced && namespace === "") errors.push(required("metadata.namespace"));
-  if (options.namespaced && namespace !== "") errors.push(...labelName(namespace).map((why) => invalid("metadata.namespace", namespace, why)));
+  if (options.namespaced && namespace !== "")
+    errors.push(...labelName(namespace).map((why) => invalid("metadata.namespace", namespace, why)));
   errors.push(...validateLabels(metadata.labels, "metadata.labels"), ...validateAnnotations(metadata.annotations));
   errors.push(...validateOwners(metadata.ownerReferences ?? []));
-  for (const [index, finalizer] of (metadata.finalizers ?? []).entries()) errors.push(...finalizerErrors(finalizer, `metadata.finalizers[${index}]`));
+  for (const [index, finalizer] of (metadata.finalizers ?? []).entries())
+    errors.push(...finalizerErrors(finalizer, `metadata.finalizers[${index}]`));
   return errors;
 }
 
@@ -36,7 +38,12 @@ export function validateMetadataUpdate(metadata: ObjectMeta, old: ObjectMeta): F
     const added = (metadata.finalizers ?? []).filter((finalizer) => !(old.finalizers ?? []).includes(finalizer));
     if (added.length > 0) {
       const list = added.map((finalizer) => JSON.stringify(finalizer)).join(", ");
-      errors.push(prohibited("metadata.finalizers", `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`));
+      errors.push(
+        prohibited(
+          "metadata.finalizers",
+          `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
+        ),
+      );
     }
   }
   return errors;
@@ -61,7 +68,9 @@ function nameErrors(name: string, rule: NameRule): FieldError[] {
 }
 
 function validateAnnotations(annotations: Readonly<Record<string, string>> = {}): FieldError[] {
-  const errors = Object.keys(annotations).flatMap((key) => qualifiedName(key.toLowerCase()).map((why) => invalid("metadata.annotations", key, why)));
+  const errors = Object.keys(annotations).flatMap((key) =>
+    qualifiedName(key.toLowerCase()).map((why) => invalid("metadata.annotations", key, why)),
+  );
   const encoder = new TextEncoder();
   let bytes = 0;
   for (const [key, value] of Object.entries(annotations)) bytes += encoder.encode(key).length + encoder.encode(value).length;
@@ -89,5 +98,7 @@ function validateOwners(owners: readonly OwnerReference[]): FieldError[] {
 function finalizerErrors(finalizer: string, path: string): FieldError[] {
   const errors = qualifiedName(finalizer).map((why) => invalid(path, finalizer, why));
   const isStandard = finalizer.includes("/") || ["kubernetes", "orphan", "foregroundDeletion"].includes(finalizer);
-  return errors.length > 0 || isStandard ? errors : [invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")];
+  return errors.length > 0 || isStandard
+    ? errors
+    : [invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")];
 }

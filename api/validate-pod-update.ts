@@ -12,7 +12,10 @@ const updatable =
 export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
   const [now, before] = [pod.spec, old.spec];
   if (now === undefined || before === undefined) return [];
-  const counts = [...countErrors(now.containers, before.containers, "spec.containers"), ...countErrors(now.initContainers, before.initContainers, "spec.initContainers")];
+  const counts = [
+    ...countErrors(now.containers, before.containers, "spec.containers"),
+    ...countErrors(now.initContainers, before.initContainers, "spec.initContainers"),
+  ];
   if (counts.length > 0) return counts;
   const errors = [
     ...imageErrors(now.containers, "spec.containers"),
@@ -41,7 +44,8 @@ function asIfUnchanged(now: PodSpec, before: PodSpec): PodSpec {
   put(spec, "tolerations", before.tolerations);
   if ((before.nodeName ?? "") === "") delete spec.nodeName;
   const graceSeconds = before.terminationGracePeriodSeconds;
-  if (graceSeconds !== undefined && graceSeconds < 0 && spec.terminationGracePeriodSeconds === 1) spec.terminationGracePeriodSeconds = graceSeconds;
+  if (graceSeconds !== undefined && graceSeconds < 0 && spec.terminationGracePeriodSeconds === 1)
+    spec.terminationGracePeriodSeconds = graceSeconds;
   return spec;
 }
 
@@ -89,7 +93,9 @@ function differences(before: unknown, now: unknown, path: string): string[] {
     return names.flatMap((name) => differences(before[name], now[name], `${path}.${name}`));
   }
   if (Array.isArray(before) && Array.isArray(now)) {
-    return Array.from({ length: Math.max(before.length, now.length) }, (_, index) => differences(before[index], now[index], `${path}[${index}]`)).flat();
+    return Array.from({ length: Math.max(before.length, now.length) }, (_, index) =>
+      differences(before[index], now[index], `${path}[${index}]`),
+    ).flat();
   }
   const line = (sign: string, value: unknown): string[] => (value === undefined ? [] : [`${sign} ${path}: ${JSON.stringify(value)}`]);
   return [...line("-", before), ...line("+", now)];

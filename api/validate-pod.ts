@@ -48,7 +48,14 @@ function validatePolicies({ restartPolicy, dnsPolicy, hostNetwork, containers = 
   return errors;
 }
 
-function validateNames({ hostname = "", subdomain = "", nodeName = "", serviceAccountName = "", priorityClassName = "", imagePullSecrets = [] }: Partial<PodSpec>): FieldError[] {
+function validateNames({
+  hostname = "",
+  subdomain = "",
+  nodeName = "",
+  serviceAccountName = "",
+  priorityClassName = "",
+  imagePullSecrets = [],
+}: Partial<PodSpec>): FieldError[] {
   const checked = [
     { path: "spec.hostname", text: hostname, rule: labelName },
     { path: "spec.subdomain", text: subdomain, rule: labelName },
@@ -70,14 +77,23 @@ function validateTolerations(tolerations: readonly Toleration[]): FieldError[] {
     const at = `spec.tolerations[${index}]`;
     const errors = key === "" ? [] : qualifiedName(key).map((why) => invalid(`${at}.key`, key, why));
     if (key === "" && operator !== "Exists") {
-      errors.push(invalid(`${at}.operator`, operator ?? "", 'operator must be Exists when `key` is empty, which means "match all values and all keys"'));
+      errors.push(
+        invalid(
+          `${at}.operator`,
+          operator ?? "",
+          'operator must be Exists when `key` is empty, which means "match all values and all keys"',
+        ),
+      );
     }
     if (tolerationSeconds !== undefined && effect !== "NoExecute") {
       errors.push(invalid(`${at}.effect`, effect ?? "", "effect must be 'NoExecute' when `tolerationSeconds` is set"));
     }
-    if (operator === "Exists" && value !== "") errors.push(invalid(`${at}.operator`, value, "value must be empty when `operator` is 'Exists'"));
-    if (operator === undefined || operator === "Equal") errors.push(...labelValue(value).map((why) => invalid(`${at}.operator`, value, why)));
-    if (operator !== undefined && !["Equal", "Exists", "Lt", "Gt"].includes(operator)) errors.push(unsupported(`${at}.operator`, operator, ["Equal", "Exists"]));
+    if (operator === "Exists" && value !== "")
+      errors.push(invalid(`${at}.operator`, value, "value must be empty when `operator` is 'Exists'"));
+    if (operator === undefined || operator === "Equal")
+      errors.push(...labelValue(value).map((why) => invalid(`${at}.operator`, value, why)));
+    if (operator !== undefined && !["Equal", "Exists", "Lt", "Gt"].includes(operator))
+      errors.push(unsupported(`${at}.operator`, operator, ["Equal", "Exists"]));
     if (effect !== undefined && !["NoSchedule", "PreferNoSchedule", "NoExecute", ""].includes(effect)) {
       errors.push(unsupported(`${at}.effect`, effect, ["NoSchedule", "PreferNoSchedule", "NoExecute"]));
     }
@@ -88,6 +104,8 @@ function validateTolerations(tolerations: readonly Toleration[]): FieldError[] {
 function validateHostAliases(aliases: readonly HostAlias[]): FieldError[] {
   return aliases.flatMap(({ ip = "", hostnames = [] }: Partial<HostAlias>, index) => [
     ...ipAddress(ip).map((why) => invalid(`spec.hostAliases[${index}].ip`, ip, why)),
-    ...hostnames.flatMap((hostname, at) => subdomainName(hostname).map((why) => invalid(`spec.hostAliases[${index}].hostnames[${at}]`, hostname, why))),
+    ...hostnames.flatMap((hostname, at) =>
+      subdomainName(hostname).map((why) => invalid(`spec.hostAliases[${index}].hostnames[${at}]`, hostname, why)),
+    ),
   ]);
 }

@@ -48,7 +48,8 @@ function validateSource(volume: Volume, path: string): FieldError[] {
 
 function validateEmptyDir({ medium = "", sizeLimit }: EmptyDirVolumeSource, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  if (medium !== "" && medium !== "Memory" && !medium.startsWith("HugePages")) errors.push(unsupported(`${path}.medium`, medium, ["", "HugePages", "Memory"]));
+  if (medium !== "" && medium !== "Memory" && !medium.startsWith("HugePages"))
+    errors.push(unsupported(`${path}.medium`, medium, ["", "HugePages", "Memory"]));
   if (sizeLimit !== undefined && (parseQuantity(sizeLimit)?.nanos ?? -1n) < 0n) {
     errors.push(prohibited(`${path}.sizeLimit`, "SizeLimit field must be a valid resource quantity"));
   }

@@ -67,7 +67,9 @@ function validateEvent(event: Event): FieldError[] {
 function validateLease({ spec = {} }: Lease): FieldError[] {
   const errors: FieldError[] = [];
   const { leaseDurationSeconds, leaseTransitions } = spec;
-  if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0) errors.push(invalid("spec.leaseDurationSeconds", leaseDurationSeconds, "must be greater than 0"));
-  if (leaseTransitions !== undefined && leaseTransitions < 0) errors.push(invalid("spec.leaseTransitions", leaseTransitions, "must be greater than or equal to 0"));
+  if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0)
+    errors.push(invalid("spec.leaseDurationSeconds", leaseDurationSeconds, "must be greater than 0"));
+  if (leaseTransitions !== undefined && leaseTransitions < 0)
+    errors.push(invalid("spec.leaseTransitions", leaseTransitions, "must be greater than or equal to 0"));
   return errors;
 }
