@@ -35,12 +35,12 @@ export async function prepareFloor(engine: BenchEngine, folder: string, scope: S
   const configs = ids.map((id) => JSON.parse(readFileSync(join(bundleOf(engine.runDir, id), "config.json"), "utf8")) as OciConfig); // written by the engine
   const first = configs[0];
   if (first === undefined || configs.length !== CONTAINERS.length) throw new Error("The engine's pod has not three containers");
-  cpSync(first.root.path, rootfs, { recursive: true });
+  cpSync(first.root.path, rootfs, { recursive: true, verbatimSymlinks: true });
   configs.forEach((config, index) => {
     const bundle = join(folder, CONTAINERS[index] ?? "");
     const own = join(bundle, "files");
     mkdirSync(own, { recursive: true });
-    cpSync(rootfs, join(bundle, "rootfs"), { recursive: true });
+    cpSync(rootfs, join(bundle, "rootfs"), { recursive: true, verbatimSymlinks: true });
     config.root.path = join(bundle, "rootfs");
     config.linux.cgroupsPath = `/${engine.engineId}-floor/${CONTAINERS[index]}`;
     for (const one of config.linux.namespaces) if (one.path !== undefined) one.path = join(ns, one.type === "network" ? "net" : one.type);
