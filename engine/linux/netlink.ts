@@ -18,8 +18,15 @@ const MSG_DONTWAIT = 0x40;
 const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
 const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
 const HEADER_BYTES = 16;
 const ANSWER_BYTES = 64 * 1024;
+
+/** Which part of the kernel a socket speaks to: its network configuration, or netfilter (connection tracking). */
+export const NETLINK = { ROUTE: 0, NETFILTER: 12 } as const;
+
+/** Of a request that lists everything there is. */
+export const NLM_F_DUMP = 0x300;
 
 /** One request to the kernel: its type (RTM_NEWLINK), its flags beside REQUEST and ACK, its body, and what it is, for errors. */
 export interface NetlinkRequest {
@@ -36,7 +43,7 @@ export interface NetlinkAnswer {
 }
 
 /**
- * A socket to the kernel's network configuration (rtnetlink), of the network namespace the thread is in when it is made, and
+ * A socket to the kernel's network configuration, of the network namespace the thread is in when it is made, and
  * usable from any later: so a pod's is configured without a process in it.
  */
 export class NetlinkSocket implements Disposable {
@@ -44,8 +51,8 @@ export class NetlinkSocket implements Disposable {
   #sequence = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor() {
-    this.#fd = Number(calls.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, 0)); // NETLINK_ROUTE
+  constructor(family: number = NETLINK.ROUTE) {
+    this.#fd = Number(calls.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, family));
     if (this.#fd < 0) throw netlinkError(koffi.errno(), "Cannot open a netlink socket");
   }
 
@@ -71,11 +78,12 @@ export class NetlinkSocket implements Disposable {
       for (const { type, sequence, body } of this.#read()) {
         const request = requests[sequence - first];
         if (request === undefined) continue; // of an earlier exchange
-        if (type !== NLMSG_ERROR) {
+        if (type !== NLMSG_ERROR && type !== NLMSG_DONE) {
           answers.push({ type, body });
           continue;
         }
         pending.delete(sequence);
+        if (type === NLMSG_DONE) continue;
         const errno = -body.readInt32LE(0);
         if (errno !== 0) failures.push(netlinkError(errno, request.doing));
       }
@@ -100,6 +108,18 @@ export class NetlinkSocket implements Disposable {
   [Symbol.dispose](): void {
     closeSync(this.#fd);
   }
+}
+
+/** The attributes of a message's body or of a nested attribute, by type. */
+export function parseAttributes(body: Buffer): Map<number, Buffer> {
+  const attributes = new Map<number, Buffer>();
+  for (let at = 0; at + 4 <= body.length; ) {
+    const size = body.readUInt16LE(at);
+    if (size < 4) break; // nothing that the kernel writes
+    attributes.set(body.readUInt16LE(at + 2) & 0x3fff, body.subarray(at + 4, at + size)); // without the flags NESTED and NET_BYTEORDER
+    at += align(size);
+  }
+  return attributes;
 }
 
 /** An attribute of a message; nested ones are attributes concatenated. */

@@ -92,6 +92,31 @@ for (const netfilter of [false, true]) {
   });
 }
 
+test("attach() takes over UDP flows that never pause, from nobody and from the pod before", async () => {
+  await using world = new World();
+  const { network } = await world.open("aaaa000e");
+  const outside = await world.outside();
+  const [a, b] = await Promise.all([world.agent(), world.agent()]);
+  const flow = createSocket("udp4");
+  let heard = "";
+  flow.on("message", (message) => (heard = message.toString().trim()));
+  const timer = setInterval(() => flow.send("hello", 8053, "198.51.100.1", () => {}), 10);
+  const publish = port(8053, 53, { protocol: "UDP" });
+  try {
+    await new Promise<void>((resolve) => flow.send("first", 8053, "198.51.100.1", () => resolve()));
+    for (const [uid, agent] of [["pod-a", a], ["pod-b", b]] as const) {
+      await network.attach(uid, agent.netns, [publish], AbortSignal.timeout(5_000));
+      await agent.serve("UDP", "0.0.0.0", 53, uid);
+      await eventually(() => heard.startsWith(uid), { withinMs: 2_000 });
+      await network.detach(uid);
+    }
+  } finally {
+    clearInterval(timer);
+    flow.close();
+  }
+  assert.equal(await outside.ask("UDP", "198.51.100.1", 8053), "ECONNREFUSED");
+});
+
 test("attach() says who has a host port, and leaves nothing of the failed connection", async () => {
   await using world = new World();
   const { network } = await world.open("aaaa0004");
@@ -227,6 +252,17 @@ test("reserve() gives each pod its own address, the same each time, a freed one 
   assert.deepEqual(ips.slice(4), ["10.9.8.5", "10.9.8.6", "10.9.8.2"]);
   assert.match(await codeOf(next.reserve("g")), /^NO_FREE_ADDRESS All 5 addresses of the pod network 10.9.8.0\/29 are in use/);
   for (const uid of ["a", "b", "c", "d", "e", "f"]) await next.detach(uid);
+});
+
+test("openBridgeNetwork() gives engines that start at once networks of their own", async () => {
+  await using world = new World();
+  // Ids that make them all begin to look at the same block.
+  const opened = await Promise.all(["10000abc", "20000abc", "30000abc", "40000abc"].map((id) => world.open(id)));
+  assert.equal(new Set(opened.map(({ network }) => network.podCIDR)).size, 4);
+  const [a, b] = await Promise.all(opened.slice(0, 2).map(({ network }, index) => world.pod(network, `pod-${index}`, [port(8080 + index, 80)])));
+  await a?.serve("TCP", "0.0.0.0", 80, "a");
+  assert.equal(await b?.ask("TCP", a?.ip ?? "", 80), `a ${opened[0]?.network.hostIP}`); // leaving b's network it is translated
+  assert.equal(await b?.ask("TCP", opened[1]?.network.hostIP ?? "", 8080), `a ${opened[0]?.network.hostIP}`);
 });
 
 test("openBridgeNetwork() stays out of the way of others' routes, and moves when it has no pods", async () => {

@@ -47,7 +47,13 @@ export async function openBridgeNetwork(options: BridgeNetworkOptions): Promise<
   });
   await forgetLost(book, names, engineId);
   const network = new BridgeNetwork({ book, names, engineId, lockPath, log, mtu: await outwardMtu(), tendEveryMs: options.tendEveryMs ?? 5_000 });
-  scope.defer(() => network.close());
+  scope.defer(async () => {
+    try {
+      await network.close();
+    } catch (cause) {
+      log.error("cannot remove the pod network; the next engine with this state directory finds it and can", { bridge: names.bridge, cause });
+    }
+  });
   await network.restore();
   return network;
 }

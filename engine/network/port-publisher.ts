@@ -1,6 +1,7 @@
 import type { Logger } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { parseAddress } from "./cidr.ts";
+import { forgetFlows } from "./connection-tracking.ts";
 import { findConflict, portsOfOtherEngines, portsOfPrograms, type TakenPort } from "./host-ports.ts";
 import { runProgram } from "./ip-command.ts";
 import { withMachineLock } from "./machine-lock.ts";
@@ -63,6 +64,7 @@ export class PortPublisher {
         }
       });
     });
+    await this.#forgetFlows(mappings);
   }
 
   /** Takes a pod's ports back. Safe to repeat. */
@@ -77,6 +79,16 @@ export class PortPublisher {
       }
     });
     this.#claims.delete(podUid);
+    await this.#forgetFlows(published.map(({ mapping }) => mapping));
+  }
+
+  /** A kernel without the netlink side of connection tracking serves all but a sender that never pauses. */
+  async #forgetFlows(ports: readonly PortMapping[]): Promise<void> {
+    try {
+      await forgetFlows(ports);
+    } catch (cause) {
+      this.#options.log.warn("cannot end old UDP flows to published ports; they may go astray for half a minute", { cause });
+    }
   }
 
   /** Makes the table anew, in one transaction, with all that is claimed. */
