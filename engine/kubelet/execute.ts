@@ -64,6 +64,7 @@ async function createSandbox(turn: Turn, { attempt }: { attempt: number }): Prom
     record.address = await services.network.reserve(record.uid);
     return record.address;
   });
+  turn.address.then(() => turn.podFiles()).catch(() => {}); // begun early; a container that needs them hears of their failure
   turn.sandbox = told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
     const sandbox = await services.runtime.runPodSandbox(
       {
@@ -145,7 +146,7 @@ async function killContainer(turn: Turn, action: Extract<Action, { kind: "kill-c
     record.stale.add(id);
     services.notify(record.uid);
   };
-  void end();
+  services.inBackground(end());
 }
 
 async function removeContainer({ services, record, signal }: Turn, { id, name, attempt }: { id: string; name: string; attempt: number }): Promise<void> {

@@ -52,10 +52,11 @@ function beginPull(services: Services, record: PodRecord, container: Container, 
   const pull = new AbortController();
   notes.pull = pull;
   recordEvent(services, record, "Normal", "Pulling", `Pulling image "${container.image}"`, container.name);
-  void pullImage(services, record, container, notes, AbortSignal.any([signal, pull.signal])).finally(() => {
+  const work = pullImage(services, record, container, notes, AbortSignal.any([signal, pull.signal])).finally(() => {
     if (notes.pull === pull) delete notes.pull;
     services.notify(record.uid);
   });
+  services.inBackground(work);
 }
 
 /** Never rejects. */

@@ -44,6 +44,7 @@ export class Kubelet {
   readonly #timers: WakeTimers;
   readonly #pods: Reflector<Pod>;
   readonly #gone = new Set<string>();
+  readonly #background = new Set<Promise<void>>();
   #records = new Map<string, PodRecord>();
   #signal: AbortSignal = AbortSignal.abort();
 
@@ -60,6 +61,10 @@ export class Kubelet {
       nodeMemoryBytes: machine.memoryBytes,
       allocatable: nodeCapacity(machine),
       resolver: async () => readNodeResolver(),
+      inBackground: (work) => {
+        this.#background.add(work);
+        void work.finally(() => this.#background.delete(work));
+      },
       notify: (uid) => this.#worker.notify(uid),
       notifyAt: (uid, atMs) => this.#timers.wakeAt(uid, atMs),
     };
@@ -109,6 +114,7 @@ export class Kubelet {
       );
     } finally {
       stop.abort();
+      await Promise.all(this.#background);
       await this.#worker.idle();
     }
   }
@@ -129,6 +135,8 @@ export class Kubelet {
     }
     record.namespace = namespace;
     record.name = name;
+    const isDeletionNew = !isInApi || (pod.metadata.deletionTimestamp !== undefined && record.pod?.metadata.deletionTimestamp === undefined);
+    if (isDeletionNew) record.retryAtMs = 0; // a removal does not wait out the trouble that a start had
     record.pod = pod;
     record.isInApi = isInApi;
     if (this.#pods.isSynced) this.#worker.notify(uid);

@@ -1,9 +1,12 @@
 import type { Pod, PodStatus } from "@peapod/api";
+import { backoffMs } from "@peapod/kit";
 import type { Image } from "../images/images.ts";
 import type { PodAddress } from "../network/network.ts";
 import type { Container, PodSandbox } from "../runtime/runtime.ts";
 import { containerSpecHash } from "./container-config.ts";
 import { type ContainerMemory, type ContainerSeen, type Ended, newest, type PodSeen, type RestartBackoff } from "./plan.ts";
+
+const RESTART_CURVE = { initialMs: 10_000, maximumMs: 300_000 };
 
 /** What is remembered of one container by name. */
 export interface ContainerNotes {
@@ -88,7 +91,7 @@ export class PodRecord {
 
   /** Tells those who wait for something of the pod that it may have changed. */
   tellWatchers(): void {
-    for (const look of [...this.#watchers]) look();
+    for (const look of this.#watchers) look();
   }
 
   /** Resolves when a start of a container does not run any more, or the signal is aborted. */
@@ -166,6 +169,11 @@ export class PodRecord {
     const seen = this.seen("missing");
     for (const { name, restartCount, state = {}, lastState = {} } of status.containerStatuses ?? []) {
       const last = newest(seen, name);
+      // A crash loop goes on where it was: the back-off after `n` restarts, as if each had been too short.
+      if (state.waiting?.reason === "CrashLoopBackOff" && restartCount > 0) {
+        const delayMs = backoffMs(RESTART_CURVE, restartCount - 1);
+        this.notesOf(name).backoff = { delayMs, restartedAtMs: Date.parse(lastState.terminated?.startedAt ?? "") || nowMs };
+      }
       if (last !== undefined && last.attempt >= restartCount) continue;
       const end = state.terminated ?? (state.running === undefined ? lastState.terminated : undefined);
       if (end !== undefined) this.recallEnd(name, restartCount, endOf(end, nowMs));

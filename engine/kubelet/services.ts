@@ -24,6 +24,8 @@ export interface Services {
   readonly nodeMemoryBytes: number;
   readonly allocatable: Readonly<Record<string, string>>;
   readonly resolver: () => Promise<ResolverConfig>;
+  /** Owns work that goes on beside a pod's turns: the kubelet does not end before it. The work never rejects. */
+  readonly inBackground: (work: Promise<void>) => void;
   /** Asks for a turn of a pod. */
   readonly notify: (uid: string) => void;
   /** Asks for a turn of a pod at a time. */
