@@ -89,7 +89,7 @@ export function whyRecreate(stored: Pod, wanted: Pod): string | undefined {
 /** A merge patch (RFC 7386) from what is stored to what is wanted; undefined where they agree. */
 export function mergePatchOf(stored: KubeObject, wanted: KubeObject): unknown {
   const last = lastApplied(stored);
-  const patch = stored.kind === pods.kind ? podPatch(last, stored as Pod, wanted as KubeObject as Pod) : diff(last, stored, withEncodedStrings(wanted));
+  const patch = stored.kind === pods.kind ? podPatch(last, stored as Pod, wanted as KubeObject as Pod) : diff(last && withEncodedStrings(last), stored, withEncodedStrings(wanted));
   return patch === undefined || isOnlyLastApplied(patch, last, wanted) ? undefined : patch;
 }
 

@@ -77,14 +77,13 @@ export class LogFollower {
 
   /** Reads one instance to its end. A stream may end early, when the server does: then from the last line on. */
   async #read(pod: Pod, id: string, query: LogQuery & { container: string }): Promise<void> {
-    let last = "";
+    const place = new LogPlace();
     for (;;) {
       try {
-        const resumed = last === "" ? query : { ...query, sinceTime: last };
+        place.resume();
+        const resumed = place.time === "" ? query : { ...query, sinceTime: place.time };
         for await (const line of logLines(this.#options.client, placeOf(pod), resumed, this.#signal)) {
-          if (last !== "" && line.time <= last) continue;
-          last = line.time;
-          this.#options.print(pod, query.container, line);
+          if (place.isNew(line)) this.#options.print(pod, query.container, line);
         }
       } catch (cause) {
         if (this.#signal.aborted) return;
@@ -96,5 +95,30 @@ export class LogFollower {
       await delay(RECONNECT_MS, undefined, { signal: this.#signal }).catch(() => {}); // aborted: the loop ends at its next look
       if (this.#signal.aborted) return;
     }
+  }
+}
+
+/** How far a log is read. Several lines may carry one time, so a place is a time and how many lines of it were seen. */
+export class LogPlace {
+  time = "";
+  #seen = 0;
+  #toSkip = 0;
+
+  /** The log comes anew, from `time` on or earlier. */
+  resume(): void {
+    this.#toSkip = this.#seen;
+  }
+
+  /** Tells whether a line is past this place, and if so moves there. */
+  isNew({ time }: LogLine): boolean {
+    if (time < this.time) return false;
+    if (time === this.time && this.#toSkip > 0) {
+      this.#toSkip -= 1;
+      return false;
+    }
+    this.#seen = time === this.time ? this.#seen + 1 : 1;
+    this.#toSkip = 0;
+    this.time = time;
+    return true;
   }
 }
