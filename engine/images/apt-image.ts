@@ -63,17 +63,26 @@ export async function makeAptImage(
  * mmdebstrap mounts /proc and the like into what it makes: in a mount namespace of its own they cannot stay behind, and as
  * PID 1's child in a PID namespace of its own neither can apt, whether we kill it or die ourselves (pdeathsig).
  */
-function mmdebstrapCommand(facts: { reference: AptReference; suite: string; root: string; workDir: string; sources: readonly string[] }): string[] {
+function mmdebstrapCommand(facts: {
+  reference: AptReference;
+  suite: string;
+  root: string;
+  workDir: string;
+  sources: readonly string[];
+}): string[] {
   const { reference, suite, root, workDir, sources } = facts;
-  return [
-    ...["--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"],
-    ...["mmdebstrap", "--mode=root", "--variant=extract", "--format=directory", `--aptopt=${join(workDir, "apt.conf")}`],
+  const confined = ["--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"];
+  const options = [
+    "--mode=root",
+    "--variant=extract",
+    "--format=directory",
+    `--aptopt=${join(workDir, "apt.conf")}`,
     `--include=${reference.packages.join(",")}`,
     // Debian programs expect /bin to be /usr/bin; the links come with base-files, which few packages need.
     `--setup-hook=for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done`,
     `--extract-hook=ls "$1/var/cache/apt/archives" > "$1/../packages"`,
-    ...[suite, root, ...sources],
   ];
+  return [...confined, "mmdebstrap", ...options, suite, root, ...sources];
 }
 
 async function writeSources(workDir: string, suite: string, machineSuite: string | undefined): Promise<string[]> {
@@ -93,7 +102,13 @@ async function writeSources(workDir: string, suite: string, machineSuite: string
 async function readAptConf(signal: AbortSignal): Promise<string> {
   const { stdout } = await run("apt-config", ["dump"], { signal });
   const acquire = stdout.split("\n").filter((line) => /^Acquire::.*"[^"]*";$/.test(line));
-  return [...acquire, `APT::Sandbox::User "root";`, `Dir::Etc::netrc "/etc/apt/auth.conf";`, `Dir::Etc::netrcparts "/etc/apt/auth.conf.d";`, ""].join("\n");
+  return [
+    ...acquire,
+    `APT::Sandbox::User "root";`,
+    `Dir::Etc::netrc "/etc/apt/auth.conf";`,
+    `Dir::Etc::netrcparts "/etc/apt/auth.conf.d";`,
+    "",
+  ].join("\n");
 }
 
 function describe(reference: AptReference, suite: string, packages: readonly string[]): AptImage {
@@ -113,7 +128,11 @@ function explain(cause: unknown, reference: AptReference, suite: string): unknow
   if (!(cause instanceof CommandError)) return cause;
   const said = cause.stderr;
   if (cause.exitCode === 127 || isErrno(cause.cause, "ENOENT") || /failed to execute/.test(said)) {
-    return new EngineError("MACHINE_LACKS", `Cannot make "${reference.name}": mmdebstrap is not installed; install it: apt-get install mmdebstrap`, { cause });
+    return new EngineError(
+      "MACHINE_LACKS",
+      `Cannot make "${reference.name}": mmdebstrap is not installed; install it: apt-get install mmdebstrap`,
+      { cause },
+    );
   }
   const missing = /Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation candidate/.exec(said);
   if (missing !== null) {
@@ -124,6 +143,7 @@ function explain(cause: unknown, reference: AptReference, suite: string): unknow
     return new EngineError("IMAGE_NOT_FOUND", `Cannot make "${reference.name}": the apt sources have no suite "${suite}"`, { cause });
   }
   const errors = said.split("\n").filter((line) => /^(?:E|Err|W): (?!.*(?:failed to run|apt-get|setup failed))/.test(line));
-  const reason = (errors.find((line) => line.startsWith("E: ")) ?? errors[0])?.replace(/^\w+: /, "") ?? said.trim().split("\n").at(-1) ?? cause.message;
+  const reason =
+    (errors.find((line) => line.startsWith("E: ")) ?? errors[0])?.replace(/^\w+: /, "") ?? said.trim().split("\n").at(-1) ?? cause.message;
   return new EngineError("IMAGE_PULL_FAILED", `Cannot make "${reference.name}" with mmdebstrap: ${reason}`, { cause });
 }

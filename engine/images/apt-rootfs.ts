@@ -45,12 +45,17 @@ const groups =
   "cdrom:24 floppy:25 tape:26 sudo:27 audio:29 dip:30 www-data:33 backup:34 operator:37 list:38 irc:39 src:40 shadow:42 utmp:43 " +
   "video:44 sasl:45 plugdev:46 staff:50 games:60 users:100 nogroup:65534";
 
-const passwdFile = ["root:x:0:0:root:/root:/bin/sh", ...users.map(([name, uid, gid, home]) => `${name}:x:${uid}:${gid}:${name}:${home}:/usr/sbin/nologin`)];
+const passwdFile = [
+  "root:x:0:0:root:/root:/bin/sh",
+  ...users.map(([name, uid, gid, home]) => `${name}:x:${uid}:${gid}:${name}:${home}:/usr/sbin/nologin`),
+];
 const groupFile = groups.split(" ").map((entry) => `${entry.replace(":", ":x:")}:`);
 
 const folders: readonly (readonly [path: string, mode: number])[] = [
   [".", 0o755],
-  ...["dev", "proc", "sys", "run", "etc", "home", "mnt", "opt", "srv", "var/log", "var/cache", "var/lib"].map((path) => [path, 0o755] as const),
+  ...["dev", "proc", "sys", "run", "etc", "home", "mnt", "opt", "srv", "var/log", "var/cache", "var/lib"].map(
+    (path) => [path, 0o755] as const,
+  ),
   ["root", 0o700],
   ["tmp", 0o1777],
   ["var/tmp", 0o1777],
@@ -65,11 +70,24 @@ const links: readonly (readonly [path: string, target: string])[] = [
 const files: readonly (readonly [path: string, content: string])[] = [
   ["etc/passwd", `${passwdFile.join("\n")}\n`],
   ["etc/group", `${groupFile.join("\n")}\n`],
-  ["etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n"],
+  [
+    "etc/nsswitch.conf",
+    "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n",
+  ],
 ];
 
 async function removeLeftovers(root: string): Promise<void> {
-  const ours = ["dev", "etc/fstab", "etc/hostname", "etc/resolv.conf", "etc/apt/sources.list", "var/lib/dpkg", "var/lib/apt/lists", "var/cache/apt", "var/log/apt"];
+  const ours = [
+    "dev",
+    "etc/fstab",
+    "etc/hostname",
+    "etc/resolv.conf",
+    "etc/apt/sources.list",
+    "var/lib/dpkg",
+    "var/lib/apt/lists",
+    "var/cache/apt",
+    "var/log/apt",
+  ];
   const manuals = ["usr/share/man", "usr/share/info", "usr/share/lintian"];
   for (const path of [...ours, ...manuals]) await rm(join(root, path), { recursive: true, force: true });
   await removeMatching(join(root, "etc/apt/sources.list.d"), /^\d{4}/);
@@ -77,7 +95,8 @@ async function removeLeftovers(root: string): Promise<void> {
   await removeMatching(join(root, "etc/dpkg/dpkg.cfg.d"), /mmdebstrap$/);
   // Licences stay: who passes the image on must pass them on.
   for (const name of await list(join(root, "usr/share/doc"))) await removeMatching(join(root, "usr/share/doc", name), /^(?!copyright$)/);
-  for (const path of ["sources.list.d", "apt.conf.d", "preferences.d", "auth.conf.d", "trusted.gpg.d", "."]) await removeIfEmpty(join(root, "etc/apt", path));
+  for (const path of ["sources.list.d", "apt.conf.d", "preferences.d", "auth.conf.d", "trusted.gpg.d", "."])
+    await removeIfEmpty(join(root, "etc/apt", path));
   for (const path of ["etc/dpkg/dpkg.cfg.d", "etc/dpkg", "var/lib/apt"]) await removeIfEmpty(join(root, path));
 }
 

@@ -14,10 +14,14 @@ test("readMachineSources() reads both styles, in apt's order, and nothing else",
   await writeFile(join(folder, "sources.list.d/b.list"), "deb http://b stable main\n");
   await writeFile(join(folder, "sources.list.d/a.sources"), "Types: deb\n");
   await writeFile(join(folder, "sources.list.d/c.list.disabled"), "deb http://c stable main\n");
-  assert.deepEqual((await readMachineSources(folder)).map(({ name }) => name), ["a.sources", "b.list"]);
+  assert.deepEqual(
+    (await readMachineSources(folder)).map(({ name }) => name),
+    ["a.sources", "b.list"],
+  );
 });
 
-const forTrixie = (name: string, content: string): string[] => sourcesForSuite([{ name, content }], "bookworm", "trixie").map((file) => file.content);
+const forTrixie = (name: string, content: string): string[] =>
+  sourcesForSuite([{ name, content }], "bookworm", "trixie").map((file) => file.content);
 
 test("sourcesForSuite() changes the suite in one-line sources, and leaves other suites out", () => {
   const content = [

@@ -30,7 +30,10 @@ export function sourcesForSuite(files: readonly SourcesFile[], own: string, suit
     return rest === "" || rest?.startsWith("-") === true || rest?.startsWith("/") === true ? suite + rest : undefined;
   };
   return files
-    .map(({ name, content }) => ({ name, content: name.endsWith(".sources") ? changeStanzas(content, change) : changeLines(content, change) }))
+    .map(({ name, content }) => ({
+      name,
+      content: name.endsWith(".sources") ? changeStanzas(content, change) : changeLines(content, change),
+    }))
     .filter(({ content }) => content !== "");
 }
 

@@ -45,14 +45,22 @@ export async function loadArchive(path: string, parts: LoadParts): Promise<Image
       // The same process as for layers: what an archive holds is written below its own root or not at all.
       await unpack(path, { folder, what: path, signal: parts.signal });
     } catch (cause) {
-      if (hasCode(cause, "IMAGE_INVALID")) throw new EngineError("IMAGE_INVALID", `Cannot load ${path}: it is no OCI layout, OCI archive or docker archive: ${cause.message}`, { cause });
+      if (hasCode(cause, "IMAGE_INVALID"))
+        throw new EngineError(
+          "IMAGE_INVALID",
+          `Cannot load ${path}: it is no OCI layout, OCI archive or docker archive: ${cause.message}`,
+          { cause },
+        );
       throw cause;
     }
   }
   const found = await findImages(folder, path);
   const unnamed = found.filter(({ names }) => names.every((name) => parts.canonical(name) === undefined));
   if (parts.reference !== undefined && unnamed.length > 1) {
-    throw new EngineError("IMAGE_INVALID", `Cannot load ${path}: it has ${unnamed.length} images without a name, and "${parts.reference}" can name only one`);
+    throw new EngineError(
+      "IMAGE_INVALID",
+      `Cannot load ${path}: it has ${unnamed.length} images without a name, and "${parts.reference}" can name only one`,
+    );
   }
   const records: ImageRecord[] = [];
   for (const image of found) {
@@ -60,7 +68,16 @@ export async function loadArchive(path: string, parts: LoadParts): Promise<Image
     const names = given.length > 0 || parts.reference === undefined ? given : [parts.reference];
     const what = names[0] ?? path;
     const { config, archives } = image;
-    records.push(await parts.importer.import({ config, archives, names, what, onLayer: (done, total) => parts.onLayer(what, done, total), signal: parts.signal }));
+    records.push(
+      await parts.importer.import({
+        config,
+        archives,
+        names,
+        what,
+        onLayer: (done, total) => parts.onLayer(what, done, total),
+        signal: parts.signal,
+      }),
+    );
   }
   return records;
 }
@@ -69,7 +86,8 @@ async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (cause) {
-    if (isErrno(cause, "ENOENT", "ENOTDIR")) throw new EngineError("IMAGE_NOT_FOUND", `Cannot load ${path}: there is no such file`, { cause });
+    if (isErrno(cause, "ENOENT", "ENOTDIR"))
+      throw new EngineError("IMAGE_NOT_FOUND", `Cannot load ${path}: there is no such file`, { cause });
     throw cause;
   }
 }
@@ -79,7 +97,10 @@ async function findImages(folder: string, path: string): Promise<FoundImage[]> {
   const source = { folder, path };
   if (await isThere(join(folder, "index.json"))) return findInLayout(source);
   if (await isThere(join(folder, "manifest.json"))) return findInDockerArchive(source);
-  throw new EngineError("IMAGE_INVALID", `Cannot load ${path}: it is no OCI layout, OCI archive or docker archive: it has neither index.json nor manifest.json`);
+  throw new EngineError(
+    "IMAGE_INVALID",
+    `Cannot load ${path}: it is no OCI layout, OCI archive or docker archive: it has neither index.json nor manifest.json`,
+  );
 }
 
 interface Source {
@@ -100,7 +121,8 @@ async function findInLayout(source: Source): Promise<FoundImage[]> {
     if (same < 0) found.push(image);
     else found[same] = { ...image, names: [...(found[same]?.names ?? []), ...image.names] };
   }
-  if (found.length === 0) throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: it has no image for ${platform.os}/${platform.architecture}`);
+  if (found.length === 0)
+    throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: it has no image for ${platform.os}/${platform.architecture}`);
   return found;
 }
 
@@ -118,14 +140,18 @@ async function readImage(source: Source, descriptor: Descriptor, names: readonly
   const platform = machinePlatform();
   const chosen = choosePlatform(manifest.manifests, platform);
   if (chosen === undefined || depth === INDEX_DEPTH) {
-    throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: image ${names[0] ?? descriptor.digest} is not made for ${platform.os}/${platform.architecture}`);
+    throw new EngineError(
+      "IMAGE_INVALID",
+      `Cannot load ${source.path}: image ${names[0] ?? descriptor.digest} is not made for ${platform.os}/${platform.architecture}`,
+    );
   }
   return readImage(source, chosen, names, depth + 1);
 }
 
 /** https://github.com/moby/docker-image-spec: manifest.json is a list of configurations, names and layers, by path. */
 async function findInDockerArchive(source: Source): Promise<FoundImage[]> {
-  const invalid = (problem: string): EngineError => new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: its manifest.json ${problem}`);
+  const invalid = (problem: string): EngineError =>
+    new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: its manifest.json ${problem}`);
   let items: unknown;
   try {
     items = JSON.parse((await readDocument(source, "manifest.json")).toString("utf8"));
@@ -136,7 +162,8 @@ async function findInDockerArchive(source: Source): Promise<FoundImage[]> {
   return Promise.all(
     items.map(async (item: unknown) => {
       const { Config: config, RepoTags: tags, Layers: layers } = (item ?? {}) as Record<string, unknown>; // checked below
-      if (typeof config !== "string" || !isStrings(layers) || !(tags === undefined || tags === null || isStrings(tags))) throw invalid("is none of a docker archive");
+      if (typeof config !== "string" || !isStrings(layers) || !(tags === undefined || tags === null || isStrings(tags)))
+        throw invalid("is none of a docker archive");
       const archives = await Promise.all(layers.map(async (layer) => ({ path: await inside(source, layer), blobDigest: undefined })));
       return { names: tags ?? [], config: await readDocument(source, config), archives };
     }),
@@ -161,7 +188,8 @@ function blobPath(digest: string): string {
 async function readDocument(source: Source, path: string): Promise<Buffer> {
   await using file = await open(await inside(source, path), "r");
   const { size } = await file.stat();
-  if (size > DOCUMENT_LIMIT_BYTES) throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: ${path} has more than ${DOCUMENT_LIMIT_BYTES} bytes`);
+  if (size > DOCUMENT_LIMIT_BYTES)
+    throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: ${path} has more than ${DOCUMENT_LIMIT_BYTES} bytes`);
   return await readFile(file); // before it is closed
 }
 

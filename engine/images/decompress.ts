@@ -24,7 +24,7 @@ function isZstd(magic: Buffer): boolean {
 async function* zstdFrames(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let decoder = createZstdDecompress({ chunkSize: CHUNK_BYTES });
   for await (const chunk of source) {
-    for (let rest = chunk; rest.length > 0; ) {
+    for (let rest = chunk; rest.length > 0;) {
       const before = decoder.bytesWritten;
       const { promise: written, resolve, reject } = Promise.withResolvers<void>();
       decoder.once("error", reject); // its write is then never called back

@@ -54,7 +54,10 @@ export class ImageIndex {
   }
 
   namesOf(id: string): string[] {
-    return [...this.#names].filter(([, named]) => named === id).map(([name]) => name).toSorted();
+    return [...this.#names]
+      .filter(([, named]) => named === id)
+      .map(([name]) => name)
+      .toSorted();
   }
 
   /** The images whose id begins with these hexadecimal digits. */
@@ -103,7 +106,8 @@ export class ImageIndex {
 
 /** Of an image's names, the digests that go with the tag `removed`: it is the last one of their repository. */
 export function lonelyDigests(names: readonly string[], removed: string): string[] {
-  const repository = (name: string): string => (name.includes("@") ? name.slice(0, name.indexOf("@")) : name.slice(0, name.lastIndexOf(":")));
+  const repository = (name: string): string =>
+    name.includes("@") ? name.slice(0, name.indexOf("@")) : name.slice(0, name.lastIndexOf(":"));
   const others = new Set(names.filter((name) => name !== removed && !name.includes("@")).map(repository));
   return names.filter((name) => name.includes("@") && repository(name) === repository(removed) && !others.has(repository(name)));
 }

@@ -24,14 +24,19 @@ export async function removeImage(
     await store.index.removeNames([name, ...digests]);
     return { untagged: [name, ...digests], deleted: [] };
   }
-  if (inUse.has(record.id)) throw new EngineError("IMAGE_IN_USE", `Cannot remove image "${name ?? record.id}": a container uses it; delete its pod first`);
+  if (inUse.has(record.id))
+    throw new EngineError("IMAGE_IN_USE", `Cannot remove image "${name ?? record.id}": a container uses it; delete its pod first`);
   await store.index.remove(record.id);
   await store.removeUnusedLayers();
   return { untagged: names, deleted: [record.id] };
 }
 
 /** Removes the images that nothing uses and, unless `all`, nothing names. Call it within `store.exclusive`. */
-export async function pruneImages(store: ImageStore, options: { all: boolean }, inUse: ReadonlySet<string>): Promise<{ deleted: string[]; freedBytes: number }> {
+export async function pruneImages(
+  store: ImageStore,
+  options: { all: boolean },
+  inUse: ReadonlySet<string>,
+): Promise<{ deleted: string[]; freedBytes: number }> {
   const unused = store.index.records().filter(({ id }) => !inUse.has(id) && (options.all || store.index.namesOf(id).length === 0));
   for (const { id } of unused) await store.index.remove(id);
   return { deleted: unused.map(({ id }) => id), freedBytes: await store.removeUnusedLayers() };

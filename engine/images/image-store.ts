@@ -25,7 +25,7 @@ export class ImageStore {
 
   static async open(imagesDir: string): Promise<ImageStore> {
     const tmpDir = join(imagesDir, "tmp");
-    await rm(tmpDir, { recursive: true, force: true });
+    await rm(tmpDir, { recursive: true, force: true, maxRetries: 5 }); // what a killed process started may be dying in there
     await mkdir(tmpDir, { recursive: true, mode: 0o700 });
     const layers = await LayerStore.open(imagesDir);
     const index = await ImageIndex.open(imagesDir, ({ diffIds }) => diffIds.every((diffId) => layers.get(diffId) !== undefined));

@@ -67,7 +67,10 @@ export class ImageImporter {
       throw new EngineError("IMAGE_INVALID", `Cannot unpack ${what}: its content has the digest ${result.blobDigest}`);
     }
     if (result.diffId !== diffId) {
-      throw new EngineError("IMAGE_INVALID", `Cannot unpack ${what}: unpacked it has the digest ${result.diffId}, the image's configuration wants ${diffId}`);
+      throw new EngineError(
+        "IMAGE_INVALID",
+        `Cannot unpack ${what}: unpacked it has the digest ${result.diffId}, the image's configuration wants ${diffId}`,
+      );
     }
     await this.#store.sync(work.path, signal);
     await layers.add({ diffId, sizeBytes: result.sizeBytes, blobDigest: result.blobDigest }, work.path);
@@ -75,7 +78,12 @@ export class ImageImporter {
 }
 
 /** Runs `one` for 0 to `count` - 1, a few at a time. The first failure stops the others, and is thrown when they have ended. */
-async function inParallel(count: number, width: number, one: (index: number, signal: AbortSignal) => Promise<void>, parent: AbortSignal): Promise<void> {
+async function inParallel(
+  count: number,
+  width: number,
+  one: (index: number, signal: AbortSignal) => Promise<void>,
+  parent: AbortSignal,
+): Promise<void> {
   const stop = new AbortController();
   const signal = AbortSignal.any([parent, stop.signal]);
   let next = 0;

@@ -1,4 +1,19 @@
-import { chmodSync, closeSync, fchmodSync, fchownSync, futimesSync, lchownSync, linkSync, lstatSync, lutimesSync, mkdirSync, openSync, rmSync, symlinkSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  futimesSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeSync,
+} from "node:fs";
 import { constants } from "node:fs";
 import { isErrno } from "@peapod/kit";
 import { makeNode, setExtendedAttribute } from "../linux/libc.ts";
@@ -155,7 +170,8 @@ export class LayerWriter implements TarSink {
       if (isErrno(cause, "ENOENT") || cause instanceof TarError) {
         throw new TarError(`It is a hard link to "${entry.target}", which is not in the layer`, entry.path, { cause });
       }
-      if (isErrno(cause, "EPERM")) throw new TarError(`It is a hard link to "${entry.target}", which cannot have one`, entry.path, { cause });
+      if (isErrno(cause, "EPERM"))
+        throw new TarError(`It is a hard link to "${entry.target}", which cannot have one`, entry.path, { cause });
       throw cause;
     }
   }
@@ -165,7 +181,7 @@ function writeFile(path: string, entry: TarEntry): { write(chunk: Uint8Array): v
   const fd = openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
   return {
     write: (chunk) => {
-      for (let rest = chunk; rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
+      for (let rest = chunk; rest.length > 0;) rest = rest.subarray(writeSync(fd, rest));
     },
     end: () => {
       fchownSync(fd, entry.uid, entry.gid); // before the mode: it takes the setuid bit away, and capabilities

@@ -34,7 +34,9 @@ export function digestOf(bytes: Uint8Array): string {
 /** An image configuration for these layers. */
 export function configFor(image: FixtureImage): Buffer {
   const { os, architecture } = image.platform ?? { os: "linux", architecture: process.arch === "x64" ? "amd64" : process.arch };
-  return Buffer.from(JSON.stringify({ os, architecture, config: image.config ?? {}, rootfs: { type: "layers", diff_ids: image.layers.map(digestOf) } }));
+  return Buffer.from(
+    JSON.stringify({ os, architecture, config: image.config ?? {}, rootfs: { type: "layers", diff_ids: image.layers.map(digestOf) } }),
+  );
 }
 
 /** Writes an OCI layout with gzipped layers. Gives the manifests' digests, in order. */

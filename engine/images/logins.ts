@@ -12,7 +12,12 @@ const dockerHubKey = "https://index.docker.io/v1/";
  * `config.json` with its `auths` and `credHelpers`. What it does not know is Docker's `credsStore`, a helper for all registries:
  * that one is asked here, and its answer written to a file in `workDir`.
  */
-export async function findLogin(host: string, workDir: string, signal: AbortSignal, dockerConfig = join(homedir(), ".docker/config.json")): Promise<string | undefined> {
+export async function findLogin(
+  host: string,
+  workDir: string,
+  signal: AbortSignal,
+  dockerConfig = join(homedir(), ".docker/config.json"),
+): Promise<string | undefined> {
   const config = await readConfig(dockerConfig);
   const key = host === "docker.io" ? dockerHubKey : host;
   if (config?.credsStore === undefined || config.credHelpers?.[key] !== undefined) return undefined;

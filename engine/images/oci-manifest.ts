@@ -38,7 +38,8 @@ export function parseManifest(bytes: Uint8Array, what: string): Manifest {
   }
   if (!Array.isArray(whole["layers"])) throw invalid("it has neither layers nor manifests");
   const config = parseDescriptor(whole["config"], "config", invalid);
-  if (!/image\.config|container\.image|docker\.container/.test(config.mediaType)) throw invalid(`it is no container image but "${config.mediaType}"`);
+  if (!/image\.config|container\.image|docker\.container/.test(config.mediaType))
+    throw invalid(`it is no container image but "${config.mediaType}"`);
   return { kind: "image", config, layers: whole["layers"].map((item: unknown) => parseDescriptor(item, "layers", invalid)) };
 }
 
@@ -70,7 +71,8 @@ function parseDescriptor(value: unknown, path: string, invalid: Invalid): Descri
 }
 
 function parsePlatform({ os, architecture, variant }: Record<string, unknown>): Platform {
-  return { os: String(os ?? ""), architecture: String(architecture ?? ""), variant: typeof variant === "string" ? variant : "" };
+  const text = (value: unknown): string => (typeof value === "string" ? value : "");
+  return { os: text(os), architecture: text(architecture), variant: text(variant) };
 }
 
 function stringsOf(value: unknown): Record<string, string> {

@@ -33,8 +33,15 @@ async function pack(folder: string, archive: string): Promise<string> {
 test("mountRootfs() keeps what a container writes apart, and removeRootfs() can be repeated", async () => {
   await using scope = new Scope();
   const { folder, images, open, stateDir, runDir } = await setUp(scope);
-  const layer = await makeTar([{ name: "./", type: "directory", mode: 0o750, uid: 5 }, { name: "f", content: "image" }, { name: "d/gone" }]);
-  await writeLayout(join(folder, "layout"), [{ name: "x:1", layers: [layer, layer] }, { name: "empty:1", layers: [] }]);
+  const layer = await makeTar([
+    { name: "./", type: "directory", mode: 0o750, uid: 5 },
+    { name: "f", content: "image" },
+    { name: "d/gone" },
+  ]);
+  await writeLayout(join(folder, "layout"), [
+    { name: "x:1", layers: [layer, layer] },
+    { name: "empty:1", layers: [] },
+  ]);
   const [image, empty] = await images.loadImages(join(folder, "layout"), {}, never);
   const one = await images.mountRootfs(image?.id ?? "", "one");
   const two = await images.mountRootfs(image?.id ?? "", "two");
@@ -46,7 +53,10 @@ test("mountRootfs() keeps what a container writes apart, and removeRootfs() can 
   assert.deepEqual(await readdir(await images.mountRootfs(empty?.id ?? "", "three")), []);
   assert.deepEqual(await (await open()).listRootfs(), ["one", "three", "two"]);
   for (const key of ["one", "two", "three", "two", "never"]) await images.removeRootfs(key);
-  assert.deepEqual([await images.listRootfs(), await readdir(join(stateDir, "rootfs")), await readdir(join(runDir, "rootfs"))], [[], [], []]);
+  assert.deepEqual(
+    [await images.listRootfs(), await readdir(join(stateDir, "rootfs")), await readdir(join(runDir, "rootfs"))],
+    [[], [], []],
+  );
   assert.doesNotMatch(await readFile("/proc/mounts", "utf8"), new RegExp(folder));
   await assert.rejects(images.mountRootfs("sha256:none", "x"), (error) => hasCode(error, "IMAGE_NOT_FOUND"));
 });
@@ -63,7 +73,10 @@ test("loadImages() takes OCI layouts and archives, named and unnamed, for this m
   ]);
   const archive = await pack(layout, join(folder, "archive.tar"));
   const loaded = await images.loadImages(archive, { reference: "given" }, never);
-  assert.deepEqual(loaded.map(({ repoTags }) => repoTags), [["docker.io/library/a:1"], ["docker.io/library/given:latest"]]);
+  assert.deepEqual(
+    loaded.map(({ repoTags }) => repoTags),
+    [["docker.io/library/a:1"], ["docker.io/library/given:latest"]],
+  );
   assert.equal((await images.imageStatus("a:1"))?.id, loaded[0]?.id);
   assert.equal((await images.loadImages(layout, {}, never)).length, 2);
   assert.equal((await images.listImages()).length, 2);
@@ -91,20 +104,51 @@ test("loadImages() takes docker archives, compressed too, with all their images 
   const archive = join(folder, "docker.tar.gz");
   await writeFile(archive, gzipSync(tar));
   const loaded = await images.loadImages(archive, {}, never);
-  assert.deepEqual(loaded.map(({ id, repoTags }) => [id, repoTags]), [
-    [digestOf(configs[0] ?? Buffer.alloc(0)), ["docker.io/library/one:1", "docker.io/library/one:latest"]],
-    [digestOf(configs[1] ?? Buffer.alloc(0)), []],
-  ]);
+  assert.deepEqual(
+    loaded.map(({ id, repoTags }) => [id, repoTags]),
+    [
+      [digestOf(configs[0] ?? Buffer.alloc(0)), ["docker.io/library/one:1", "docker.io/library/one:latest"]],
+      [digestOf(configs[1] ?? Buffer.alloc(0)), []],
+    ],
+  );
   assert.deepEqual(loaded[1]?.config.cmd, ["two"]);
 });
 
 const wrongFiles: { does: string; make: (folder: string) => Promise<void>; says: RegExp }[] = [
   { does: "a folder that is no layout", make: async () => {}, says: /neither index\.json nor manifest\.json/ },
-  { does: "an index.json that is not JSON", make: (folder) => writeFile(join(folder, "index.json"), "no"), says: /index\.json is invalid: it is not JSON/ },
-  { does: "a layout whose blob is missing", make: async (folder) => { await writeLayout(folder, [{ name: "x:1", layers: [] }]); await rm(join(folder, "blobs"), { recursive: true }); }, says: /it has no file "blobs/ },
-  { does: "a docker archive that names a file of the machine", make: (folder) => writeFile(join(folder, "manifest.json"), `[{"Config":"../../../../etc/hostname","RepoTags":null,"Layers":[]}]`), says: /it has no file "\.\./ },
-  { does: "an archive that links to a file of the machine", make: async (folder) => { await symlink("/etc/passwd", join(folder, "c")); await writeFile(join(folder, "manifest.json"), `[{"Config":"c","Layers":[]}]`); }, says: /it has no file "c"/ },
-  { does: "an image for another machine only", make: async (folder) => { await writeLayout(folder, [{ name: "x:1", layers: [], platform: { os: "linux", architecture: "s390x" } }]); }, says: /no image for linux/ },
+  {
+    does: "an index.json that is not JSON",
+    make: (folder) => writeFile(join(folder, "index.json"), "no"),
+    says: /index\.json is invalid: it is not JSON/,
+  },
+  {
+    does: "a layout whose blob is missing",
+    make: async (folder) => {
+      await writeLayout(folder, [{ name: "x:1", layers: [] }]);
+      await rm(join(folder, "blobs"), { recursive: true });
+    },
+    says: /it has no file "blobs/,
+  },
+  {
+    does: "a docker archive that names a file of the machine",
+    make: (folder) => writeFile(join(folder, "manifest.json"), `[{"Config":"../../../../etc/hostname","RepoTags":null,"Layers":[]}]`),
+    says: /it has no file "\.\./,
+  },
+  {
+    does: "an archive that links to a file of the machine",
+    make: async (folder) => {
+      await symlink("/etc/passwd", join(folder, "c"));
+      await writeFile(join(folder, "manifest.json"), `[{"Config":"c","Layers":[]}]`);
+    },
+    says: /it has no file "c"/,
+  },
+  {
+    does: "an image for another machine only",
+    make: async (folder) => {
+      await writeLayout(folder, [{ name: "x:1", layers: [], platform: { os: "linux", architecture: "s390x" } }]);
+    },
+    says: /no image for linux/,
+  },
 ];
 for (const { does, make, says } of wrongFiles) {
   test(`loadImages() refuses ${does}`, async () => {
@@ -113,7 +157,10 @@ for (const { does, make, says } of wrongFiles) {
     const given = join(folder, "given");
     await mkdir(given);
     await make(given);
-    await assert.rejects(images.loadImages(given, {}, never), (error) => hasCode(error, "IMAGE_INVALID") && says.test(error.message) && error.message.includes(given));
+    await assert.rejects(
+      images.loadImages(given, {}, never),
+      (error) => hasCode(error, "IMAGE_INVALID") && says.test(error.message) && error.message.includes(given),
+    );
     assert.deepEqual(await images.listImages(), []);
   });
 }
@@ -125,12 +172,28 @@ test("loadImages() refuses a layer that is not what the configuration says, and 
   const evil = await makeTar([{ name: "../../evil", content: "x" }]);
   const archiveOf = async (config: Buffer, layer: Buffer) => {
     const archive = join(folder, `${digestOf(layer).slice(7, 15)}.tar`);
-    await writeFile(archive, await makeTar([{ name: "c", content: config }, { name: "l", content: layer }, { name: "manifest.json", content: `[{"Config":"c","RepoTags":["x:1"],"Layers":["l"]}]` }]));
+    await writeFile(
+      archive,
+      await makeTar([
+        { name: "c", content: config },
+        { name: "l", content: layer },
+        { name: "manifest.json", content: `[{"Config":"c","RepoTags":["x:1"],"Layers":["l"]}]` },
+      ]),
+    );
     return archive;
   };
-  await assert.rejects(images.loadImages(await archiveOf(configFor({ layers: [evil] }), good), {}, never), /unpacked it has the digest sha256:/);
-  await assert.rejects(images.loadImages(await archiveOf(configFor({ layers: [evil] }), evil), {}, never), /layer sha256:\w+ of docker\.io\/library\/x:1: entry "\.\.\/\.\.\/evil"/);
-  assert.deepEqual([await images.listImages(), await readdir(join(stateDir, "images/tmp")), await readdir(join(stateDir, "images/layers"))], [[], [], []]);
+  await assert.rejects(
+    images.loadImages(await archiveOf(configFor({ layers: [evil] }), good), {}, never),
+    /unpacked it has the digest sha256:/,
+  );
+  await assert.rejects(
+    images.loadImages(await archiveOf(configFor({ layers: [evil] }), evil), {}, never),
+    /layer sha256:\w+ of docker\.io\/library\/x:1: entry "\.\.\/\.\.\/evil"/,
+  );
+  assert.deepEqual(
+    [await images.listImages(), await readdir(join(stateDir, "images/tmp")), await readdir(join(stateDir, "images/layers"))],
+    [[], [], []],
+  );
   await assert.rejects(images.loadImages(join(folder, "nothing.tar"), {}, never), (error) => hasCode(error, "IMAGE_NOT_FOUND"));
 });
 
@@ -138,7 +201,10 @@ test("removeImage() removes names first, then the image and the layers that no o
   await using scope = new Scope();
   const { folder, images, used, open, stateDir } = await setUp(scope);
   const shared = await file("s", "shared");
-  await writeLayout(join(folder, "1"), [{ name: "one:1", layers: [shared, await file("o", "one")] }, { name: "two:1", layers: [shared] }]);
+  await writeLayout(join(folder, "1"), [
+    { name: "one:1", layers: [shared, await file("o", "one")] },
+    { name: "two:1", layers: [shared] },
+  ]);
   await writeLayout(join(folder, "2"), [{ name: "again:1", layers: [shared, await file("o", "one")] }]);
   const [one, two] = await images.loadImages(join(folder, "1"), {}, never);
   await images.loadImages(join(folder, "2"), {}, never);
@@ -151,7 +217,10 @@ test("removeImage() removes names first, then the image and the layers that no o
   await assert.rejects(images.removeImage("again:1"), (error) => hasCode(error, "IMAGE_NOT_FOUND"));
   assert.equal((await readdir(join(stateDir, "images/layers"))).length, 1);
   const later = await open();
-  assert.deepEqual((await later.listImages()).map(({ id }) => id), [two?.id]);
+  assert.deepEqual(
+    (await later.listImages()).map(({ id }) => id),
+    [two?.id],
+  );
   assert.equal(await readFile(join(await later.mountRootfs(two?.id ?? "", "k"), "s"), "utf8"), "shared");
   await later.removeRootfs("k");
 });
@@ -160,7 +229,10 @@ test("prune() removes what has no name, or with `all` what no container uses", a
   await using scope = new Scope();
   const { folder, images, used, stateDir } = await setUp(scope);
   await writeLayout(join(folder, "1"), [{ name: "x:1", layers: [await file("f", "12345")] }]);
-  await writeLayout(join(folder, "2"), [{ name: "x:1", layers: [await file("f", "new")] }, { name: "y:1", layers: [await file("g", "used")] }]);
+  await writeLayout(join(folder, "2"), [
+    { name: "x:1", layers: [await file("f", "new")] },
+    { name: "y:1", layers: [await file("g", "used")] },
+  ]);
   const [old] = await images.loadImages(join(folder, "1"), {}, never);
   const [current, busy] = await images.loadImages(join(folder, "2"), {}, never);
   used.add(busy?.id ?? "");
@@ -173,7 +245,10 @@ test("prune() removes what has no name, or with `all` what no container uses", a
 test("openImages() clears away what a killed engine left half-made", async () => {
   await using scope = new Scope();
   const { folder, images, open, stateDir } = await setUp(scope);
-  await writeLayout(join(folder, "1"), [{ name: "x:1", layers: [await file("f", "1")] }, { name: "y:1", layers: [await file("f", "2")] }]);
+  await writeLayout(join(folder, "1"), [
+    { name: "x:1", layers: [await file("f", "1")] },
+    { name: "y:1", layers: [await file("f", "2")] },
+  ]);
   const [x, y] = await images.loadImages(join(folder, "1"), {}, never);
   await mkdir(join(stateDir, "images/tmp/half/diff"), { recursive: true });
   await mkdir(join(stateDir, `images/layers/${"0".repeat(64)}/diff`), { recursive: true });
@@ -183,9 +258,19 @@ test("openImages() clears away what a killed engine left half-made", async () =>
   const record = JSON.parse(await readFile(join(stateDir, `images/images/${lost.slice(7)}.json`), "utf8")) as { diffIds: string[] };
   await rm(join(stateDir, `images/layers/${record.diffIds[0]?.slice(7)}`), { recursive: true });
   const later = await open();
-  assert.deepEqual((await later.listImages()).map(({ id }) => id), [x?.id]);
+  assert.deepEqual(
+    (await later.listImages()).map(({ id }) => id),
+    [x?.id],
+  );
   assert.equal(await later.imageStatus("y:1"), undefined);
-  assert.deepEqual([await readdir(join(stateDir, "images/tmp")), await readdir(join(stateDir, "images/l")), (await readdir(join(stateDir, "images/images"))).length], [[], ["0"], 1]);
+  assert.deepEqual(
+    [
+      await readdir(join(stateDir, "images/tmp")),
+      await readdir(join(stateDir, "images/l")),
+      (await readdir(join(stateDir, "images/images"))).length,
+    ],
+    [[], ["0"], 1],
+  );
   assert.equal(await readFile(join(await later.mountRootfs(x?.id ?? "", "k"), "f"), "utf8"), "1");
   await later.removeRootfs("k");
 });
@@ -209,16 +294,22 @@ test("pullImage() makes an image of Debian packages, once", { timeout: 60_000 },
   assert.equal(image, same);
   assert.equal((await images.imageStatus("apt.local/busybox"))?.id, image.id);
   const root = await images.mountRootfs(image.id, "bb");
-  const shell = spawn("chroot", [root, "sh", "-c", "ls / && id -un && grep -c ^nobody: /etc/passwd && stat -c %a /tmp"], { env: { PATH: "/usr/sbin:/usr/bin" } });
+  const shell = spawn("chroot", [root, "sh", "-c", "ls / && id -un && grep -c ^nobody: /etc/passwd && stat -c %a /tmp"], {
+    env: { PATH: "/usr/sbin:/usr/bin" },
+  });
   const said = Buffer.concat(await shell.stdout.toArray()).toString();
   assert.equal(said, `${"bin dev etc home lib lib64 mnt opt proc root run sbin srv sys tmp usr var root 1 1777".split(" ").join("\n")}\n`);
-  for (const path of ["etc/resolv.conf", "etc/hostname", "etc/apt", "var/lib/dpkg", "usr/share/man"]) await assert.rejects(stat(join(root, path)), /ENOENT/);
+  for (const path of ["etc/resolv.conf", "etc/hostname", "etc/apt", "var/lib/dpkg", "usr/share/man"])
+    await assert.rejects(stat(join(root, path)), /ENOENT/);
   assert.deepEqual(await readdir(join(root, "dev")), []);
   await images.removeRootfs("bb");
   await eventually(() => heard.at(-1) === "done", { withinMs: 1000 });
   assert.ok(heard.includes("making"));
   assert.deepEqual(await readdir(join(stateDir, "images/tmp")), []);
-  await assert.rejects(images.pullImage("apt.local/no-such-package", never), (error) => hasCode(error, "IMAGE_NOT_FOUND") && error.message.includes(`"no-such-package"`));
+  await assert.rejects(
+    images.pullImage("apt.local/no-such-package", never),
+    (error) => hasCode(error, "IMAGE_NOT_FOUND") && error.message.includes(`"no-such-package"`),
+  );
   await scope[Symbol.asyncDispose]();
   await listening;
 });
@@ -229,7 +320,10 @@ test("pullImage() of packages leaves nothing when it is aborted", { timeout: 60_
   const stop = new AbortController();
   const pull = images.pullImage("apt.local/busybox", stop.signal);
   pull.catch(() => {});
-  await eventually(async () => (await readdir(join(stateDir, "images/tmp"), { recursive: true })).some((path) => path.endsWith("diff/usr")), { withinMs: 10_000 });
+  await eventually(
+    async () => (await readdir(join(stateDir, "images/tmp"), { recursive: true })).some((path) => path.endsWith("diff/usr")),
+    { withinMs: 10_000 },
+  );
   stop.abort();
   await assert.rejects(pull, (error) => error === stop.signal.reason);
   assert.deepEqual(await readdir(join(stateDir, "images/tmp")), []);

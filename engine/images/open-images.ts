@@ -10,8 +10,8 @@ import { ImageStore } from "./image-store.ts";
 import { ImageImporter } from "./layer-import.ts";
 import type { Image, ImageService, PullProgress } from "./images.ts";
 import { ProgressHub } from "./progress.ts";
-import { type AptReference, canonicalName, parseReference } from "./reference.ts";
-import { pullFromRegistry } from "./registry-pull.ts";
+import { type AptReference, canonicalName, type ImageReference, parseReference } from "./reference.ts";
+import { pullFromRegistry, type Report } from "./registry-pull.ts";
 import { RootfsMounts } from "./rootfs.ts";
 import { SharedWork } from "./shared-work.ts";
 
@@ -81,7 +81,8 @@ class Images implements ImageService {
       importer: this.#importer,
       canonical: (name) => this.#nameOfLoaded(name),
       reference: options.reference === undefined ? undefined : this.#canonical(options.reference),
-      onLayer: (what, done, total) => this.#progress.report({ reference: what, phase: "extracting", message: `${done} of ${total} layers` }),
+      onLayer: (what, done, total) =>
+        this.#progress.report({ reference: what, phase: "extracting", message: `${done} of ${total} layers` }),
       signal: AbortSignal.any([signal, this.#closing]),
     });
     this.#log.info("images loaded", { path, ids: records.map(({ id }) => id) });
@@ -103,7 +104,10 @@ class Images implements ImageService {
   async mountRootfs(imageId: string, containerKey: string): Promise<string> {
     const record = this.#store.index.get(imageId);
     if (record === undefined) throw new EngineError("IMAGE_NOT_FOUND", `Image ${imageId} is not here; pull it`);
-    return this.#mounts.mount(containerKey, record.diffIds.map((diffId) => this.#store.layers.linkOf(diffId)));
+    return this.#mounts.mount(
+      containerKey,
+      record.diffIds.map((diffId) => this.#store.layers.linkOf(diffId)),
+    );
   }
 
   removeRootfs(containerKey: string): Promise<void> {
@@ -147,14 +151,10 @@ class Images implements ImageService {
   }
 
   async #pull(text: string, name: string, signal: AbortSignal): Promise<Image> {
-    const report = (progress: Omit<PullProgress, "reference">): void => this.#progress.report({ reference: name, ...progress });
+    const report: Report = (progress) => this.#progress.report({ reference: name, ...progress });
     try {
       const reference = parseReference(text);
-      if (reference.kind === "built-in") throw new EngineError("IMAGE_NOT_FOUND", `Image "${text}" is not built yet: this version of peapod has no companion images`);
-      const record =
-        reference.kind === "apt"
-          ? await this.#makeApt(reference, name, report, signal)
-          : await pullFromRegistry(reference, { store: this.#store, importer: this.#importer, name, report, signal });
+      const record = await this.#bring(reference, name, report, signal);
       report({ phase: "done", message: "Done" });
       this.#log.info("image pulled", { image: name, id: record.id });
       return this.#store.describe(record);
@@ -164,7 +164,19 @@ class Images implements ImageService {
     }
   }
 
-  async #makeApt(reference: AptReference, name: string, report: (progress: Omit<PullProgress, "reference">) => void, signal: AbortSignal): Promise<ImageRecord> {
+  async #bring(reference: ImageReference, name: string, report: Report, signal: AbortSignal): Promise<ImageRecord> {
+    switch (reference.kind) {
+      case "registry":
+        return pullFromRegistry(reference, { store: this.#store, importer: this.#importer, name, report, signal });
+      case "apt":
+        // There is no cheap way to ask for news: an image of packages stays as it was made until it is removed.
+        return this.#store.index.named(name) ?? (await this.#makeApt(reference, name, report, signal));
+      case "built-in":
+        throw new EngineError("IMAGE_NOT_FOUND", `There is no image "${reference.name}": this version of peapod makes no companion images`);
+    }
+  }
+
+  async #makeApt(reference: AptReference, name: string, report: Report, signal: AbortSignal): Promise<ImageRecord> {
     await using work = await this.#store.workDir();
     const suite = reference.suite ?? this.#machineSuite ?? "stable";
     const onStep = (message: string): void => report({ phase: "making", message });

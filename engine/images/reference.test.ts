@@ -64,13 +64,16 @@ const invalid: readonly (readonly [given: string, problem: RegExp])[] = [
 ];
 for (const [given, problem] of invalid) {
   test(`parseReference() refuses ${JSON.stringify(given.slice(0, 40))}`, () => {
-    assert.throws(() => parseReference(given), (error) => hasCode(error, "IMAGE_NAME_INVALID") && problem.test(error.message) && error.message.includes(given));
+    assert.throws(
+      () => parseReference(given),
+      (error) => hasCode(error, "IMAGE_NAME_INVALID") && problem.test(error.message) && error.message.includes(given),
+    );
   });
 }
 
 test("parseReference() gives a name that can be parsed again, or says what is wrong, for any text", () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[a-zA-Z0-9.:\/@_\[\]-]{0,40}$/)), (text) => {
+    fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[a-zA-Z0-9.:/@_[\]-]{0,40}$/)), (text) => {
       try {
         const canonical = canonicalName(parseReference(text), "bookworm");
         assert.equal(canonicalName(parseReference(canonical), "bookworm"), canonical);
@@ -82,6 +85,16 @@ test("parseReference() gives a name that can be parsed again, or says what is wr
 });
 
 test("isLoopbackHost() knows the machine's own addresses", () => {
-  const hosts = ["localhost", "localhost:5000", "127.0.0.1", "127.9.8.7:1", "[::1]:5000", "docker.io", "128.0.0.1", "127.0.0.1.example.com", "localhost.example.com"];
+  const hosts = [
+    "localhost",
+    "localhost:5000",
+    "127.0.0.1",
+    "127.9.8.7:1",
+    "[::1]:5000",
+    "docker.io",
+    "128.0.0.1",
+    "127.0.0.1.example.com",
+    "localhost.example.com",
+  ];
   assert.deepEqual(hosts.filter(isLoopbackHost), hosts.slice(0, 5));
 });

@@ -34,7 +34,8 @@ const aptHost = "apt.local";
 const builtInHost = "peapod.local";
 const NAME_LIMIT = 255;
 
-const hostPattern = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?$/;
+const hostPattern =
+  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?$/;
 const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const tagPattern = /^\w[\w.-]{0,127}$/;
 const digestPattern = /^sha256:[0-9a-f]{64}$/;
@@ -55,7 +56,8 @@ export function parseReference(text: string): ImageReference {
 
   const at = text.indexOf("@");
   const digest = at < 0 ? undefined : text.slice(at + 1);
-  if (digest !== undefined && !digestPattern.test(digest)) throw invalid(`"${digest}" is not a digest (sha256: and 64 lower-case hexadecimal digits)`);
+  if (digest !== undefined && !digestPattern.test(digest))
+    throw invalid(`"${digest}" is not a digest (sha256: and 64 lower-case hexadecimal digits)`);
   const named = at < 0 ? text : text.slice(0, at);
   const { rest, tag } = splitTag(named);
   if (tag !== undefined && !tagPattern.test(tag)) {

@@ -40,7 +40,9 @@ export async function push(layout: string, target: string, options: { all?: bool
   const flags = ["--insecure-policy", "--dest-tls-verify=false", "--dest-creds", registryLogin];
   const format = options.format === undefined ? [] : ["--format", options.format];
   const all = options.all === true ? ["--all"] : [];
-  await run("skopeo", ["copy", "--quiet", ...all, ...format, ...flags.slice(1), layout, `docker://${target}`], { signal: new AbortController().signal });
+  await run("skopeo", ["copy", "--quiet", ...all, ...format, ...flags.slice(1), layout, `docker://${target}`], {
+    signal: new AbortController().signal,
+  });
 }
 
 async function freePort(): Promise<number> {
@@ -68,17 +70,21 @@ export async function startProxy(target: string, scope: Scope): Promise<Registry
   const server = createHttpServer((incoming, outgoing) => {
     const blob = /\/blobs\/(sha256:\w+)$/.exec(incoming.url ?? "")?.[1];
     if (blob !== undefined && incoming.method === "GET") proxy.blobs.push(blob);
-    const forward = request(`http://${target}${incoming.url}`, { method: incoming.method ?? "GET", headers: incoming.headers }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
-      let passed = 0;
-      answer.on("data", (chunk: Buffer) => {
-        const rest = blob === undefined || proxy.holdAfterBytes === undefined ? chunk.length : Math.max(0, proxy.holdAfterBytes - passed);
-        passed += chunk.length;
-        outgoing.write(chunk.subarray(0, rest));
-      });
-      answer.on("end", () => (proxy.holdAfterBytes === undefined || passed <= proxy.holdAfterBytes ? outgoing.end() : undefined));
-      answer.on("error", () => outgoing.destroy());
-    });
+    const forward = request(
+      `http://${target}${incoming.url}`,
+      { method: incoming.method ?? "GET", headers: incoming.headers },
+      (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
+        let passed = 0;
+        answer.on("data", (chunk: Buffer) => {
+          const rest = blob === undefined || proxy.holdAfterBytes === undefined ? chunk.length : Math.max(0, proxy.holdAfterBytes - passed);
+          passed += chunk.length;
+          outgoing.write(chunk.subarray(0, rest));
+        });
+        answer.on("end", () => (proxy.holdAfterBytes === undefined || passed <= proxy.holdAfterBytes ? outgoing.end() : undefined));
+        answer.on("error", () => outgoing.destroy());
+      },
+    );
     forward.on("error", () => outgoing.destroy());
     incoming.pipe(forward);
   }).listen(0, "127.0.0.1");

@@ -42,7 +42,11 @@ async function leftIn(stateDir: string): Promise<string[]> {
 test("pullImage() brings an image from a registry, and downloads only the layers that are not here", async () => {
   await using scope = new Scope();
   const { registry, proxy, images, publish, stateDir } = await setUp(scope);
-  const base = await makeTar([{ name: "etc/", type: "directory", mode: 0o755 }, { name: "etc/hello", content: "hello" }, { name: "gone", content: "x" }]);
+  const base = await makeTar([
+    { name: "etc/", type: "directory", mode: 0o755 },
+    { name: "etc/hello", content: "hello" },
+    { name: "gone", content: "x" },
+  ]);
   const top = await makeTar([{ name: "etc/more", content: "more" }, { name: ".wh.gone" }]);
   const config = { Entrypoint: ["/two"], Env: ["A=b"], User: "1:2", WorkingDir: "/w", StopSignal: "SIGQUIT" };
   await publish("test/one:1", { layers: [base], config: { Cmd: ["/bin/one"] } });
@@ -54,13 +58,19 @@ test("pullImage() brings an image from a registry, and downloads only the layers
   const two = await images.pullImage(`${registry}/test/two`, never);
   assert.equal(proxy.blobs.length, 4, "configuration and layer of the first, and of the second");
   assert.deepEqual(two.config, { entrypoint: ["/two"], cmd: [], env: ["A=b"], user: "1:2", workingDir: "/w", stopSignal: "SIGQUIT" });
-  assert.deepEqual([two.repoTags, two.repoDigests, two.sizeBytes], [[`${registry}/test/two:latest`], [`${registry}/test/two@${digest}`], 10]);
+  assert.deepEqual(
+    [two.repoTags, two.repoDigests, two.sizeBytes],
+    [[`${registry}/test/two:latest`], [`${registry}/test/two@${digest}`], 10],
+  );
   assert.equal((await images.pullImage(`${registry}/test/two@${digest}`, never)).id, two.id);
   assert.equal((await images.pullImage(`${registry}/test/two:latest`, never)).id, two.id);
   assert.equal(proxy.blobs.length, 4, "an image that is here is not downloaded again");
 
   const root = await images.mountRootfs(two.id, "c1");
-  assert.deepEqual([await readdir(root), await readFile(join(root, "etc/more"), "utf8"), await readFile(join(root, "etc/hello"), "utf8")], [["etc"], "more", "hello"]);
+  assert.deepEqual(
+    [await readdir(root), await readFile(join(root, "etc/more"), "utf8"), await readFile(join(root, "etc/hello"), "utf8")],
+    [["etc"], "more", "hello"],
+  );
   await images.removeRootfs("c1");
   assert.deepEqual(await readdir(join(stateDir, "images/tmp")), []);
 });
@@ -72,10 +82,19 @@ test("pullImage() takes Docker's manifests, and of several platforms the machine
   assert.equal((await images.pullImage(`${registry}/test/docker:1`, never)).sizeBytes, 1);
 
   const architectures = ["s390x", process.arch === "x64" ? "amd64" : process.arch];
-  const made = architectures.map(async (architecture) => ({ layers: [await makeTar([{ name: architecture, content: architecture }])], platform: { os: "linux", architecture } }));
+  const made = architectures.map(async (architecture) => ({
+    layers: [await makeTar([{ name: architecture, content: architecture }])],
+    platform: { os: "linux", architecture },
+  }));
   const layout = join(folder, "multi");
   await writeLayout(layout, await Promise.all(made));
-  const list = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", ...(JSON.parse(await readFile(join(layout, "index.json"), "utf8")) as object) }));
+  const list = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: "application/vnd.oci.image.index.v1+json",
+      ...(JSON.parse(await readFile(join(layout, "index.json"), "utf8")) as object),
+    }),
+  );
   await writeFile(join(layout, "blobs/sha256", digestOf(list).slice(7)), list);
   const top = { mediaType: "application/vnd.oci.image.index.v1+json", digest: digestOf(list), size: list.length };
   await writeFile(join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [top] }));
@@ -101,12 +120,19 @@ test("pullImage() moves a tag to the newer image, and the older one is left for 
 test("pullImage() says what went wrong, and leaves nothing", async () => {
   await using scope = new Scope();
   const { registry, images, stateDir, publish } = await setUp(scope);
-  const is = (code: "IMAGE_NOT_FOUND" | "IMAGE_PULL_FAILED" | "IMAGE_INVALID", message: RegExp) => (error: unknown) => hasCode(error, code) && message.test(error.message) && !error.message.includes("\n");
-  await assert.rejects(images.pullImage(`${registry}/no/such:thing`, never), is("IMAGE_NOT_FOUND", /no\/such:thing" is not in its registry: (?:manifest|name) unknown/));
+  const is = (code: "IMAGE_NOT_FOUND" | "IMAGE_PULL_FAILED" | "IMAGE_INVALID", message: RegExp) => (error: unknown) =>
+    hasCode(error, code) && message.test(error.message) && !error.message.includes("\n");
+  await assert.rejects(
+    images.pullImage(`${registry}/no/such:thing`, never),
+    is("IMAGE_NOT_FOUND", /no\/such:thing" is not in its registry: (?:manifest|name) unknown/),
+  );
   await assert.rejects(images.pullImage("127.0.0.1:1/a:1", never), is("IMAGE_PULL_FAILED", /connection refused/));
   await assert.rejects(images.pullImage("registry.invalid/a:1", never), is("IMAGE_PULL_FAILED", /no such host|server misbehaving/));
   await publish("test/evil:1", { layers: [await makeTar([{ name: "fine" }]), await makeTar([{ name: "../../escape", content: "x" }])] });
-  await assert.rejects(images.pullImage(`${registry}/test/evil:1`, never), is("IMAGE_INVALID", /layer sha256:\w+ of .*test\/evil:1: entry "\.\.\/\.\.\/escape"/));
+  await assert.rejects(
+    images.pullImage(`${registry}/test/evil:1`, never),
+    is("IMAGE_INVALID", /layer sha256:\w+ of .*test\/evil:1: entry "\.\.\/\.\.\/escape"/),
+  );
   assert.deepEqual([await images.listImages(), await readdir(join(stateDir, "images/tmp"))], [[], []]);
 });
 
@@ -123,13 +149,22 @@ test("pullImage() logs in with the login file that Podman and skopeo write", asy
     const images = await openImages({ stateDir: ${JSON.stringify(stateDir)}, runDir: ${JSON.stringify(runDir)}, log: silentLogger, scope, inUse: () => new Set() });
     try { console.log((await images.pullImage(process.argv[1], scope.signal)).sizeBytes); } catch (error) { console.log(error.code, error.message); }`;
   const pullWith = async (env: Record<string, string>, name: string) => {
-    const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", code, name], { cwd: import.meta.dirname, env: { PATH: process.env["PATH"] ?? "", HOME: folder, ...env }, stdio: ["ignore", "pipe", "inherit"] });
-    return Buffer.concat(await child.stdout.toArray()).toString().trim();
+    const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", code, name], {
+      cwd: import.meta.dirname,
+      env: { PATH: process.env["PATH"] ?? "", HOME: folder, ...env },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    return Buffer.concat(await child.stdout.toArray())
+      .toString()
+      .trim();
   };
   assert.match(await pullWith({}, `${registry}/private/app:1`), /^IMAGE_PULL_FAILED .*(?:authentication required|unauthorized).*log in/);
   assert.equal(await pullWith({ REGISTRY_AUTH_FILE: authFile }, `${registry}/private/app:1`), "1");
   await mkdir(join(folder, ".docker"));
-  await writeFile(join(folder, ".docker/config.json"), JSON.stringify({ auths: { [direct]: { auth: Buffer.from(registryLogin).toString("base64") } } }));
+  await writeFile(
+    join(folder, ".docker/config.json"),
+    JSON.stringify({ auths: { [direct]: { auth: Buffer.from(registryLogin).toString("base64") } } }),
+  );
   assert.equal(await pullWith({}, `${direct}/private/app:1`), "1");
 });
 
@@ -147,7 +182,9 @@ test("findLogin() asks Docker's credential store, which skopeo does not", async 
   await writeFile(config, JSON.stringify({ credsStore: "peapodtest" }));
   assert.equal(await findLogin("other.example", folder, never, config), undefined, "the store has none");
   const file = await findLogin("h.example", folder, never, config);
-  assert.deepEqual(JSON.parse(await readFile(file ?? "", "utf8")), { auths: { "h.example": { auth: Buffer.from("me:s:cret").toString("base64") } } });
+  assert.deepEqual(JSON.parse(await readFile(file ?? "", "utf8")), {
+    auths: { "h.example": { auth: Buffer.from("me:s:cret").toString("base64") } },
+  });
 });
 
 test("pullImage() reports what it does, and how far it is", async () => {
@@ -176,7 +213,9 @@ test("pullImage() reports what it does, and how far it is", async () => {
 test("pullImage() leaves nothing when it is aborted midway, and a second caller keeps it going", async () => {
   await using scope = new Scope();
   const { registry, proxy, images, publish, stateDir } = await setUp(scope);
-  await publish("test/big:1", { layers: [await makeTar([{ name: "small", content: "s" }]), await makeTar([{ name: "noise", content: randomBytes(1_000_000) }])] });
+  await publish("test/big:1", {
+    layers: [await makeTar([{ name: "small", content: "s" }]), await makeTar([{ name: "noise", content: randomBytes(1_000_000) }])],
+  });
   proxy.holdAfterBytes = 500_000;
   const [first, second] = [new AbortController(), new AbortController()];
   const pulls = [first, second].map(({ signal }) => images.pullImage(`${registry}/test/big:1`, signal));
@@ -195,7 +234,9 @@ test("pullImage() leaves nothing when it is aborted midway, and a second caller 
 test("openImages() finds nothing half-made after the process that pulled was killed", async () => {
   await using scope = new Scope();
   const { registry, proxy, open, publish, stateDir, runDir } = await setUp(scope);
-  await publish("test/big:1", { layers: [await makeTar([{ name: "small", content: "s" }]), await makeTar([{ name: "noise", content: randomBytes(1_000_000) }])] });
+  await publish("test/big:1", {
+    layers: [await makeTar([{ name: "small", content: "s" }]), await makeTar([{ name: "noise", content: randomBytes(1_000_000) }])],
+  });
   proxy.holdAfterBytes = 500_000;
   const code = `
     import { openImages } from ${JSON.stringify(new URL("./open-images.ts", import.meta.url).href)};
@@ -204,7 +245,10 @@ test("openImages() finds nothing half-made after the process that pulled was kil
     const images = await openImages({ stateDir: ${JSON.stringify(stateDir)}, runDir: ${JSON.stringify(runDir)}, log: silentLogger, scope, inUse: () => new Set() });
     await images.pullImage(${JSON.stringify(`${registry}/test/big:1`)}, scope.signal);`;
   const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", code], { cwd: import.meta.dirname, stdio: "ignore" });
-  await eventually(async () => (await readdir(join(stateDir, "images/tmp"), { recursive: true })).some((path) => path.includes("oci-put-blob")), { withinMs: 10_000 });
+  await eventually(
+    async () => (await readdir(join(stateDir, "images/tmp"), { recursive: true })).some((path) => path.includes("oci-put-blob")),
+    { withinMs: 10_000 },
+  );
   child.kill("SIGKILL");
   await once(child, "exit");
   await eventually(async () => !(await commandLines()).some((line) => line.includes(registry)), { withinMs: 2000 });

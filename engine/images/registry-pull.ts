@@ -19,7 +19,8 @@ const WATCH_EVERY_MS = 200;
 /** A download that brings nothing for so long is given up. */
 const STALL_MS = 180_000;
 
-type Report = (progress: Omit<PullProgress, "reference">) => void;
+/** Tells how far a pull is. */
+export type Report = (progress: Omit<PullProgress, "reference">) => void;
 
 /** Pulls an image from its registry: asks for its manifest first, then downloads only the layers that are not here. */
 export async function pullFromRegistry(
@@ -75,7 +76,11 @@ async function fetchTop(reference: RegistryReference, options: SkopeoOptions): P
 }
 
 /** Follows lists of images down to the one for this machine. */
-async function choose(reference: RegistryReference, top: Found, options: SkopeoOptions): Promise<{ digest: string; manifest: Manifest & { kind: "image" } }> {
+async function choose(
+  reference: RegistryReference,
+  top: Found,
+  options: SkopeoOptions,
+): Promise<{ digest: string; manifest: Manifest & { kind: "image" } }> {
   let found = top;
   for (let depth = 0; depth < INDEX_DEPTH; depth += 1) {
     if (found.manifest.kind === "image") return { digest: found.digest, manifest: found.manifest };
@@ -83,7 +88,10 @@ async function choose(reference: RegistryReference, top: Found, options: SkopeoO
     const chosen = choosePlatform(found.manifest.manifests, platform);
     if (chosen === undefined) {
       const offered = found.manifest.manifests.map((item) => `${item.platform?.os}/${item.platform?.architecture}`).join(", ");
-      throw new EngineError("IMAGE_NOT_FOUND", `Image "${options.what}" is not made for ${platform.os}/${platform.architecture}, only for ${offered}`);
+      throw new EngineError(
+        "IMAGE_NOT_FOUND",
+        `Image "${options.what}" is not made for ${platform.os}/${platform.architecture}, only for ${offered}`,
+      );
     }
     found = await fetchTop({ ...reference, tag: undefined, digest: chosen.digest }, options);
   }
@@ -111,7 +119,13 @@ async function download(
     for (let quietMs = 0; !done.signal.aborted; quietMs += WATCH_EVERY_MS) {
       const currentBytes = Math.min((await sizeOfBlobs(layoutDir)) - standing, totalBytes);
       if (currentBytes !== last) quietMs = 0;
-      if (quietMs > STALL_MS) stalled.abort(new EngineError("IMAGE_PULL_FAILED", `Cannot pull "${options.what}": nothing came from its registry for ${STALL_MS / 1000} seconds`));
+      if (quietMs > STALL_MS)
+        stalled.abort(
+          new EngineError(
+            "IMAGE_PULL_FAILED",
+            `Cannot pull "${options.what}": nothing came from its registry for ${STALL_MS / 1000} seconds`,
+          ),
+        );
       last = currentBytes;
       report({ phase: "downloading", message: `${sizes.size - 1} layers`, currentBytes, totalBytes });
       await delay(WATCH_EVERY_MS, undefined, { signal: done.signal }).catch(() => {}); // woken by the end
@@ -142,11 +156,17 @@ async function sizeOfBlobs(layoutDir: string): Promise<number> {
 }
 
 /** skopeo writes a Docker configuration anew, as an OCI one: the original, which the image's id is made of, is fetched again. */
-async function readConfig(path: string, parts: { source: string; manifest: Manifest & { kind: "image" }; options: SkopeoOptions }): Promise<Buffer> {
+async function readConfig(
+  path: string,
+  parts: { source: string; manifest: Manifest & { kind: "image" }; options: SkopeoOptions },
+): Promise<Buffer> {
   const { mediaType, digest } = parts.manifest.config;
   const bytes = mediaType.startsWith("application/vnd.oci.") ? await readFile(path) : await fetchConfig(parts.source, parts.options);
   if (digestOf(bytes) === digest) return bytes;
-  throw new EngineError("IMAGE_INVALID", `The configuration of "${parts.options.what}" has the digest ${digestOf(bytes)}, its manifest wants ${digest}`);
+  throw new EngineError(
+    "IMAGE_INVALID",
+    `The configuration of "${parts.options.what}" has the digest ${digestOf(bytes)}, its manifest wants ${digest}`,
+  );
 }
 
 function digestOf(bytes: Uint8Array): string {

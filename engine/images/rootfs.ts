@@ -42,7 +42,8 @@ export class RootfsMounts {
     if (isMountPoint(target)) return target;
     await rm(join(this.#writableDir, key), { recursive: true, force: true });
     const lower = stack(links);
-    if (lower.length > LAYER_LIMIT) throw new EngineError("IMAGE_INVALID", `The image has ${lower.length} layers; overlayfs takes ${LAYER_LIMIT}`);
+    if (lower.length > LAYER_LIMIT)
+      throw new EngineError("IMAGE_INVALID", `The image has ${lower.length} layers; overlayfs takes ${LAYER_LIMIT}`);
     try {
       this.#mountNow(key, target, lower);
     } catch (cause) {
@@ -74,7 +75,8 @@ export class RootfsMounts {
     mkdirSync(target, { recursive: true, mode: 0o700 });
     const data = (tail: string): string =>
       `lowerdir=${lower.join(":")},upperdir=../../rootfs/${key}/upper,workdir=../../rootfs/${key}/work,index=off${tail}`;
-    const overlay = (tail: string): void => inDirectory(this.#linksDir, () => mount(target, { source: "overlay", type: "overlay", data: data(tail) }));
+    const overlay = (tail: string): void =>
+      inDirectory(this.#linksDir, () => mount(target, { source: "overlay", type: "overlay", data: data(tail) }));
     try {
       overlay(this.#volatile);
     } catch (cause) {
@@ -95,7 +97,8 @@ export class RootfsMounts {
       const message = `${this.#writableDir} lies on an overlay file system, which cannot carry another; set PEAPOD_STATE_DIR to a folder on a disk`;
       return new EngineError("MACHINE_LACKS", message, { cause });
     }
-    if (isErrno(cause, "ENODEV")) return new EngineError("MACHINE_LACKS", "The kernel has no overlayfs; load it: modprobe overlay", { cause });
+    if (isErrno(cause, "ENODEV"))
+      return new EngineError("MACHINE_LACKS", "The kernel has no overlayfs; load it: modprobe overlay", { cause });
     return cause;
   }
 }

@@ -37,7 +37,18 @@ async function inspect(what: readonly string[], source: string, options: SkopeoO
 export async function copyToLayout(source: string, layoutDir: string, options: SkopeoOptions): Promise<void> {
   const flags = [...tlsFlag("--src-tls-verify", options), ...authFlag("--src-authfile", options)];
   // Signatures have been checked by skopeo's policy by then; the OCI layout cannot hold them.
-  await skopeo(["copy", "--quiet", "--remove-signatures", "--dest-oci-accept-uncompressed-layers", ...flags, `docker://${source}`, `oci:${layoutDir}:image`], options);
+  await skopeo(
+    [
+      "copy",
+      "--quiet",
+      "--remove-signatures",
+      "--dest-oci-accept-uncompressed-layers",
+      ...flags,
+      `docker://${source}`,
+      `oci:${layoutDir}:image`,
+    ],
+    options,
+  );
 }
 
 async function skopeo(args: readonly string[], options: SkopeoOptions & { timeoutMs?: number }): Promise<{ stdout: string }> {
@@ -71,13 +82,17 @@ async function hasPolicy(): Promise<boolean> {
 /** What skopeo's failure means: IMAGE_NOT_FOUND, MACHINE_LACKS, or IMAGE_PULL_FAILED with the essential of what it said. */
 export function explainSkopeo(cause: CommandError, what: string): EngineError {
   if (cause.exitCode === 127 || isErrno(cause.cause, "ENOENT")) {
-    return new EngineError("MACHINE_LACKS", `Cannot pull "${what}": skopeo is not installed; install it: apt-get install skopeo`, { cause });
+    return new EngineError("MACHINE_LACKS", `Cannot pull "${what}": skopeo is not installed; install it: apt-get install skopeo`, {
+      cause,
+    });
   }
   const reason = cause.exitCode === null ? "its registry did not answer in time" : skopeoReason(cause.stderr);
   if (/manifest unknown|name unknown|repository name not known|\bnot found$|status 404|StatusCode: 404/i.test(reason)) {
     return new EngineError("IMAGE_NOT_FOUND", `Image "${what}" is not in its registry: ${reason}`, { cause });
   }
-  const hint = /unauthorized|authentication required|access to the resource is denied|forbidden|401/i.test(reason) ? "; log in: docker login, or podman login" : "";
+  const hint = /unauthorized|authentication required|access to the resource is denied|forbidden|401/i.test(reason)
+    ? "; log in: docker login, or podman login"
+    : "";
   return new EngineError("IMAGE_PULL_FAILED", `Cannot pull "${what}": ${reason}${hint}`, { cause });
 }
 
@@ -87,7 +102,10 @@ export function skopeoReason(stderr: string): string {
   const said = fatal?.startsWith('"') === true ? unquote(fatal) : (fatal ?? stderr.trim().split("\n").at(-1) ?? "");
   return said
     .replaceAll(/\s+/g, " ")
-    .replace(/^(?:Error )?(?:parsing image name|determining manifest[^:]*|initializing source|reading manifest|copying system image[^:]*) ?"?docker:\/\/[^ "]+"?: /i, "")
+    .replace(
+      /^(?:Error )?(?:parsing image name|determining manifest[^:]*|initializing source|reading manifest|copying system image[^:]*) ?"?docker:\/\/[^ "]+"?: /i,
+      "",
+    )
     .replace(/^(?:Error )?initializing source docker:\/\/\S+: /i, "")
     .replace(/^reading manifest \S+ in \S+: /, "")
     .replace(/^pinging container registry (\S+): Get "[^"]*": /, "")

@@ -39,17 +39,14 @@ export async function readTar(source: AsyncIterable<Uint8Array> | Readable, sink
   // Bytes as they are: names are decoded in `text`, which refuses what is not UTF-8 instead of changing it.
   const reader = extract({ filenameEncoding: "latin1", allowUnknownFormat: true });
   keepBinaryValues(reader);
-  let failure: unknown;
+  let failure: Error | undefined;
   reader.on("entry", (header, body, next) => {
-    const fail = (cause: unknown): void => {
-      failure ??= cause;
-      reader.destroy(cause instanceof Error ? cause : new Error(String(cause)));
-    };
     const guard = (act: () => void): void => {
       try {
         act();
       } catch (cause) {
-        fail(cause);
+        failure ??= cause instanceof Error ? cause : new Error(String(cause));
+        reader.destroy(failure);
       }
     };
     body.on("error", () => {}); // the reader's own
@@ -69,7 +66,11 @@ export async function readTar(source: AsyncIterable<Uint8Array> | Readable, sink
   } catch (cause) {
     if (failure !== undefined) throw failure;
     if (cause instanceof Error && /Invalid tar header|Unexpected end of data|Header exceeds|Invalid header/.test(cause.message)) {
-      throw new TarError(cause.message.startsWith("Unexpected end") ? "The archive is cut off" : `It is no tar archive (${cause.message})`, undefined, { cause });
+      throw new TarError(
+        cause.message.startsWith("Unexpected end") ? "The archive is cut off" : `It is no tar archive (${cause.message})`,
+        undefined,
+        { cause },
+      );
     }
     throw cause;
   }
@@ -93,7 +94,7 @@ function keepBinaryValues(reader: Extract): void {
 export function parsePax(bytes: Uint8Array): Record<string, string> {
   const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const result: Record<string, string> = Object.create(null) as Record<string, string>; // no prototype: keys are the archive's
-  for (let start = 0; start < whole.length && whole[start] !== 0; ) {
+  for (let start = 0; start < whole.length && whole[start] !== 0;) {
     const space = whole.indexOf(0x20, start);
     const digits = space < 0 ? "" : whole.toString("latin1", start, space);
     const end = start + Number(digits);

@@ -38,7 +38,8 @@ async function main(folder: string, limits: LayerLimits): Promise<UnpackResult> 
 }
 
 async function* hashed(source: Readable, hash: ReturnType<typeof createHash>): AsyncGenerator<Buffer> {
-  for await (const chunk of source as AsyncIterable<Buffer>) { // a byte stream without an encoding
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    // a byte stream without an encoding
     hash.update(chunk);
     yield chunk;
   }

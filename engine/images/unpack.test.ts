@@ -25,7 +25,11 @@ const unpackEntries = async (t: TestContext, entries: FixtureEntry[]) => unpackB
 
 /** The extended attributes of a file, as `getfattr` would show them. */
 function xattr(path: string, name: string): string {
-  return execFileSync("python3", ["-c", "import os,sys; sys.stdout.write(os.getxattr(sys.argv[1], sys.argv[2], follow_symlinks=False).hex())", path, name], { stdio: "pipe" }).toString();
+  return execFileSync(
+    "python3",
+    ["-c", "import os,sys; sys.stdout.write(os.getxattr(sys.argv[1], sys.argv[2], follow_symlinks=False).hex())", path, name],
+    { stdio: "pipe" },
+  ).toString();
 }
 
 test("unpack() writes files, folders and links with owners, modes and times", async (t) => {
@@ -68,7 +72,13 @@ test("unpack() makes device nodes and whiteouts as overlayfs has them", async (t
   ]);
   const device = async (name: string) => {
     const stat = await lstat(join(folder, name));
-    return [stat.isCharacterDevice(), stat.isBlockDevice(), (stat.rdev >> 8) & 0xfff, (stat.rdev & 0xff) | ((stat.rdev >> 12) & 0xfff00), stat.mode & 0o777];
+    return [
+      stat.isCharacterDevice(),
+      stat.isBlockDevice(),
+      (stat.rdev >> 8) & 0xfff,
+      (stat.rdev & 0xff) | ((stat.rdev >> 12) & 0xfff00),
+      stat.mode & 0o777,
+    ];
   };
   assert.deepEqual(await device("null"), [true, false, 1, 3, 0o666]);
   assert.deepEqual(await device("disk"), [false, true, 259, 300, 0o660]);
@@ -87,12 +97,27 @@ test("unpack() keeps binary capabilities, and leaves overlayfs' own marks out", 
     const length = [1, 2, 3].map((digits) => body.length + digits).find((sum, index) => String(sum).length === index + 1);
     return Buffer.concat([Buffer.from(String(length)), body]);
   };
-  const pax = Buffer.concat([record("SCHILY.xattr.security.capability", capability), record("SCHILY.xattr.trusted.overlay.redirect", Buffer.from("/etc")), record("SCHILY.xattr.user.note", Buffer.from("hi"))]);
+  const pax = Buffer.concat([
+    record("SCHILY.xattr.security.capability", capability),
+    record("SCHILY.xattr.trusted.overlay.redirect", Buffer.from("/etc")),
+    record("SCHILY.xattr.user.note", Buffer.from("hi")),
+  ]);
   const header = await makeTar([{ name: "PaxHeaders/ping", content: pax }]);
   header[156] = "x".charCodeAt(0);
   header.fill(" ", 148, 156);
-  header.write(header.subarray(0, 512).reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, "0") + "\0 ", 148, "latin1");
-  const { folder } = await unpackBytes(t, Buffer.concat([header.subarray(0, 1024), await makeTar([{ name: "ping", content: "ping", mode: 0o755 }])]));
+  header.write(
+    header
+      .subarray(0, 512)
+      .reduce((sum, byte) => sum + byte, 0)
+      .toString(8)
+      .padStart(6, "0") + "\0 ",
+    148,
+    "latin1",
+  );
+  const { folder } = await unpackBytes(
+    t,
+    Buffer.concat([header.subarray(0, 1024), await makeTar([{ name: "ping", content: "ping", mode: 0o755 }])]),
+  );
   assert.equal(xattr(join(folder, "ping"), "security.capability"), capability.toString("hex"));
   assert.equal(xattr(join(folder, "ping"), "user.note"), "6869");
   assert.throws(() => xattr(join(folder, "ping"), "trusted.overlay.redirect"), /No data available/);
@@ -109,33 +134,116 @@ test("unpack() lets a later entry replace an earlier one of another kind", async
     { name: "c/e", content: "by c" },
     { name: "a/b", content: "again" },
   ]);
-  assert.deepEqual([(await readdir(folder)).toSorted(), (await readdir(join(folder, "a"))).toSorted()], [["a", "c"], ["b", "e"]]);
+  assert.deepEqual(
+    [(await readdir(folder)).toSorted(), (await readdir(join(folder, "a"))).toSorted()],
+    [
+      ["a", "c"],
+      ["b", "e"],
+    ],
+  );
   assert.equal(await readFile(join(folder, "a/b"), "utf8"), "again");
 });
 
 const evil: { does: string; entries: FixtureEntry[]; names: RegExp }[] = [
   { does: "a path with ..", entries: [{ name: "../escape", content: "x" }], names: /entry "\.\.\/escape"/ },
-  { does: "a path that climbs out later", entries: [{ name: "a/b/../../../escape", content: "x" }], names: /entry "a\/b\/\.\.\/\.\.\/\.\.\/escape"/ },
-  { does: "a file through an absolute link", entries: [{ name: "out", type: "symlink", linkname: "HOST" }, { name: "out/escape", content: "x" }], names: /entry "out\/escape"/ },
-  { does: "a file through a climbing link", entries: [{ name: "d/out", type: "symlink", linkname: "../../.." }, { name: "d/out/escape", content: "x" }], names: /entry "d\/out\/escape"/ },
-  { does: "a file through two links", entries: [{ name: "up", type: "symlink", linkname: ".." }, { name: "out", type: "symlink", linkname: "up/escape" }, { name: "out/x", content: "x" }], names: /entry "out\/x"/ },
-  { does: "a folder through a link", entries: [{ name: "out", type: "symlink", linkname: "HOST" }, { name: "out/escape/", type: "directory" }], names: /entry "out\/escape/ },
-  { does: "a hard link to a path with ..", entries: [{ name: "passwd", type: "link", linkname: "../../../../etc/passwd" }], names: /entry "passwd"/ },
-  { does: "a hard link to the host's file", entries: [{ name: "passwd", type: "link", linkname: "/etc/passwd" }], names: /entry "passwd".*not in the layer/ },
-  { does: "a hard link through a link", entries: [{ name: "etc", type: "symlink", linkname: "/etc" }, { name: "passwd", type: "link", linkname: "etc/passwd" }], names: /entry "passwd"/ },
+  {
+    does: "a path that climbs out later",
+    entries: [{ name: "a/b/../../../escape", content: "x" }],
+    names: /entry "a\/b\/\.\.\/\.\.\/\.\.\/escape"/,
+  },
+  {
+    does: "a file through an absolute link",
+    entries: [
+      { name: "out", type: "symlink", linkname: "HOST" },
+      { name: "out/escape", content: "x" },
+    ],
+    names: /entry "out\/escape"/,
+  },
+  {
+    does: "a file through a climbing link",
+    entries: [
+      { name: "d/out", type: "symlink", linkname: "../../.." },
+      { name: "d/out/escape", content: "x" },
+    ],
+    names: /entry "d\/out\/escape"/,
+  },
+  {
+    does: "a file through two links",
+    entries: [
+      { name: "up", type: "symlink", linkname: ".." },
+      { name: "out", type: "symlink", linkname: "up/escape" },
+      { name: "out/x", content: "x" },
+    ],
+    names: /entry "out\/x"/,
+  },
+  {
+    does: "a folder through a link",
+    entries: [
+      { name: "out", type: "symlink", linkname: "HOST" },
+      { name: "out/escape/", type: "directory" },
+    ],
+    names: /entry "out\/escape/,
+  },
+  {
+    does: "a hard link to a path with ..",
+    entries: [{ name: "passwd", type: "link", linkname: "../../../../etc/passwd" }],
+    names: /entry "passwd"/,
+  },
+  {
+    does: "a hard link to the host's file",
+    entries: [{ name: "passwd", type: "link", linkname: "/etc/passwd" }],
+    names: /entry "passwd".*not in the layer/,
+  },
+  {
+    does: "a hard link through a link",
+    entries: [
+      { name: "etc", type: "symlink", linkname: "/etc" },
+      { name: "passwd", type: "link", linkname: "etc/passwd" },
+    ],
+    names: /entry "passwd"/,
+  },
   { does: "a whiteout of ..", entries: [{ name: "a/.wh..." }], names: /entry "a\/\.wh\.\.\."/ },
-  { does: "a whiteout through a link", entries: [{ name: "out", type: "symlink", linkname: "HOST" }, { name: "out/.wh.passwd" }], names: /entry "out\/\.wh\.passwd"/ },
-  { does: "a device through a link", entries: [{ name: "out", type: "symlink", linkname: "HOST" }, { name: "out/escape", type: "character-device", devmajor: 1, devminor: 3 }], names: /entry "out\/escape"/ },
+  {
+    does: "a whiteout through a link",
+    entries: [{ name: "out", type: "symlink", linkname: "HOST" }, { name: "out/.wh.passwd" }],
+    names: /entry "out\/\.wh\.passwd"/,
+  },
+  {
+    does: "a device through a link",
+    entries: [
+      { name: "out", type: "symlink", linkname: "HOST" },
+      { name: "out/escape", type: "character-device", devmajor: 1, devminor: 3 },
+    ],
+    names: /entry "out\/escape"/,
+  },
   { does: "the root itself as a file", entries: [{ name: "./.", type: "symlink", linkname: "/etc" }], names: /root/ },
-  { does: "a link that goes in circles", entries: [{ name: "a", type: "symlink", linkname: "b" }, { name: "b", type: "symlink", linkname: "a" }, { name: "a/x", content: "" }], names: /too many symbolic links/ },
-  { does: "a file below a file", entries: [{ name: "a", content: "" }, { name: "a/b", content: "" }], names: /"\/a" is no folder/ },
+  {
+    does: "a link that goes in circles",
+    entries: [
+      { name: "a", type: "symlink", linkname: "b" },
+      { name: "b", type: "symlink", linkname: "a" },
+      { name: "a/x", content: "" },
+    ],
+    names: /too many symbolic links/,
+  },
+  {
+    does: "a file below a file",
+    entries: [
+      { name: "a", content: "" },
+      { name: "a/b", content: "" },
+    ],
+    names: /"\/a" is no folder/,
+  },
 ];
 for (const { does, entries, names } of evil) {
   test(`unpack() refuses ${does}`, async (t) => {
     const host = await mkdtemp(join(tmpdir(), "peapod-host-"));
     t.after(() => rm(host, { recursive: true, force: true }));
     const aimed = entries.map((entry) => (entry.linkname === "HOST" ? { ...entry, linkname: host } : entry));
-    await assert.rejects(unpackEntries(t, aimed), (error) => hasCode(error, "IMAGE_INVALID") && names.test(error.message) && error.message.includes("layer x"));
+    await assert.rejects(
+      unpackEntries(t, aimed),
+      (error) => hasCode(error, "IMAGE_INVALID") && names.test(error.message) && error.message.includes("layer x"),
+    );
     assert.deepEqual(await readdir(host), []);
   });
 }
@@ -143,7 +251,12 @@ for (const { does, entries, names } of evil) {
 test("unpack() gives both digests, of gzip, zstd (in several frames) and plain archives", async (t) => {
   const tar = await makeTar([{ name: "f", content: "x".repeat(100_000) }]);
   const half = tar.length >> 1;
-  const forms = [tar, gzipSync(tar), zstdCompressSync(tar), Buffer.concat([zstdCompressSync(tar.subarray(0, half)), zstdCompressSync(tar.subarray(half))])];
+  const forms = [
+    tar,
+    gzipSync(tar),
+    zstdCompressSync(tar),
+    Buffer.concat([zstdCompressSync(tar.subarray(0, half)), zstdCompressSync(tar.subarray(half))]),
+  ];
   for (const bytes of forms) {
     const { blobDigest, diffId, sizeBytes } = await unpackBytes(t, bytes);
     assert.deepEqual({ blobDigest, diffId, sizeBytes }, { blobDigest: digestOf(bytes), diffId: digestOf(tar), sizeBytes: 100_000 });

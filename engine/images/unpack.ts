@@ -31,7 +31,10 @@ export async function unpack(
     case "done":
       return result;
     case "invalid":
-      throw new EngineError("IMAGE_INVALID", `Cannot unpack ${what}: ${result.path === undefined ? "" : `entry "${result.path}": `}${result.message}`);
+      throw new EngineError(
+        "IMAGE_INVALID",
+        `Cannot unpack ${what}: ${result.path === undefined ? "" : `entry "${result.path}": `}${result.message}`,
+      );
     case "failed":
       throw new EngineError("IMAGE_PULL_FAILED", `Cannot unpack ${what}: ${result.message}`);
     case undefined:
@@ -45,7 +48,12 @@ async function runUnpacker(archive: string, args: readonly string[], signal: Abo
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const main = fileURLToPath(new URL("./unpack-main.ts", import.meta.url));
   // It writes only where nothing half-made counts: no need to ask it to stop, or to let it outlive us.
-  const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", process.execPath, main, ...args], { stdio: [file.fd, "pipe", "pipe"], signal, killSignal: "SIGKILL", env: {} });
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", process.execPath, main, ...args], {
+    stdio: [file.fd, "pipe", "pipe"],
+    signal,
+    killSignal: "SIGKILL",
+    env: {},
+  });
   let stdout = "";
   let stderr = "";
   child.once("error", reject);
@@ -58,7 +66,8 @@ async function runUnpacker(archive: string, args: readonly string[], signal: Abo
     signal.throwIfAborted();
     throw cause;
   } finally {
-    if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) await new Promise((done) => child.once("close", done));
+    if (child.exitCode === null && child.signalCode === null && child.pid !== undefined)
+      await new Promise((done) => child.once("close", done));
   }
   return { stdout, stderr };
 }
