@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync, existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { isErrno } from "@peapod/kit";
@@ -68,13 +69,16 @@ export class Cgroups {
     }
   }
 
-  /** Moves a container's monitor out of the engine's cgroup. Does nothing where the engine stands at the root. */
-  adoptMonitor(pid: number): void {
+  /**
+   * Moves a container's monitor out of the engine's cgroup. Does nothing where the engine stands at the root.
+   * The kernel may wait tens of milliseconds for a grace period here, so it is not done on the main thread.
+   */
+  async adoptMonitor(pid: number): Promise<void> {
     for (const { mountPoint } of this.#monitorHierarchies) {
       const path = join(mountPoint, this.#root, "monitors");
       mkdirSync(path, { recursive: true });
       try {
-        writeFileSync(join(path, "cgroup.procs"), String(pid));
+        await writeFile(join(path, "cgroup.procs"), String(pid));
       } catch (cause) {
         if (!isErrno(cause, "ESRCH")) throw cause; // it has died already: its own error says more
       }
@@ -104,6 +108,11 @@ export class Cgroups {
       if (isErrno(cause, "ENOENT", "ENODEV")) return 0;
       throw cause;
     }
+  }
+
+  /** Sends SIGKILL once to everything in a cgroup and below. */
+  killOnce(path: string): void {
+    for (const pid of this.processes(path)) killQuietly(pid);
   }
 
   /** Kills everything in a cgroup and below, and waits until it is gone. */

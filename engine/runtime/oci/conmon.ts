@@ -16,7 +16,7 @@ export interface MonitorOptions {
   readonly tty: boolean;
   readonly stdin: boolean;
   /** Called with conmon's pid before it does anything, to move it into its own cgroup. Undefined: it may run at once. */
-  readonly adopt: ((pid: number) => void) | undefined;
+  readonly adopt: ((pid: number) => Promise<void>) | undefined;
 }
 
 /** The OCI runtime and the directory of its state. */
@@ -61,11 +61,13 @@ export async function createWithConmon(options: MonitorOptions, signal: AbortSig
   signal.addEventListener("abort", abort, { once: true });
   try {
     if (child.pid !== undefined && options.adopt !== undefined) {
-      options.adopt(child.pid);
+      await options.adopt(child.pid);
       pipe(child, 4).end("go");
     }
     return parseReport(await report);
   } catch (cause) {
+    child.kill("SIGKILL");
+    await report.catch(() => {}); // the error that ended this is the one that counts
     signal.throwIfAborted();
     const said = (await readTextIfPresent(join(options.bundle, bundleFiles.monitorLog)))?.trim() ?? "";
     if (cause instanceof MonitorError && cause.message === SILENT && said !== "") throw new MonitorError(`conmon: ${said.slice(-1_000)}`, { cause });

@@ -10,7 +10,7 @@ import { ContainerEntry } from "./container-entry.ts";
 import { type ContainerProcesses, type ContainerRecord, makePrivateDirectory, recordFiles, writeRecord } from "./container-record.ts";
 import { readExitFile, wasOomKilled } from "./exit-file.ts";
 import { ociConfig, type SandboxPaths } from "./oci-config.ts";
-import { findMonitor } from "./monitor-identity.ts";
+import { findMonitor, killHalfMade } from "./monitor-identity.ts";
 import { identifyProcess, isRunning, signalProcess } from "./process-identity.ts";
 import { resolveUser } from "./rootfs-user.ts";
 import { cleanRuntimeError, isProgramError, runRuntime } from "./runtime-command.ts";
@@ -96,8 +96,10 @@ export class Containers {
 
   /** Kills everything of a container and waits until it has ended. */
   async kill(entry: ContainerEntry): Promise<void> {
+    if (entry.processes === undefined) await killHalfMade(entry.bundle);
     await this.#context.cgroups.killAll(entry.record.cgroupPath);
-    if (entry.processes !== undefined) signalProcess(entry.processes.container, "SIGKILL");
+    if (entry.processes === undefined) return this.#end(entry, { exitCode: undefined, finishedAtMs: this.#context.clock.nowMs(), oomKilled: false });
+    signalProcess(entry.processes.container, "SIGKILL");
     const deadline = performance.now() + END_WITHIN_MS;
     while (!entry.hasEnded && performance.now() < deadline) {
       await untilEnded(entry, 250);
@@ -109,7 +111,7 @@ export class Containers {
   async remove(id: string): Promise<void> {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
-    if (!entry.hasEnded && entry.processes !== undefined) await this.kill(entry);
+    if (!entry.hasEnded) await this.kill(entry);
     await this.#erase(entry);
     this.#entries.delete(id);
   }
@@ -158,7 +160,10 @@ export class Containers {
   }
 
   #end(entry: ContainerEntry, facts: { exitCode: number | undefined; finishedAtMs: number; oomKilled: boolean }): void {
-    if (entry.markEnded(facts)) this.#publish({ containerId: entry.record.id, podUid: entry.record.pod.uid });
+    if (!entry.markEnded(facts)) return;
+    // Where the pod shares its processes, what the container's first process started lives on below the pause process.
+    this.#context.cgroups.killOnce(entry.record.cgroupPath);
+    this.#publish({ containerId: entry.record.id, podUid: entry.record.pod.uid });
   }
 
   #require(id: string): ContainerEntry {
@@ -169,7 +174,7 @@ export class Containers {
 
   async #monitor(record: ContainerRecord, bundle: string, { tty, stdin }: ContainerConfig, signal: AbortSignal): Promise<ContainerProcesses> {
     const { conmonPath, runtime, directories, cgroups } = this.#context;
-    const adopt = cgroups.movesMonitors ? (pid: number): void => cgroups.adoptMonitor(pid) : undefined;
+    const adopt = cgroups.movesMonitors ? async (pid: number): Promise<void> => await cgroups.adoptMonitor(pid) : undefined;
     const options = { conmonPath, runtime, containerId: record.id, bundle, logPath: record.logPath, exitDir: directories.exits, tty, stdin, adopt };
     const pid = await createWithConmon(options, signal);
     const container = identifyProcess(pid);
@@ -180,10 +185,10 @@ export class Containers {
   }
 
   /** Removes everything of a container: what runs, the runtime's state, cgroup, bundle and exit file. Safe to repeat. */
-  async #erase({ record, bundle }: ContainerEntry): Promise<void> {
+  async #erase({ record, bundle, processes }: ContainerEntry): Promise<void> {
     const { cgroups, runtime, directories } = this.#context;
-    const monitor = findMonitor(bundle).monitor;
-    if (monitor !== undefined && readExitFile(directories.exits, record.id) === undefined) signalProcess(monitor, "SIGKILL");
+    if (processes === undefined) await killHalfMade(bundle);
+    else if (processes.monitor !== undefined && readExitFile(directories.exits, record.id) === undefined) signalProcess(processes.monitor, "SIGKILL");
     await cgroups.killAll(record.cgroupPath);
     if (existsSync(join(runtime.root, record.id))) await runRuntime(runtime, ["delete", "--force", record.id], AbortSignal.timeout(CLEAN_WITHIN_MS));
     await cgroups.remove(record.cgroupPath);

@@ -1,8 +1,11 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { isErrno } from "@peapod/kit";
 import { bundleFiles } from "./conmon.ts";
-import { identifyProcess, type ProcessIdentity } from "./process-identity.ts";
+import { identifyProcess, type ProcessIdentity, signalProcess } from "./process-identity.ts";
+
+const KILL_WITHIN_MS = 5_000;
 
 /** The conmon of a bundle; nothing where it has ended or its pid is somebody else's now. */
 export function findMonitor(bundle: string): { readonly monitor?: ProcessIdentity } {
@@ -11,10 +14,20 @@ export function findMonitor(bundle: string): { readonly monitor?: ProcessIdentit
   return monitor === undefined ? {} : { monitor };
 }
 
-/** The container process whose pid the runtime wrote into a bundle; undefined where it wrote none or it has ended. */
-export function findContainerProcess(bundle: string): ProcessIdentity | undefined {
-  const pid = readNumber(join(bundle, bundleFiles.pid));
-  return pid === undefined ? undefined : identifyProcess(pid);
+/**
+ * Kills what still makes a container: conmon and the runtime's `create`, which name its bundle on their command lines. For a creation
+ * that failed, was aborted or that an earlier engine died in; conmon may not have written its pid yet.
+ */
+export async function killHalfMade(bundle: string): Promise<void> {
+  const deadline = performance.now() + KILL_WITHIN_MS;
+  for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && commandLine(Number(name)).includes(bundle)).map(Number);
+    const found = pids.map(identifyProcess).filter((process) => process !== undefined);
+    if (found.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`Processes ${pids.join(", ")} do not end on SIGKILL`);
+    for (const process of found) signalProcess(process, "SIGKILL");
+    await delay(waitMs);
+  }
 }
 
 function readNumber(path: string): number | undefined {

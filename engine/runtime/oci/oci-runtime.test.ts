@@ -1,0 +1,4 @@
+import { runtimeConformance } from "../runtime.conformance.ts";
+import { withOciRuntime } from "./oci-test-bed.ts";
+
+runtimeConformance("OciRuntime", withOciRuntime);
