@@ -72,6 +72,8 @@ test("beside Docker and Podman with their firewalls, everything works, theirs to
           join(folder, "root"),
           "--runroot",
           join(folder, "run"),
+          "--tmpdir",
+          join(folder, "tmp"),
           "--cgroup-manager",
           "cgroupfs",
           "--network-config-dir",
