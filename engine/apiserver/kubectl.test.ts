@@ -34,7 +34,7 @@ for (const version of ["v32", "v35"]) {
     await using served = await serving({ nodeServer: node });
     const run = async (args: string[], input?: string): Promise<string> => {
       const result = await kubectl(binary, served, args, input);
-      assert.equal(result.exitCode, 0, `kubectl ${args.join(" ")}: ${result.stdout}${result.stderr}`);
+      assert.equal(result.exitCode, 0, `kubectl ${args.join(" ")}: ${result.stdout.slice(0, 1_000)}${result.stderr}`);
       return result.stdout;
     };
     const refused = async (args: string[], want: RegExp, input?: string): Promise<void> => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { methodNotAllowed } from "@peapod/api";
 import type { Clock, Logger } from "@peapod/kit";
@@ -47,6 +47,7 @@ interface Ground extends ServeOptions {
 /** Connections that end by themselves get so long when the server stops. */
 const STOP_WITHIN_MS = 500;
 const KEEP_ALIVE_MS = 90_000;
+const HANDSHAKE_MS = 10_000;
 const MAX_CONNECTIONS = 1_024;
 
 /**
@@ -66,10 +67,16 @@ export async function serve(options: ServeOptions, signal: AbortSignal): Promise
     rejectUnauthorized: true,
     minVersion: "TLSv1.2",
     ALPNProtocols: ["http/1.1"],
+    handshakeTimeout: HANDSHAKE_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
   });
   server.maxConnections = MAX_CONNECTIONS;
+  const sockets = new Set<Socket>(); // also those that never finished a handshake, or became WebSockets
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   server.on("request", (request, response) => void answer(ground, request, response, stop.signal));
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => void upgrade(ground, request, socket, head, stop.signal));
   server.on("tlsClientError", (error) => log.debug("connection refused", { error: error.message }));
@@ -82,7 +89,7 @@ export async function serve(options: ServeOptions, signal: AbortSignal): Promise
     await ending(server, signal);
   } finally {
     stop.abort();
-    await close(server);
+    await close(server, sockets);
   }
 }
 
@@ -207,11 +214,13 @@ async function ending(server: Server, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function close(server: Server): Promise<void> {
+async function close(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), STOP_WITHIN_MS);
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, STOP_WITHIN_MS);
   await closed;
   clearTimeout(timer);
 }

@@ -64,7 +64,7 @@ export interface KubectlResult {
 export function kubectl(binary: string, served: Serving, args: readonly string[], input?: string): Promise<KubectlResult> {
   const env = { PATH: process.env["PATH"] ?? "", HOME: served.ground.folder, KUBECONFIG: served.kubeconfig };
   return new Promise((resolve) => {
-    const child = execFile(binary, args, { env, timeout: 20_000 }, (error, stdout, stderr) => {
+    const child = execFile(binary, args, { env, timeout: 20_000, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
       resolve({ exitCode: error === null ? 0 : typeof error.code === "number" ? error.code : 255, stdout, stderr });
     });
     child.stdin?.on("error", () => {}); // a command that reads no input

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request as httpsRequest } from "node:https";
+import type { IncomingMessage } from "node:http";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { eventually } from "@peapod/kit";
+import { pods } from "@peapod/api";
+import { WebSocket } from "ws";
+import { minimalPod } from "./api-ground.fixture.ts";
+import { makeAuthority, makeLeaf } from "./certificates.ts";
+import { type Serving, serving } from "./serving.fixture.ts";
+import { StubNodeServer } from "./stub-node-server.fixture.ts";
+
+interface Answer {
+  readonly code: number;
+  readonly body: string;
+  readonly headers: IncomingMessage["headers"];
+}
+
+interface Asked {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Buffer;
+  readonly cert?: { cert: string; key: string };
+}
+
+async function open(served: Serving, path: string, { method = "GET", headers = {}, body, cert }: Asked = {}): Promise<IncomingMessage> {
+  const { ca, adminCert, adminKey } = served.pki;
+  const pair = cert ?? { cert: adminCert, key: adminKey };
+  const request = httpsRequest({ host: "127.0.0.1", port: served.port, path, method, headers, ca, ...pair, agent: false });
+  request.end(body);
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  return response;
+}
+
+async function ask(served: Serving, path: string, asked: Asked = {}): Promise<Answer> {
+  const response = await open(served, path, asked);
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { code: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8"), headers: response.headers };
+}
+
+const json = { "Content-Type": "application/json" };
+
+test("serve() answers nobody without a certificate of its authority", async () => {
+  await using served = await serving();
+  assert.equal((await ask(served, "/healthz")).body, "ok");
+  await assert.rejects(ask(served, "/healthz", { cert: { cert: "", key: "" } }));
+  const day = { notBefore: new Date(Date.now() - 1_000), notAfter: new Date(Date.now() + 86_400_000) };
+  const stranger = await makeLeaf(await makeAuthority("other", day), { commonName: "kubernetes-admin", organization: "system:masters", hosts: [], usage: "client" }, day);
+  await assert.rejects(ask(served, "/healthz", { cert: stranger }));
+  await assert.rejects(ask(served, "/healthz", { cert: { cert: served.pki.serverCert, key: served.pki.serverKey } }));
+});
+
+const wrong: { does: string; path: string; asked: Asked; code: number; want: RegExp }[] = [
+  { does: "malformed JSON", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: json, body: "{" }, code: 400, want: /the body is not JSON/ },
+  { does: "YAML", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: { "Content-Type": "application/yaml" }, body: "a: 1" }, code: 415, want: /accepted media types include: application\/json/ },
+  { does: "a protobuf pod", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: { "Content-Type": "application/vnd.kubernetes.protobuf" }, body: Buffer.from("k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod", "latin1") }, code: 415, want: /a Pod in protobuf is not understood/ },
+  { does: "broken protobuf", path: "/api/v1/namespaces", asked: { method: "POST", headers: { "Content-Type": "application/vnd.kubernetes.protobuf" }, body: Buffer.from("k8s\0\x0a\x99", "latin1") }, code: 400, want: /not a Kubernetes protobuf message/ },
+  { does: "a body that is too long", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: json, body: Buffer.alloc(4 * 1024 * 1024, " ") }, code: 413, want: /limit is 3145728/ },
+  { does: "a path that is not", path: "/api/v1/widgets", asked: {}, code: 404, want: /could not find the requested resource/ },
+  { does: "a path that cannot be decoded", path: "/api/v1/namespaces/%ff/pods", asked: {}, code: 404, want: /could not find/ },
+  { does: "OpenAPI v2", path: "/openapi/v2", asked: {}, code: 404, want: /could not find/ },
+  { does: "a verb that is not", path: "/api/v1/namespaces/default/pods", asked: { method: "PUT", headers: json, body: "{}" }, code: 405, want: /put is not supported on resources of kind \\"pods\\"/ },
+  { does: "a form that is not", path: "/api/v1/pods", asked: { headers: { Accept: "application/yaml" } }, code: 406, want: /only the following media types/ },
+  { does: "server-side apply", path: "/api/v1/namespaces/default/pods/a", asked: { method: "PATCH", headers: { "Content-Type": "application/apply-patch+yaml" }, body: "{}" }, code: 415, want: /server-side apply is not supported/ },
+  { does: "a wrong query", path: "/api/v1/pods?limit=x", asked: {}, code: 400, want: /invalid query parameter limit/ },
+  { does: "exec without a WebSocket", path: "/api/v1/namespaces/default/pods/a/exec?command=ls", asked: { method: "POST" }, code: 400, want: /exec needs a WebSocket/ },
+  { does: "SPDY for a pod that is not", path: "/api/v1/namespaces/default/pods/a/exec?command=ls", asked: { method: "POST", headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1" } }, code: 404, want: /pods \\"a\\" not found/ },
+]; // prettier-ignore
+test("serve() refuses with a Status", async (context) => {
+  await using served = await serving();
+  for (const { does, path, asked, code, want } of wrong) {
+    await context.test(does, async () => {
+      const answer = await ask(served, path, asked);
+      assert.equal(answer.code, code, answer.body);
+      assert.equal((JSON.parse(answer.body) as { kind: string }).kind, "Status");
+      assert.match(answer.body, want);
+    });
+  }
+});
+
+test("serve() gives warnings as headers", async () => {
+  await using served = await serving();
+  const body = JSON.stringify({ ...minimalPod("a"), spec: { ...minimalPod("a").spec, "fö": 1 } });
+  const answer = await ask(served, "/api/v1/namespaces/default/pods", { method: "POST", headers: json, body });
+  assert.equal(answer.code, 201);
+  assert.equal(answer.headers["warning"], '299 - "unknown field \\"spec.f?\\""');
+});
+
+test("serve() streams a watch, as objects and as tables, and ends it when the time is up", async () => {
+  await using served = await serving();
+  const lines = async (path: string, accept: string): Promise<{ type: string; object: Record<string, unknown> }[]> => {
+    const { body } = await ask(served, path, { headers: { Accept: accept } });
+    return body.trim().split("\n").map((line) => JSON.parse(line) as { type: string; object: Record<string, unknown> });
+  };
+  served.ground.api.create(pods, "default", minimalPod("a"), {});
+  const watching = lines("/api/v1/pods?watch=1&timeoutSeconds=1", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
+  const plain = lines("/api/v1/pods?watch=true&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", "application/json");
+  await eventually(() => served.ground.api.list(pods, {}).items.length === 1, { withinMs: 1_000 });
+  setTimeout(() => served.ground.api.delete(pods, { namespace: "default", name: "a" }, {}), 300);
+  const tables = await watching;
+  assert.deepEqual(tables.map(({ type, object }) => [type, object["kind"], (object["columnDefinitions"] as unknown[]).length]), [["ADDED", "Table", 9], ["DELETED", "Table", 0]]);
+  assert.deepEqual((await plain).map(({ type, object }) => [type, object["kind"]]), [["ADDED", "Pod"], ["BOOKMARK", "Pod"], ["DELETED", "Pod"]]);
+  const expired = await ask(served, "/api/v1/pods?watch=1&resourceVersion=999999");
+  assert.equal(expired.code, 504);
+});
+
+test("serve() serves discovery in both forms, and OpenAPI that clients may keep", async () => {
+  await using served = await serving();
+  const aggregated = await ask(served, "/apis", { headers: { Accept: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json" } });
+  assert.equal(aggregated.headers["content-type"], "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+  assert.match((await ask(served, "/apis")).body, /"kind":"APIGroupList".*coordination\.k8s\.io/);
+  assert.match((await ask(served, "/api/v1")).body, /"name":"pods\/exec"/);
+  const index = JSON.parse((await ask(served, "/openapi/v3")).body) as { paths: Record<string, { serverRelativeURL: string }> };
+  const document = await ask(served, index.paths["api/v1"]?.serverRelativeURL ?? "");
+  assert.equal(document.code, 200);
+  const again = await ask(served, "/openapi/v3/api/v1", { headers: { "If-None-Match": String(document.headers["etag"]) } });
+  assert.deepEqual([again.code, again.body], [304, ""]);
+});
+
+test("serve() hands its extensions their requests, and answers what they throw", async () => {
+  const extension = { prefix: "/peapod.dev/v1/", handle: (request: IncomingMessage, response: import("node:http").ServerResponse) => {
+    if (request.url === "/peapod.dev/v1/broken") throw new Error("no");
+    response.end("mine");
+  } };
+  await using served = await serving({ extensions: [extension] });
+  assert.equal((await ask(served, "/peapod.dev/v1/images")).body, "mine");
+  const broken = await ask(served, "/peapod.dev/v1/broken");
+  assert.deepEqual([broken.code, (JSON.parse(broken.body) as { reason: string }).reason], [500, "InternalError"]);
+});
+
+test("serve() stops within a second, whatever is open", async () => {
+  const node = new StubNodeServer();
+  await using served = await serving({ nodeServer: node });
+  served.ground.api.create(pods, "default", minimalPod("a", { nodeName: "n" }), {});
+  const idle = connect(served.port, "127.0.0.1");
+  await once(idle, "connect");
+  idle.on("error", () => {}); // ended by the server
+  const open1 = await open(served, "/api/v1/pods?watch=1");
+  const open2 = await open(served, "/api/v1/namespaces/default/pods/a/log?follow=true");
+  open1.on("error", () => {}).resume(); // as above
+  open2.on("error", () => {}).resume(); // as above
+  const socket = exec(served, "/api/v1/namespaces/default/pods/a/exec?command=sleep&stdout=true", "v5.channel.k8s.io");
+  await once(socket, "open");
+  const startedMs = performance.now();
+  await served.stop();
+  assert.ok(performance.now() - startedMs < 1_000, `It took ${performance.now() - startedMs} ms`);
+  await eventually(() => node.running === 0, { withinMs: 1_000 });
+});
+
+function exec(served: Serving, path: string, protocol: string): WebSocket {
+  const { ca, adminCert, adminKey } = served.pki;
+  const socket = new WebSocket(`wss://127.0.0.1:${served.port}${path}`, [protocol], { ca, cert: adminCert, key: adminKey });
+  socket.on("error", () => {}); // a refusal is read from the answer
+  return socket;
+}
+
+test("exec speaks v4 and v5, resizes, answers pings, and holds a process up that writes faster than the client reads", async () => {
+  const node = new StubNodeServer();
+  await using served = await serving({ nodeServer: node });
+  served.ground.api.create(pods, "default", minimalPod("a", { nodeName: "n" }), {});
+  const path = "/api/v1/namespaces/default/pods/a/exec";
+  const cat = exec(served, `${path}?command=cat&stdin=true&stdout=true`, "v5.channel.k8s.io");
+  const seen: string[] = [];
+  cat.on("message", (data: Buffer) => seen.push(data.toString("latin1")));
+  await once(cat, "open");
+  assert.equal(cat.protocol, "v5.channel.k8s.io");
+  cat.ping();
+  await once(cat, "pong");
+  cat.send(Buffer.from('\x04{"Width":80,"Height":25}', "latin1"));
+  cat.send(Buffer.from('\x04{"Width":-1}', "latin1"));
+  cat.send(Buffer.from("\x04not a size", "latin1"));
+  cat.send(Buffer.from("\x00hi", "latin1"));
+  cat.send(Buffer.from("\xff\x00", "latin1"));
+  await once(cat, "close");
+  assert.deepEqual(seen, ["\x01hi", `\x03${JSON.stringify({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" })}`]);
+  assert.deepEqual(node.resized, [{ columns: 80, rows: 25 }]);
+
+  const v4 = exec(served, `${path}?command=exit&command=3&stderr=true`, "v4.channel.k8s.io");
+  const answers: string[] = [];
+  v4.on("message", (data: Buffer) => answers.push(data.toString("latin1")));
+  await once(v4, "close");
+  assert.equal(answers[0], "\x02bye\n");
+  assert.match(answers[1] ?? "", /^\x03.*"reason":"NonZeroExitCode".*"causes":\[\{"reason":"ExitCode","message":"3"\}\]/);
+
+  const flood = exec(served, `${path}?command=flood&command=8000000&stdout=true`, "v5.channel.k8s.io");
+  await once(flood, "open");
+  flood.pause();
+  let bytes = 0;
+  flood.on("message", (data: Buffer) => (bytes += data[0] === 1 ? data.length - 1 : 0));
+  flood.resume();
+  await once(flood, "close");
+  assert.equal(bytes, 8_000_000);
+  await eventually(() => node.running === 0, { withinMs: 1_000 });
+
+  const refused = exec(served, `${path}?command=ls`, "other.protocol");
+  const [, response] = (await once(refused, "unexpected-response")) as [unknown, IncomingMessage];
+  assert.equal(response.statusCode, 400);
+  refused.terminate();
+});
+
+test("the time from a create in-process to its watch event is a few milliseconds at most", async () => {
+  await using served = await serving();
+  const { client } = served.ground;
+  const stop = new AbortController();
+  const { resourceVersion } = await client.list(pods, {}, stop.signal);
+  const events = client.watch(pods, { resourceVersion }, stop.signal)[Symbol.asyncIterator]();
+  const took: number[] = [];
+  for (let round = 0; round < 100; round++) {
+    const startedMs = performance.now();
+    const next = events.next();
+    await client.create(pods, minimalPod(`p${round}`), {}, stop.signal);
+    await next;
+    took.push(performance.now() - startedMs);
+  }
+  took.sort((left, right) => left - right);
+  assert.ok((took[50] ?? Infinity) < 5, `The median is ${took[50]} ms`);
+  stop.abort();
+});
