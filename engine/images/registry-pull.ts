@@ -34,11 +34,12 @@ export async function pullFromRegistry(
   const options: SkopeoOptions = { what: name, insecure: isLoopbackHost(reference.host), authFile, signal };
   const top = await fetchTop(reference, options);
   const names = [name, `${reference.name}@${top.digest}`];
-  const known = store.index.named(`${reference.name}@${top.digest}`);
-  if (known !== undefined) {
-    await store.exclusive(() => store.index.put(known, names));
-    return known;
-  }
+  const known = await store.exclusive(async () => {
+    const record = store.index.named(`${reference.name}@${top.digest}`);
+    if (record !== undefined) await store.index.put(record, names);
+    return record;
+  });
+  if (known !== undefined) return known;
   const { digest, manifest } = await choose(reference, top, options);
   const blobsDir = join(work.path, "layout/blobs/sha256");
   const blobPath = (blob: string): string => join(blobsDir, blob.slice("sha256:".length));

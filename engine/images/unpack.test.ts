@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { lstat, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import koffi from "koffi";
 import { hasCode } from "../errors.ts";
 import { digestOf, type FixtureEntry, makeTar } from "./layout-fixture.ts";
 import { unpack } from "./unpack.ts";
@@ -23,13 +23,13 @@ async function unpackBytes(t: TestContext, bytes: Uint8Array, limits?: { entries
 
 const unpackEntries = async (t: TestContext, entries: FixtureEntry[]) => unpackBytes(t, await makeTar(entries));
 
-/** The extended attributes of a file, as `getfattr` would show them. */
-function xattr(path: string, name: string): string {
-  return execFileSync(
-    "python3",
-    ["-c", "import os,sys; sys.stdout.write(os.getxattr(sys.argv[1], sys.argv[2], follow_symlinks=False).hex())", path, name],
-    { stdio: "pipe" },
-  ).toString();
+const getXattr = koffi.load("libc.so.6").func("ssize_t lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)");
+
+/** An extended attribute in hexadecimal digits; undefined where there is none. */
+function xattr(path: string, name: string): string | undefined {
+  const value = Buffer.alloc(256);
+  const length = Number(getXattr(path, name, value, value.length));
+  return length < 0 ? undefined : value.toString("hex", 0, length);
 }
 
 test("unpack() writes files, folders and links with owners, modes and times", async (t) => {
@@ -120,7 +120,7 @@ test("unpack() keeps binary capabilities, and leaves overlayfs' own marks out", 
   );
   assert.equal(xattr(join(folder, "ping"), "security.capability"), capability.toString("hex"));
   assert.equal(xattr(join(folder, "ping"), "user.note"), "6869");
-  assert.throws(() => xattr(join(folder, "ping"), "trusted.overlay.redirect"), /No data available/);
+  assert.equal(xattr(join(folder, "ping"), "trusted.overlay.redirect"), undefined);
 });
 
 test("unpack() lets a later entry replace an earlier one of another kind", async (t) => {
