@@ -23,7 +23,7 @@ async function unpackBytes(t: TestContext, bytes: Uint8Array, limits?: { entries
 
 const unpackEntries = async (t: TestContext, entries: FixtureEntry[]) => unpackBytes(t, await makeTar(entries));
 
-const getXattr = koffi.load("libc.so.6").func("ssize_t lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)");
+const getXattr = koffi.load("libc.so.6").func("long lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)");
 
 /** An extended attribute in hexadecimal digits; undefined where there is none. */
 function xattr(path: string, name: string): string | undefined {
