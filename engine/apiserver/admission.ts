@@ -70,7 +70,7 @@ export function admitPod(pod: Pod): Pod {
 
 function checkName(what: string, given: unknown, wanted: string): void {
   if (given === undefined || given === "" || given === wanted) return;
-  throw new StatusError(badRequest(`the ${what} in the data (${String(given)}) does not match the expected ${what} (${wanted})`));
+  throw new StatusError(badRequest(`the ${what} in the data (${typeof given === "string" ? given : JSON.stringify(given)}) does not match the expected ${what} (${wanted})`));
 }
 
 function refuseMistyped(problems: readonly Problem[], resource: Resource, apiVersion: string): void {

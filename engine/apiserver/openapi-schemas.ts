@@ -57,6 +57,7 @@ function shape(field: FieldSchema, reach: (name: string) => void): Schema {
       return { oneOf: [{ type: "integer" }, { type: "string" }], format: "int-or-string" };
     case "object":
       return { type: "object" };
+    case undefined:
     default:
       return { type: plainTypes[field.scalar ?? "untyped"] };
   }

@@ -99,7 +99,7 @@ function assign(object: Record<string, unknown>, field: Field, value: number | B
   else if (type === "strings") object[name] = [...((object[name] as string[] | undefined) ?? []), value.toString("utf8")]; // only lists are put there
   else if (type === "string-map" || type === "bytes-map") {
     const entry = decode(value, { 1: { name: "key", type: "string" }, 2: { name: "value", type: type === "string-map" ? "string" : "bytes" } });
-    object[name] = { ...(object[name] as object | undefined), [String(entry["key"] ?? "")]: entry["value"] ?? "" }; // only maps are put there
+    object[name] = { ...(object[name] as object | undefined), [(entry["key"] ?? "") as string]: entry["value"] ?? "" }; // only maps are put there
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request as httpsRequest } from "node:https";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
@@ -83,10 +83,10 @@ test("serve() refuses with a Status", async (context) => {
 
 test("serve() gives warnings as headers", async () => {
   await using served = await serving();
-  const body = JSON.stringify({ ...minimalPod("a"), spec: { ...minimalPod("a").spec, "fö": 1 } });
+  const body = JSON.stringify({ ...minimalPod("a"), spec: { ...minimalPod("a").spec, fö: 1 } });
   const answer = await ask(served, "/api/v1/namespaces/default/pods", { method: "POST", headers: json, body });
   assert.equal(answer.code, 201);
-  assert.equal(answer.headers["warning"], '299 - "unknown field \\"spec.f?\\""');
+  assert.equal(answer.headers["warning"], '299 - "unknown field \\"spec[f?]\\""');
 });
 
 test("serve() streams a watch, as objects and as tables, and ends it when the time is up", async () => {
@@ -121,7 +121,7 @@ test("serve() serves discovery in both forms, and OpenAPI that clients may keep"
 });
 
 test("serve() hands its extensions their requests, and answers what they throw", async () => {
-  const extension = { prefix: "/peapod.dev/v1/", handle: (request: IncomingMessage, response: import("node:http").ServerResponse) => {
+  const extension = { prefix: "/peapod.dev/v1/", handle: (request: IncomingMessage, response: ServerResponse) => {
     if (request.url === "/peapod.dev/v1/broken") throw new Error("no");
     response.end("mine");
   } };
@@ -183,7 +183,7 @@ test("exec speaks v4 and v5, resizes, answers pings, and holds a process up that
   v4.on("message", (data: Buffer) => answers.push(data.toString("latin1")));
   await once(v4, "close");
   assert.equal(answers[0], "\x02bye\n");
-  assert.match(answers[1] ?? "", /^\x03.*"reason":"NonZeroExitCode".*"causes":\[\{"reason":"ExitCode","message":"3"\}\]/);
+  assert.match(answers[1] ?? "", /"reason":"NonZeroExitCode".*"causes":\[\{"reason":"ExitCode","message":"3"\}\]/);
 
   const flood = exec(served, `${path}?command=flood&command=8000000&stdout=true`, "v5.channel.k8s.io");
   await once(flood, "open");

@@ -1,4 +1,4 @@
-import type { KubeObject, Resource } from "@peapod/api";
+import type { Resource } from "@peapod/api";
 import type { Clock } from "@peapod/kit";
 import { statusOf } from "./errors.ts";
 import { type Exchange, writeChunk } from "./exchange.ts";
@@ -44,7 +44,7 @@ export async function streamWatch(watch: WatchStream, exchange: Exchange): Promi
   response.end();
 }
 
-function shape(watch: WatchStream, form: Form, event: WatchEvent, withHeaders: boolean): KubeObject | unknown {
+function shape(watch: WatchStream, form: Form, event: WatchEvent, withHeaders: boolean): unknown {
   const { object } = event;
   if (form.as === "PartialObjectMetadata") return toPartial(object, form.version);
   if (form.as !== "Table") return object;

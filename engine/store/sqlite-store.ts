@@ -166,7 +166,7 @@ class SqliteStore implements Store {
     this.#checkReach(Number(options.since));
     const reader = new StoreReader(resource, options.namespace, this.#limits.readerChanges);
     this.#readers.add(reader);
-    const end = (): void => reader.end(signal.reason);
+    const end = (): void => reader.end(signal.reason instanceof Error ? signal.reason : new Error("The watch was ended", { cause: signal.reason }));
     signal.addEventListener("abort", end, { once: true });
     try {
       // What the reader is offered from here on comes after `until`, so nothing is lost or doubled between the two.

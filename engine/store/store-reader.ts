@@ -6,7 +6,7 @@ export class StoreReader {
   readonly #namespace: string | undefined;
   readonly #limit: number;
   #queue: StoreEvent[] = [];
-  #end: { reason: unknown } | undefined;
+  #end: { reason: Error | undefined } | undefined;
   #wake: (() => void) | undefined;
 
   constructor(resource: string, namespace: string | undefined, limit: number) {
@@ -30,7 +30,7 @@ export class StoreReader {
   }
 
   /** Ends `events`, by throwing `reason` where there is one. */
-  end(reason: unknown): void {
+  end(reason: Error | undefined): void {
     this.#end ??= { reason };
     this.#wake?.();
   }
