@@ -3,6 +3,7 @@ import { open, readFile, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { isErrno } from "@peapod/kit";
 import { EngineError, hasCode } from "../errors.ts";
+import type { PullProgress } from "./images.ts";
 import type { ImageRecord } from "./image-index.ts";
 import type { ImageStore } from "./image-store.ts";
 import type { ImageImporter, LayerArchive } from "./layer-import.ts";
@@ -28,7 +29,7 @@ export interface LoadParts {
   readonly canonical: (name: string) => string | undefined;
   /** For an image that carries no name. */
   readonly reference: string | undefined;
-  readonly onLayer: (what: string, done: number, total: number) => void;
+  readonly report: (progress: PullProgress) => void;
   readonly signal: AbortSignal;
 }
 
@@ -63,23 +64,25 @@ export async function loadArchive(path: string, parts: LoadParts): Promise<Image
     );
   }
   const records: ImageRecord[] = [];
-  for (const image of found) {
-    const given = image.names.map(parts.canonical).filter((name) => name !== undefined);
-    const names = given.length > 0 || parts.reference === undefined ? given : [parts.reference];
-    const what = names[0] ?? path;
-    const { config, archives } = image;
-    records.push(
-      await parts.importer.import({
-        config,
-        archives,
-        names,
-        what,
-        onLayer: (done, total) => parts.onLayer(what, done, total),
-        signal: parts.signal,
-      }),
-    );
-  }
+  for (const image of found) records.push(await importNamed(image, path, parts));
   return records;
+}
+
+async function importNamed({ names: carried, config, archives }: FoundImage, path: string, parts: LoadParts): Promise<ImageRecord> {
+  const { importer, reference: fallback, signal } = parts;
+  const given = carried.map(parts.canonical).filter((name) => name !== undefined);
+  const names = given.length > 0 || fallback === undefined ? given : [fallback];
+  const what = names[0] ?? path;
+  const onLayer = (done: number, total: number): void =>
+    parts.report({ reference: what, phase: "extracting", message: `${done} of ${total} layers` });
+  try {
+    const record = await importer.import({ config, archives, names, what, onLayer, signal });
+    parts.report({ reference: what, phase: "done", message: "Done" });
+    return record;
+  } catch (cause) {
+    parts.report({ reference: what, phase: "failed", message: cause instanceof Error ? cause.message : String(cause) });
+    throw cause;
+  }
 }
 
 async function isFolder(path: string): Promise<boolean> {

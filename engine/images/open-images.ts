@@ -81,8 +81,7 @@ class Images implements ImageService {
       importer: this.#importer,
       canonical: (name) => this.#nameOfLoaded(name),
       reference: options.reference === undefined ? undefined : this.#canonical(options.reference),
-      onLayer: (what, done, total) =>
-        this.#progress.report({ reference: what, phase: "extracting", message: `${done} of ${total} layers` }),
+      report: (progress) => this.#progress.report(progress),
       signal: AbortSignal.any([signal, this.#closing]),
     });
     this.#log.info("images loaded", { path, ids: records.map(({ id }) => id) });
