@@ -90,7 +90,9 @@ export class EventRecorder {
       log.warn("events dropped", { count: this.#dropped });
       this.#dropped = 0;
     }
-    const key = createHash("sha1").update(JSON.stringify([event.subject.uid, event.subject.fieldPath, event.type, event.reason, event.message])).digest("hex");
+    const key = createHash("sha1")
+      .update(JSON.stringify([event.subject.uid, event.subject.fieldPath, event.type, event.reason, event.message]))
+      .digest("hex");
     const known = this.#known.get(key);
     const namespace = event.subject.namespace || "default";
     try {

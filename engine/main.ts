@@ -10,6 +10,7 @@ import { ConfigError, type EngineConfig, parseConfig } from "./config.ts";
 import { EngineError } from "./errors.ts";
 import { untilIdle } from "./idle-exit.ts";
 import { openImages } from "./images/open-images.ts";
+import { expireEvents } from "./kubelet/event-expiry.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
 import { KubeletNodeServer } from "./kubelet/kubelet-node-server.ts";
 import { readMachine } from "./kubelet/node-object.ts";
@@ -113,6 +114,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
       namespaces: (signal) => runNamespaceController({ api, clock, log }, signal),
       scheduler: (signal) => runScheduler({ client, clock, log }, signal),
       kubelet: (signal) => kubelet.run(signal),
+      eventExpiry: (signal) => expireEvents({ client, clock, log }, signal),
       logs: (signal) =>
         rotateLogs(
           {

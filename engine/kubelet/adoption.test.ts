@@ -18,7 +18,10 @@ test("Kubelet adopts what runs and leaves it alone", async () => {
   await node.until("other", isRunning);
   const after = await node.pod("web");
   assert.deepEqual(after.status?.containerStatuses, before.status?.containerStatuses);
-  assert.deepEqual(node.runtime.calls.slice(calls).filter((call) => /stop|remove/.test(call)), []);
+  assert.deepEqual(
+    node.runtime.calls.slice(calls).filter((call) => /stop|remove/.test(call)),
+    [],
+  );
 });
 
 test("Kubelet records what exited while it was away, and restarts it", async () => {
@@ -29,7 +32,10 @@ test("Kubelet records what exited while it was away, and restarts it", async () 
   await node.stop();
   node.runtime.exit(await node.containerId(), 7);
   node.start();
-  const pod = await node.until("web", ({ status }) => status?.containerStatuses?.[0]?.restartCount === 1 && status.containerStatuses[0].ready);
+  const pod = await node.until(
+    "web",
+    ({ status }) => status?.containerStatuses?.[0]?.restartCount === 1 && status.containerStatuses[0].ready,
+  );
   assert.equal(pod.status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode, 7);
 });
 
@@ -62,7 +68,12 @@ test("Kubelet finishes a deletion that it was in the middle of", async () => {
 test("Kubelet makes a container anew that a crash left created", async () => {
   await using node = await TestNode.open();
   node.start();
-  const pod = await node.createPod("web", { containers: [{ name: "web", image: "app:1" }, { name: "side", image: "app:1" }] });
+  const pod = await node.createPod("web", {
+    containers: [
+      { name: "web", image: "app:1" },
+      { name: "side", image: "app:1" },
+    ],
+  });
   await node.until("web", isRunning);
   await node.stop();
   const id = await node.containerId("side");
@@ -70,10 +81,16 @@ test("Kubelet makes a container anew that a crash left created", async () => {
   await node.runtime.removeContainer(id, node.signal);
   await node.runtime.createContainer((await node.runtime.listPodSandboxes())[0]?.id ?? "", config, node.signal);
   node.start();
-  await eventually(async () => {
-    const containers = await node.runtime.listContainers();
-    assert.deepEqual(containers.filter(({ name }) => name === "side").map(({ state }) => state.kind), ["running"]);
-  }, { withinMs: 2_000 });
+  await eventually(
+    async () => {
+      const containers = await node.runtime.listContainers();
+      assert.deepEqual(
+        containers.filter(({ name }) => name === "side").map(({ state }) => state.kind),
+        ["running"],
+      );
+    },
+    { withinMs: 2_000 },
+  );
   assert.equal((await node.pod(pod.metadata.name ?? "")).status?.phase, "Running");
 });
 
@@ -90,7 +107,13 @@ for (const { restartPolicy, phase, restartCount } of [
     node.runtime.reboot();
     node.network.attached.clear();
     node.start();
-    const { status } = await node.until("web", (pod) => pod.status?.phase === phase && pod.status.containerStatuses?.[0]?.restartCount === restartCount && (phase === "Failed" || pod.status.containerStatuses[0].ready));
+    const { status } = await node.until(
+      "web",
+      (pod) =>
+        pod.status?.phase === phase &&
+        pod.status.containerStatuses?.[0]?.restartCount === restartCount &&
+        (phase === "Failed" || pod.status.containerStatuses[0].ready),
+    );
     const container = status?.containerStatuses?.[0];
     const end = container?.lastState?.terminated ?? container?.state?.terminated;
     assert.equal(end?.exitCode, 137);
@@ -109,7 +132,10 @@ test("Kubelet starts anew what the machine has forgotten altogether", async () =
   const [sandbox] = await node.runtime.listPodSandboxes();
   await node.runtime.removePodSandbox(sandbox?.id ?? "", node.signal);
   node.start();
-  const pod = await node.until("web", ({ status }) => status?.containerStatuses?.[0]?.restartCount === 1 && status.containerStatuses[0].ready);
+  const pod = await node.until(
+    "web",
+    ({ status }) => status?.containerStatuses?.[0]?.restartCount === 1 && status.containerStatuses[0].ready,
+  );
   assert.equal(pod.status?.containerStatuses?.[0]?.lastState?.terminated?.reason, "ContainerStatusUnknown");
   await node.deletePod("web");
   await node.untilGone("web");

@@ -1,6 +1,16 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type Container, containerResources, cpuQuotaMicros, cpuShares, expandVariables, oomScoreAdj, type Pod, podResources, type Resources } from "@peapod/api";
+import {
+  type Container,
+  containerResources,
+  cpuQuotaMicros,
+  cpuShares,
+  expandVariables,
+  oomScoreAdj,
+  type Pod,
+  podResources,
+  type Resources,
+} from "@peapod/api";
 import { EngineError } from "../errors.ts";
 import type { Image } from "../images/images.ts";
 import type { ContainerConfig, LinuxResources, Mount } from "../runtime/runtime.ts";
@@ -51,7 +61,10 @@ export function containerConfig(parts: ContainerParts): ContainerConfig {
 
 /** The fields of a container that may change in a pod, and want a new container: its image. */
 export function containerSpecHash(container: Container): string {
-  return createHash("sha256").update(JSON.stringify({ name: container.name, image: container.image })).digest("hex").slice(0, 16);
+  return createHash("sha256")
+    .update(JSON.stringify({ name: container.name, image: container.image }))
+    .digest("hex")
+    .slice(0, 16);
 }
 
 /** The cgroup limits of a pod as a whole. */
@@ -73,7 +86,8 @@ function commandLine(container: Container, image: Image, variables: Readonly<Rec
   const { command = [], args = [] } = container;
   const entrypoint = command.length > 0 ? command : image.config.entrypoint;
   const rest = args.length > 0 ? args : command.length > 0 ? [] : image.config.cmd;
-  const expand = (list: readonly string[], isOwn: boolean): string[] => (isOwn ? list.map((text) => expandVariables(text, variables)) : [...list]);
+  const expand = (list: readonly string[], isOwn: boolean): string[] =>
+    isOwn ? list.map((text) => expandVariables(text, variables)) : [...list];
   return [...expand(entrypoint, command.length > 0), ...expand(rest, args.length > 0)];
 }
 
@@ -85,7 +99,9 @@ function mergeEnvironment(ofImage: readonly string[], variables: Readonly<Record
 function linuxResources({ cpuRequestMilli, cpuLimitMilli, memoryLimitBytes }: Resources): LinuxResources {
   return {
     cpuShares: cpuShares(cpuRequestMilli ?? 0),
-    ...(cpuLimitMilli === undefined || cpuLimitMilli === 0 ? {} : { cpuQuotaUs: cpuQuotaMicros(cpuLimitMilli, CPU_PERIOD_US), cpuPeriodUs: CPU_PERIOD_US }),
+    ...(cpuLimitMilli === undefined || cpuLimitMilli === 0
+      ? {}
+      : { cpuQuotaUs: cpuQuotaMicros(cpuLimitMilli, CPU_PERIOD_US), cpuPeriodUs: CPU_PERIOD_US }),
     ...(memoryLimitBytes === undefined || memoryLimitBytes === 0 ? {} : { memoryLimitBytes }),
   };
 }

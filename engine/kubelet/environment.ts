@@ -1,4 +1,14 @@
-import { type ConfigMap, type Container, type EnvFromSource, type EnvVar, expandVariables, type Pod, quantityToMilli, quantityToNumber, type Secret } from "@peapod/api";
+import {
+  type ConfigMap,
+  type Container,
+  type EnvFromSource,
+  type EnvVar,
+  expandVariables,
+  type Pod,
+  quantityToMilli,
+  quantityToNumber,
+  type Secret,
+} from "@peapod/api";
 import { EngineError } from "../errors.ts";
 
 /** The objects that a pod's specification names; an absent one is not in the map. */
@@ -36,7 +46,10 @@ export function containerEnvironment(container: Container, sources: EnvironmentS
     const named = entries.map(([key, value]): [string, string] => [`${source.prefix ?? ""}${key}`, value]);
     const invalid = named.filter(([name]) => !isVariableName(name)).map(([name]) => name);
     for (const [name, value] of named) if (isVariableName(name)) variables[name] = value;
-    if (invalid.length > 0) skipped.push(`Keys [${invalid.sort().join(", ")}] from the EnvFrom ${title} were skipped since they are considered invalid environment variable names.`);
+    if (invalid.length > 0)
+      skipped.push(
+        `Keys [${invalid.sort().join(", ")}] from the EnvFrom ${title} were skipped since they are considered invalid environment variable names.`,
+      );
   }
   for (const variable of container.env ?? []) {
     const value = variableValue(container, variable, variables, sources);
@@ -65,7 +78,12 @@ function envFromEntries(source: EnvFromSource, { pod, references }: EnvironmentS
   return { entries, title: `secret ${namespace}/${name}` };
 }
 
-function variableValue(container: Container, variable: EnvVar, earlier: Readonly<Record<string, string>>, sources: EnvironmentSources): string | undefined {
+function variableValue(
+  container: Container,
+  variable: EnvVar,
+  earlier: Readonly<Record<string, string>>,
+  sources: EnvironmentSources,
+): string | undefined {
   const from = variable.valueFrom;
   if (from === undefined) return expandVariables(variable.value ?? "", earlier);
   const namespace = sources.pod.metadata.namespace ?? "";
@@ -76,7 +94,9 @@ function variableValue(container: Container, variable: EnvVar, earlier: Readonly
     const found = sources.references.configMaps.get(name);
     const value = found?.data?.[key];
     if (value !== undefined || optional === true) return value;
-    throw found === undefined ? missing("configmap", name) : new EngineError("CONTAINER_CONFIG_INVALID", `couldn't find key ${key} in ConfigMap ${namespace}/${name}`);
+    throw found === undefined
+      ? missing("configmap", name)
+      : new EngineError("CONTAINER_CONFIG_INVALID", `couldn't find key ${key} in ConfigMap ${namespace}/${name}`);
   }
   if (from.secretKeyRef !== undefined) {
     const { name = "", key, optional } = from.secretKeyRef;
@@ -84,7 +104,9 @@ function variableValue(container: Container, variable: EnvVar, earlier: Readonly
     const value = found?.data?.[key];
     if (value !== undefined) return decodeText(value);
     if (optional === true) return undefined;
-    throw found === undefined ? missing("secret", name) : new EngineError("CONTAINER_CONFIG_INVALID", `couldn't find key ${key} in Secret ${namespace}/${name}`);
+    throw found === undefined
+      ? missing("secret", name)
+      : new EngineError("CONTAINER_CONFIG_INVALID", `couldn't find key ${key} in Secret ${namespace}/${name}`);
   }
   throw new EngineError("CONTAINER_CONFIG_INVALID", `Environment variable ${variable.name} has a source that is not supported`);
 }
@@ -116,7 +138,11 @@ function fieldValue(path: string, { pod, podIP, hostIP }: EnvironmentSources): s
   return value;
 }
 
-function resourceValue(container: Container, reference: { containerName?: string; resource: string; divisor?: string }, { pod, allocatable }: EnvironmentSources): string {
+function resourceValue(
+  container: Container,
+  reference: { containerName?: string; resource: string; divisor?: string },
+  { pod, allocatable }: EnvironmentSources,
+): string {
   const target = pod.spec?.containers.find(({ name }) => name === reference.containerName) ?? container;
   const [kind, ...rest] = reference.resource.split(".");
   const resource = rest.join(".");

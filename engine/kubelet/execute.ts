@@ -42,7 +42,12 @@ export async function execute(turn: Turn, actions: readonly Action[]): Promise<v
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome.status === "fulfilled") continue;
     if (isAbort(outcome.reason, turn.signal)) throw outcome.reason;
-    turn.services.log.error("action failed", { pod: turn.record.name, uid: turn.record.uid, action: actions[index]?.kind, error: outcome.reason });
+    turn.services.log.error("action failed", {
+      pod: turn.record.name,
+      uid: turn.record.uid,
+      action: actions[index]?.kind,
+      error: outcome.reason,
+    });
     turn.hasTrouble = true;
   }
   turn.signal.throwIfAborted();
@@ -149,7 +154,10 @@ async function killContainer(turn: Turn, action: Extract<Action, { kind: "kill-c
   services.inBackground(end());
 }
 
-async function removeContainer({ services, record, signal }: Turn, { id, name, attempt }: { id: string; name: string; attempt: number }): Promise<void> {
+async function removeContainer(
+  { services, record, signal }: Turn,
+  { id, name, attempt }: { id: string; name: string; attempt: number },
+): Promise<void> {
   await services.runtime.removeContainer(id, signal);
   await services.images.removeRootfs(rootfsKey(record.uid, name, attempt));
   const logPath = record.containers.get(id)?.logPath;
@@ -204,7 +212,9 @@ async function tearDown(turn: Turn): Promise<void> {
       await services.runtime.removePodSandbox(id, signal);
     }),
   );
-  await Promise.all([...record.containers.values()].map(async ({ name, attempt }) => services.images.removeRootfs(rootfsKey(record.uid, name, attempt))));
+  await Promise.all(
+    [...record.containers.values()].map(async ({ name, attempt }) => services.images.removeRootfs(rootfsKey(record.uid, name, attempt))),
+  );
   await inVolumeOrder(record, async () => services.volumes.tearDown(record.uid));
   await rm(podLogsPath(services.podLogsDir, record), { recursive: true, force: true });
   forgetMachine(record);
@@ -224,7 +234,12 @@ function forgetMachine(record: PodRecord): void {
 async function deleteObject({ services, record, signal }: Turn): Promise<void> {
   if (record.isObjectDeleted) return;
   try {
-    await services.client.delete(pods, { namespace: record.namespace, name: record.name }, { gracePeriodSeconds: 0, uid: record.uid }, signal);
+    await services.client.delete(
+      pods,
+      { namespace: record.namespace, name: record.name },
+      { gracePeriodSeconds: 0, uid: record.uid },
+      signal,
+    );
   } catch (cause) {
     if (!(cause instanceof ApiError && (cause.code === 404 || cause.code === 409))) throw cause;
   }
@@ -246,5 +261,7 @@ async function told<T>(turn: Turn, reason: string, doing: string, step: () => Pr
 
 function portMappings({ pod }: Turn): PortMapping[] {
   const ports = (pod?.spec?.containers ?? []).flatMap(({ ports: list = [] }) => list);
-  return ports.flatMap(({ hostPort, containerPort, protocol = "TCP", hostIP = "" }) => (hostPort === undefined || hostPort === 0 ? [] : [{ protocol, containerPort, hostPort, hostIP }]));
+  return ports.flatMap(({ hostPort, containerPort, protocol = "TCP", hostIP = "" }) =>
+    hostPort === undefined || hostPort === 0 ? [] : [{ protocol, containerPort, hostPort, hostIP }],
+  );
 }

@@ -14,8 +14,16 @@ const steps: { readonly step: string; readonly fail: (node: TestNode) => void; r
   { step: "a volume cannot be set up", fail: ({ volumes }) => volumes.failNext("setUp", broken), event: "FailedMount" },
   { step: "a pod file cannot be written", fail: ({ volumes }) => volumes.failNext("writePodFile", broken), event: "Failed" },
   { step: "the root file system cannot be mounted", fail: ({ images }) => images.failNext("mountRootfs", broken), event: "Failed" },
-  { step: "the container cannot be created", fail: ({ runtime }) => runtime.failNext("createContainer", new EngineError("CONTAINER_CREATE_FAILED", "It broke")), event: "Failed" },
-  { step: "the container cannot be started", fail: ({ runtime }) => runtime.failNext("startContainer", new EngineError("CONTAINER_START_FAILED", "It broke")), event: "Failed" },
+  {
+    step: "the container cannot be created",
+    fail: ({ runtime }) => runtime.failNext("createContainer", new EngineError("CONTAINER_CREATE_FAILED", "It broke")),
+    event: "Failed",
+  },
+  {
+    step: "the container cannot be started",
+    fail: ({ runtime }) => runtime.failNext("startContainer", new EngineError("CONTAINER_START_FAILED", "It broke")),
+    event: "Failed",
+  },
 ];
 
 for (const { step, fail, event } of steps) {
@@ -23,10 +31,18 @@ for (const { step, fail, event } of steps) {
     await using node = await TestNode.open();
     fail(node);
     node.start();
-    await node.createPod("web", { volumes: [{ name: "data", emptyDir: {} }], containers: [{ name: "web", image: "app:1", volumeMounts: [{ name: "data", mountPath: "/data" }] }] });
+    await node.createPod("web", {
+      volumes: [{ name: "data", emptyDir: {} }],
+      containers: [{ name: "web", image: "app:1", volumeMounts: [{ name: "data", mountPath: "/data" }] }],
+    });
     await node.until("web", ({ status }) => status?.phase === "Running");
-    await eventually(async () => assert.ok((await node.events()).some(({ reason, type }) => reason === event && type === "Warning")), { withinMs: 2_000 });
-    await eventually(async () => assert.equal((await node.leftovers()).filter((left) => /^(sandbox|container|rootfs)/.test(left)).length, 3), { withinMs: 2_000 });
+    await eventually(async () => assert.ok((await node.events()).some(({ reason, type }) => reason === event && type === "Warning")), {
+      withinMs: 2_000,
+    });
+    await eventually(
+      async () => assert.equal((await node.leftovers()).filter((left) => /^(sandbox|container|rootfs)/.test(left)).length, 3),
+      { withinMs: 2_000 },
+    );
     await node.deletePod("web");
     await node.untilGone("web");
     assert.deepEqual(await node.leftovers(), []);
@@ -36,8 +52,13 @@ for (const { step, fail, event } of steps) {
     await using node = await TestNode.open();
     for (let time = 0; time < 20; time++) fail(node);
     node.start();
-    await node.createPod("web", { volumes: [{ name: "data", emptyDir: {} }], containers: [{ name: "web", image: "app:1", volumeMounts: [{ name: "data", mountPath: "/data" }] }] });
-    await eventually(async () => assert.ok((await node.events()).some(({ reason, type }) => reason === event && type === "Warning")), { withinMs: 2_000 });
+    await node.createPod("web", {
+      volumes: [{ name: "data", emptyDir: {} }],
+      containers: [{ name: "web", image: "app:1", volumeMounts: [{ name: "data", mountPath: "/data" }] }],
+    });
+    await eventually(async () => assert.ok((await node.events()).some(({ reason, type }) => reason === event && type === "Warning")), {
+      withinMs: 2_000,
+    });
     await node.deletePod("web");
     await node.untilGone("web");
     assert.deepEqual(await node.leftovers(), []);
@@ -91,7 +112,10 @@ test("Kubelet waits for a ConfigMap that a variable needs, and starts as soon as
   node.start();
   const env = [{ name: "MODE", valueFrom: { configMapKeyRef: { name: "settings", key: "mode" } } }];
   await node.createPod("web", { containers: [{ name: "web", image: "app:1", env }] });
-  const waiting = await node.until("web", ({ status }) => status?.containerStatuses?.[0]?.state?.waiting?.reason === "CreateContainerConfigError");
+  const waiting = await node.until(
+    "web",
+    ({ status }) => status?.containerStatuses?.[0]?.state?.waiting?.reason === "CreateContainerConfigError",
+  );
   assert.equal(waiting.status?.containerStatuses?.[0]?.state?.waiting?.message, 'configmap "settings" not found');
   await createSettings(node, { mode: "fast" });
   await node.until("web", ({ status }) => status?.phase === "Running", 500);
@@ -102,11 +126,26 @@ test("Kubelet waits for a ConfigMap that a volume needs, and shows its changes",
   await using node = await TestNode.open();
   node.start();
   const pod = await node.createPod("web", { volumes: [{ name: "settings", configMap: { name: "settings" } }] });
-  await eventually(async () => assert.ok((await node.events()).some(({ reason, message }) => reason === "FailedMount" && message === 'MountVolume.SetUp failed for volume "settings" : configmap "settings" not found')), { withinMs: 2_000 });
+  await eventually(
+    async () =>
+      assert.ok(
+        (await node.events()).some(
+          ({ reason, message }) =>
+            reason === "FailedMount" && message === 'MountVolume.SetUp failed for volume "settings" : configmap "settings" not found',
+        ),
+      ),
+    { withinMs: 2_000 },
+  );
   assert.deepEqual(await node.runtime.listPodSandboxes(), []);
   await createSettings(node, { mode: "fast" });
   await node.until("web", ({ status }) => status?.phase === "Running", 500);
-  await node.client.patch(configMaps, { namespace: "default", name: "settings" }, { type: "merge", body: { data: { mode: "slow" } } }, {}, node.signal);
+  await node.client.patch(
+    configMaps,
+    { namespace: "default", name: "settings" },
+    { type: "merge", body: { data: { mode: "slow" } } },
+    {},
+    node.signal,
+  );
   const shown = (): string | undefined => {
     const plan = node.volumes.plans.get(pod.metadata.uid ?? "")?.get("settings");
     return plan?.kind === "files" ? Buffer.from(plan.files[0]?.content ?? []).toString() : undefined;
@@ -116,5 +155,10 @@ test("Kubelet waits for a ConfigMap that a volume needs, and shows its changes",
 });
 
 async function createSettings(node: TestNode, data: Record<string, string>): Promise<void> {
-  await node.client.create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings", namespace: "default" }, data }, {}, node.signal);
+  await node.client.create(
+    configMaps,
+    { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings", namespace: "default" }, data },
+    {},
+    node.signal,
+  );
 }

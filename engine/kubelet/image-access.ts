@@ -14,7 +14,12 @@ const NEVER_RETRY_MS = 10_000;
  * The image of a container, if it is here for it to start. If not, its pull has begun, or the container's notes say why not;
  * either way there will be another turn.
  */
-export async function availableImage(services: Services, record: PodRecord, container: Container, signal: AbortSignal): Promise<Image | undefined> {
+export async function availableImage(
+  services: Services,
+  record: PodRecord,
+  container: Container,
+  signal: AbortSignal,
+): Promise<Image | undefined> {
   const notes = record.notesOf(container.name);
   const reference = container.image ?? "";
   if (notes.pulled !== undefined) return notes.pulled;
@@ -60,7 +65,13 @@ function beginPull(services: Services, record: PodRecord, container: Container, 
 }
 
 /** Never rejects. */
-async function pullImage(services: Services, record: PodRecord, container: Container, notes: ContainerNotes, signal: AbortSignal): Promise<void> {
+async function pullImage(
+  services: Services,
+  record: PodRecord,
+  container: Container,
+  notes: ContainerNotes,
+  signal: AbortSignal,
+): Promise<void> {
   const reference = container.image ?? "";
   const startedMs = services.clock.nowMs();
   try {
@@ -80,14 +91,22 @@ function noteImageFailure(services: Services, record: PodRecord, container: Cont
   const reference = container.image ?? "";
   const said = describeError(cause);
   if (hasCode(cause, "IMAGE_NAME_INVALID")) {
-    fail(services, record, container, "InvalidImageName", `Failed to apply default image tag "${reference}": ${said}`, PULL_CURVE.maximumMs);
+    fail(
+      services,
+      record,
+      container,
+      "InvalidImageName",
+      `Failed to apply default image tag "${reference}": ${said}`,
+      PULL_CURVE.maximumMs,
+    );
     recordEvent(services, record, "Warning", "InspectFailed", `Failed to apply default image tag "${reference}": ${said}`, container.name);
     recordEvent(services, record, "Warning", "Failed", "Error: InvalidImageName", container.name);
     return;
   }
   const notes = record.notesOf(container.name);
   const nowMs = services.clock.nowMs();
-  const delayMs = notes.pullBackoff === undefined ? PULL_CURVE.initialMs : Math.min(notes.pullBackoff.delayMs * 2, backoffMs(PULL_CURVE, 30));
+  const delayMs =
+    notes.pullBackoff === undefined ? PULL_CURVE.initialMs : Math.min(notes.pullBackoff.delayMs * 2, backoffMs(PULL_CURVE, 30));
   notes.pullBackoff = { delayMs, untilMs: nowMs + delayMs, reason: `ErrImagePull: ${said}` };
   fail(services, record, container, "ErrImagePull", said, SHOW_ERROR_MS);
   recordEvent(services, record, "Warning", "Failed", `Failed to pull image "${reference}": ${said}`, container.name);

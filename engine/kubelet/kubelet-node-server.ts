@@ -10,7 +10,10 @@ import type { ContainerSeen } from "./plan.ts";
 import type { PodRecord } from "./pod-record.ts";
 
 /** Reads a container's log, as engine/logs does. */
-export type LogReader = (options: LogOptions & { readonly path: string; readonly finished?: Promise<unknown> }, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+export type LogReader = (
+  options: LogOptions & { readonly path: string; readonly finished?: Promise<unknown> },
+  signal: AbortSignal,
+) => AsyncIterable<Uint8Array>;
 
 export interface KubeletNodeServerOptions {
   /** What the kubelet knows of its pods, and where their logs are. */
@@ -27,16 +30,23 @@ export class KubeletNodeServer implements NodeServer {
     this.#options = options;
   }
 
-  async *containerLogs(reference: ContainerReference, options: LogOptions & { previous: boolean }, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async *containerLogs(
+    reference: ContainerReference,
+    options: LogOptions & { previous: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
     const record = this.#record(reference);
     const container = choose(record, reference.containerName, options.previous);
     const path = join(podLogsPath(this.#options.kubelet.podLogsDir, record), container.name, `${container.attempt}.log`);
     const following = new AbortController();
-    const finished = options.follow ? record.untilEnded(container.name, container.attempt, AbortSignal.any([signal, following.signal])) : undefined;
+    const finished = options.follow
+      ? record.untilEnded(container.name, container.attempt, AbortSignal.any([signal, following.signal]))
+      : undefined;
     try {
       yield* this.#options.readLog({ ...options, path, ...(finished === undefined ? {} : { finished }) }, signal);
     } catch (cause) {
-      if (hasCode(cause, "LOG_NOT_FOUND")) throw new ApiError(badRequest(`the log of container "${container.name}" in pod "${record.name}" is not there any more`), { cause });
+      if (hasCode(cause, "LOG_NOT_FOUND"))
+        throw new ApiError(badRequest(`the log of container "${container.name}" in pod "${record.name}" is not there any more`), { cause });
       throw cause;
     } finally {
       following.abort();

@@ -78,7 +78,12 @@ export class TestNode implements AsyncDisposable {
   }
 
   async createPod(name: string, spec: Partial<NonNullable<Pod["spec"]>> = {}): Promise<Pod> {
-    const pod: Pod = { apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default" }, spec: { nodeName: NODE, containers: [{ name: "web", image: "app:1" }], ...spec } };
+    const pod: Pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, namespace: "default" },
+      spec: { nodeName: NODE, containers: [{ name: "web", image: "app:1" }], ...spec },
+    };
     return this.client.create(pods, pod, {}, this.signal);
   }
 
@@ -96,7 +101,12 @@ export class TestNode implements AsyncDisposable {
   }
 
   async deletePod(name: string, gracePeriodSeconds?: number): Promise<void> {
-    await this.client.delete(pods, { namespace: "default", name }, gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }, this.signal);
+    await this.client.delete(
+      pods,
+      { namespace: "default", name },
+      gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds },
+      this.signal,
+    );
   }
 
   /** Waits until the pod is as `check` says. */
@@ -143,7 +153,10 @@ export class TestNode implements AsyncDisposable {
 
   /** The id of the newest container of a name. */
   async containerId(name = "web"): Promise<string> {
-    const found = (await this.runtime.listContainers()).filter((container) => container.name === name).toSorted((left, right) => left.attempt - right.attempt).at(-1);
+    const found = (await this.runtime.listContainers())
+      .filter((container) => container.name === name)
+      .toSorted((left, right) => left.attempt - right.attempt)
+      .at(-1);
     if (found === undefined) throw new Error(`No container "${name}" is on the machine`);
     return found.id;
   }

@@ -11,15 +11,31 @@ test("Kubelet runs a pod of three containers and says so in one write", async ()
   node.start();
   await node.createPod("three", { containers: ["a", "b", "c"].map((name) => ({ name, image: "app:1" })) });
   const pod = await node.until("three", isRunning);
-  assert.deepEqual(pod.status?.containerStatuses?.map(({ name, ready, restartCount }) => [name, ready, restartCount]), [["a", true, 0], ["b", true, 0], ["c", true, 0]]);
-  assert.equal(pod.status?.conditions?.every(({ status }) => status === "True"), true);
+  assert.deepEqual(
+    pod.status?.containerStatuses?.map(({ name, ready, restartCount }) => [name, ready, restartCount]),
+    [
+      ["a", true, 0],
+      ["b", true, 0],
+      ["c", true, 0],
+    ],
+  );
+  assert.equal(
+    pod.status?.conditions?.every(({ status }) => status === "True"),
+    true,
+  );
   assert.equal(pod.status?.podIP, "10.88.0.2");
   assert.equal(pod.status?.hostIP, "10.88.0.1");
   assert.match(pod.status?.containerStatuses?.[0]?.containerID ?? "", /^fake:\/\/[0-9a-f]+$/);
-  await eventually(async () => {
-    const reasons = (await node.events()).filter(({ involvedObject }) => involvedObject.kind === "Pod").map(({ reason }) => reason);
-    assert.deepEqual(reasons.filter((reason) => reason !== undefined).toSorted((left, right) => left.localeCompare(right)), ["Created", "Created", "Created", "Pulled", "Pulled", "Pulled", "Started", "Started", "Started"]);
-  }, { withinMs: 2_000 });
+  await eventually(
+    async () => {
+      const reasons = (await node.events()).filter(({ involvedObject }) => involvedObject.kind === "Pod").map(({ reason }) => reason);
+      assert.deepEqual(
+        reasons.filter((reason) => reason !== undefined).toSorted((left, right) => left.localeCompare(right)),
+        ["Created", "Created", "Created", "Pulled", "Pulled", "Pulled", "Started", "Started", "Started"],
+      );
+    },
+    { withinMs: 2_000 },
+  );
 });
 
 test("Kubelet removes everything of a deleted pod, then its object", async () => {
@@ -38,12 +54,18 @@ test("Kubelet restarts a container at once, then backs off, and keeps its last e
   await node.createPod("web");
   await node.until("web", isRunning);
   node.runtime.exit(await node.containerId(), 1);
-  const restarted = await node.until("web", ({ status }) => status?.containerStatuses?.[0]?.restartCount === 1 && status.containerStatuses[0].ready);
+  const restarted = await node.until(
+    "web",
+    ({ status }) => status?.containerStatuses?.[0]?.restartCount === 1 && status.containerStatuses[0].ready,
+  );
   assert.equal(restarted.status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode, 1);
   node.runtime.exit(await node.containerId(), 2);
   const { metadata, status } = await node.until("web", (pod) => pod.status?.containerStatuses?.[0]?.state?.waiting !== undefined);
   const container = status?.containerStatuses?.[0];
-  assert.deepEqual(container?.state?.waiting, { reason: "CrashLoopBackOff", message: `back-off 10s restarting failed container=web pod=web_default(${metadata.uid})` });
+  assert.deepEqual(container?.state?.waiting, {
+    reason: "CrashLoopBackOff",
+    message: `back-off 10s restarting failed container=web pod=web_default(${metadata.uid})`,
+  });
   assert.equal(container?.lastState?.terminated?.exitCode, 2);
   assert.equal(status?.phase, "Running");
   await eventually(async () => assert.ok((await node.events()).some(({ reason }) => reason === "BackOff")), { withinMs: 2_000 });
@@ -60,7 +82,14 @@ for (const { restartPolicy, exitCode, phase } of [
     await node.createPod("once", { restartPolicy, containers: [{ name: "web", image: "app:1", command: ["exit", String(exitCode)] }] });
     const pod = await node.until("once", ({ status }) => status?.phase === phase);
     assert.equal(pod.status?.containerStatuses?.[0]?.state?.terminated?.exitCode, exitCode);
-    await eventually(async () => assert.deepEqual((await node.leftovers()).filter((left) => !/^(sandbox|container|rootfs) /.test(left)), []), { withinMs: 2_000 });
+    await eventually(
+      async () =>
+        assert.deepEqual(
+          (await node.leftovers()).filter((left) => !/^(sandbox|container|rootfs) /.test(left)),
+          [],
+        ),
+      { withinMs: 2_000 },
+    );
     assert.equal((await node.runtime.listPodSandboxes())[0]?.state, "notready");
     await node.deletePod("once"); // the API removes the object of a finished pod at once
     await eventually(async () => assert.deepEqual(await node.leftovers(), []), { withinMs: 2_000 });
@@ -97,7 +126,13 @@ test("Kubelet makes a container anew when its image changes, whatever the restar
   await node.until("web", isRunning);
   const body = { spec: { containers: [{ name: "web", image: "app:2" }] } };
   await node.client.patch(pods, { namespace: "default", name: "web" }, { type: "strategic", body }, {}, node.signal);
-  const pod = await node.until("web", ({ status }) => status?.containerStatuses?.[0]?.image === "app:2" && status.containerStatuses[0].ready);
+  const pod = await node.until(
+    "web",
+    ({ status }) => status?.containerStatuses?.[0]?.image === "app:2" && status.containerStatuses[0].ready,
+  );
   assert.equal(pod.status?.containerStatuses?.[0]?.restartCount, 1);
-  await eventually(async () => assert.ok((await node.events()).some(({ message }) => message === "Container web definition changed, will be restarted")), { withinMs: 2_000 });
+  await eventually(
+    async () => assert.ok((await node.events()).some(({ message }) => message === "Container web definition changed, will be restarted")),
+    { withinMs: 2_000 },
+  );
 });

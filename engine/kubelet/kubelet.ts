@@ -108,7 +108,10 @@ export class Kubelet {
           events: async (each) => this.#recorder.run(each),
           timers: async (each) => this.#timers.run(each),
           node: async (each) =>
-            keepNodeRegistered({ ...this.#options, hostIP: network.hostIP, runtimeVersion: runtime.version, client, recorder: this.#recorder }, each),
+            keepNodeRegistered(
+              { ...this.#options, hostIP: network.hostIP, runtimeVersion: runtime.version, client, recorder: this.#recorder },
+              each,
+            ),
         },
         signal,
       );
@@ -135,7 +138,8 @@ export class Kubelet {
     }
     record.namespace = namespace;
     record.name = name;
-    const isDeletionNew = !isInApi || (pod.metadata.deletionTimestamp !== undefined && record.pod?.metadata.deletionTimestamp === undefined);
+    const isDeletionNew =
+      !isInApi || (pod.metadata.deletionTimestamp !== undefined && record.pod?.metadata.deletionTimestamp === undefined);
     if (isDeletionNew) record.retryAtMs = 0; // a removal does not wait out the trouble that a start had
     record.pod = pod;
     record.isInApi = isInApi;

@@ -77,7 +77,11 @@ export function nodeObject(name: string, machine: MachineFacts): Node {
 }
 
 /** The node's status; `previous` keeps the moments of transition. */
-export function nodeStatus(name: string, machine: MachineFacts, facts: { hostIP: string; runtimeVersion: string; previous: NodeStatus; nowMs: number }): NodeStatus {
+export function nodeStatus(
+  name: string,
+  machine: MachineFacts,
+  facts: { hostIP: string; runtimeVersion: string; previous: NodeStatus; nowMs: number },
+): NodeStatus {
   const capacity = nodeCapacity(machine);
   return {
     addresses: [

@@ -38,11 +38,16 @@ export async function keepNodeRegistered(options: NodeRegistrationOptions, signa
   }
 }
 
-async function writeNode({ client, nodeName, machine, hostIP, runtimeVersion, clock, recorder }: NodeRegistrationOptions, isFirst: boolean, signal: AbortSignal): Promise<void> {
+async function writeNode(
+  { client, nodeName, machine, hostIP, runtimeVersion, clock, recorder }: NodeRegistrationOptions,
+  isFirst: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const wanted = nodeObject(nodeName, machine);
   const known = (await ifPresent(client.get(nodes, { name: nodeName }, signal))) ?? (await client.create(nodes, wanted, {}, signal));
   const status = nodeStatus(nodeName, machine, { hostIP, runtimeVersion, previous: known.status ?? {}, nowMs: clock.nowMs() });
-  if (isFirst) await client.patch(nodes, { name: nodeName }, { type: "merge", body: { metadata: { labels: wanted.metadata.labels } } }, {}, signal);
+  if (isFirst)
+    await client.patch(nodes, { name: nodeName }, { type: "merge", body: { metadata: { labels: wanted.metadata.labels } } }, {}, signal);
   await client.patch(nodes, { name: nodeName }, { type: "merge", body: { status } }, { subresource: "status" }, signal);
   if (!isFirst) return;
   const subject = { apiVersion: "v1", kind: "Node", namespace: "", name: nodeName, uid: known.metadata.uid ?? nodeName };

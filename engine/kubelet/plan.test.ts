@@ -11,10 +11,25 @@ const pod = (spec: Partial<NonNullable<Pod["spec"]>> = {}, metadata: Partial<Pod
   spec: { containers: [{ name: "web", image: "app:1" }], restartPolicy: "Always", terminationGracePeriodSeconds: 30, ...spec },
 });
 const sandbox = { id: "s0", attempt: 0, ready: true, isStopped: false };
-const container = (state: ContainerSeen["state"], more: Partial<ContainerSeen> = {}): ContainerSeen => ({ id: "c0", name: "web", attempt: 0, specHash: "h", sandboxId: "s0", state, ...more });
+const container = (state: ContainerSeen["state"], more: Partial<ContainerSeen> = {}): ContainerSeen => ({
+  id: "c0",
+  name: "web",
+  attempt: 0,
+  specHash: "h",
+  sandboxId: "s0",
+  state,
+  ...more,
+});
 const running: ContainerSeen["state"] = { kind: "running", startedAtMs: 50_000 };
-const ended = (exitCode: number, finishedAtMs = 95_000): Ended => ({ kind: "ended", exitCode, reason: exitCode === 0 ? "Completed" : "Error", startedAtMs: 50_000, finishedAtMs });
-const memories = (memory: Partial<ContainerMemory> = {}): PodSeen["memories"] => new Map([["web", { isPulling: false, specHash: "h", ...memory }]]);
+const ended = (exitCode: number, finishedAtMs = 95_000): Ended => ({
+  kind: "ended",
+  exitCode,
+  reason: exitCode === 0 ? "Completed" : "Error",
+  startedAtMs: 50_000,
+  finishedAtMs,
+});
+const memories = (memory: Partial<ContainerMemory> = {}): PodSeen["memories"] =>
+  new Map([["web", { isPulling: false, specHash: "h", ...memory }]]);
 const seen = (more: Partial<PodSeen> = {}): PodSeen => ({
   sandboxes: [sandbox],
   networkReady: true,
@@ -30,7 +45,12 @@ const seen = (more: Partial<PodSeen> = {}): PodSeen => ({
 const deleted = { deletionTimestamp: new Date(130_000).toISOString(), deletionGracePeriodSeconds: 30 };
 const base = { wanted: pod() as Pod | undefined, seen: seen(), nowMs: 100_000 };
 const kill = (graceSeconds: number, message: string): Action => ({ kind: "kill-container", id: "c0", name: "web", graceSeconds, message });
-const start = (attempt: number, delayMs?: number): Action => ({ kind: "start-container", name: "web", attempt, ...(delayMs === undefined ? {} : { backoff: { delayMs, restartedAtMs: 100_000 } }) });
+const start = (attempt: number, delayMs?: number): Action => ({
+  kind: "start-container",
+  name: "web",
+  attempt,
+  ...(delayMs === undefined ? {} : { backoff: { delayMs, restartedAtMs: 100_000 } }),
+});
 const tearDown: Action = { kind: "tear-down" };
 
 const cases: { does: string; given?: { wanted?: Pod | undefined; seen?: PodSeen; nowMs?: number }; want: Action[] }[] = [
@@ -40,54 +60,167 @@ const cases: { does: string; given?: { wanted?: Pod | undefined; seen?: PodSeen;
     given: { seen: seen({ sandboxes: [], networkReady: false, volumes: "missing", containers: [], phase: "Pending" }) },
     want: [{ kind: "create-sandbox", attempt: 0 }, { kind: "attach-network" }, { kind: "set-up-volumes" }, start(0)],
   },
-  { does: "starts nothing before its volumes can be made", given: { seen: seen({ sandboxes: [], containers: [], volumes: { problem: "configmap missing" } }) }, want: [{ kind: "report-volumes", problem: "configmap missing" }] },
+  {
+    does: "starts nothing before its volumes can be made",
+    given: { seen: seen({ sandboxes: [], containers: [], volumes: { problem: "configmap missing" } }) },
+    want: [{ kind: "report-volumes", problem: "configmap missing" }],
+  },
   { does: "brings volumes up to date", given: { seen: seen({ volumes: "stale" }) }, want: [{ kind: "set-up-volumes" }] },
   { does: "connects an adopted sandbox again", given: { seen: seen({ networkReady: false }) }, want: [{ kind: "attach-network" }] },
-  { does: "restarts a container that ended for the first time at once", given: { seen: seen({ containers: [container(ended(1))] }) }, want: [start(1, 10_000)] },
-  { does: "waits out the back-off", given: { seen: seen({ containers: [container(ended(1))], memories: memories({ backoff: { delayMs: 10_000, restartedAtMs: 90_000 } }) }) }, want: [{ kind: "wait", untilMs: 105_000 }] },
+  {
+    does: "restarts a container that ended for the first time at once",
+    given: { seen: seen({ containers: [container(ended(1))] }) },
+    want: [start(1, 10_000)],
+  },
+  {
+    does: "waits out the back-off",
+    given: {
+      seen: seen({ containers: [container(ended(1))], memories: memories({ backoff: { delayMs: 10_000, restartedAtMs: 90_000 } }) }),
+    },
+    want: [{ kind: "wait", untilMs: 105_000 }],
+  },
   {
     does: "doubles the back-off at each restart",
-    given: { seen: seen({ containers: [container(ended(1, 60_000))], memories: memories({ backoff: { delayMs: 20_000, restartedAtMs: 50_000 } }) }) },
+    given: {
+      seen: seen({
+        containers: [container(ended(1, 60_000))],
+        memories: memories({ backoff: { delayMs: 20_000, restartedAtMs: 50_000 } }),
+      }),
+    },
     want: [start(1, 40_000)],
   },
   {
     does: "keeps the back-off at 300 seconds",
-    given: { nowMs: 500_000, seen: seen({ containers: [container(ended(1, 100_000))], memories: memories({ backoff: { delayMs: 300_000, restartedAtMs: 50_000 } }) }) },
+    given: {
+      nowMs: 500_000,
+      seen: seen({
+        containers: [container(ended(1, 100_000))],
+        memories: memories({ backoff: { delayMs: 300_000, restartedAtMs: 50_000 } }),
+      }),
+    },
     want: [{ ...start(1), backoff: { delayMs: 300_000, restartedAtMs: 500_000 } } as Action],
   },
   {
     does: "forgets the back-off of a container that ran for ten minutes",
-    given: { nowMs: 700_000, seen: seen({ containers: [container(ended(1, 699_000))], memories: memories({ backoff: { delayMs: 160_000, restartedAtMs: 50_000 } }) }) },
+    given: {
+      nowMs: 700_000,
+      seen: seen({
+        containers: [container(ended(1, 699_000))],
+        memories: memories({ backoff: { delayMs: 160_000, restartedAtMs: 50_000 } }),
+      }),
+    },
     want: [{ ...start(1), backoff: { delayMs: 10_000, restartedAtMs: 700_000 } } as Action],
   },
-  { does: "leaves a success alone under OnFailure while another runs", given: { wanted: pod({ restartPolicy: "OnFailure", containers: [{ name: "web" }, { name: "side" }] }), seen: seen({ containers: [container(ended(0)), container(running, { name: "side" })] }) }, want: [] },
-  { does: "starts nothing while its image is pulled", given: { seen: seen({ containers: [], memories: memories({ isPulling: true }) }) }, want: [] },
-  { does: "waits after a failed start", given: { seen: seen({ containers: [], memories: memories({ failure: { reason: "CreateContainerError", message: "", retryAtMs: 101_000 } }) }) }, want: [{ kind: "wait", untilMs: 101_000 }] },
-  { does: "waits after trouble with the pod as a whole", given: { seen: seen({ containers: [], retryAtMs: 101_000 }) }, want: [{ kind: "wait", untilMs: 101_000 }] },
-  { does: "kills a container whose definition changed", given: { seen: seen({ memories: memories({ specHash: "other" }) }) }, want: [kill(30, "Container web definition changed, will be restarted")] },
-  { does: "starts it anew without a back-off, whatever the policy", given: { wanted: pod({ restartPolicy: "Never" }), seen: seen({ containers: [container(ended(143))], memories: memories({ specHash: "other", backoff: { delayMs: 300_000, restartedAtMs: 90_000 } }) }) }, want: [start(1, 10_000)] },
-  { does: "kills what runs in a dead sandbox", given: { seen: seen({ sandboxes: [{ ...sandbox, ready: false }] }) }, want: [kill(2, "Pod sandbox changed, it will be killed and re-created.")] },
-  { does: "stops a dead sandbox before it makes another", given: { seen: seen({ sandboxes: [{ ...sandbox, ready: false }], containers: [container(ended(137))] }) }, want: [{ kind: "stop-sandbox", id: "s0" }] },
+  {
+    does: "leaves a success alone under OnFailure while another runs",
+    given: {
+      wanted: pod({ restartPolicy: "OnFailure", containers: [{ name: "web" }, { name: "side" }] }),
+      seen: seen({ containers: [container(ended(0)), container(running, { name: "side" })] }),
+    },
+    want: [],
+  },
+  {
+    does: "starts nothing while its image is pulled",
+    given: { seen: seen({ containers: [], memories: memories({ isPulling: true }) }) },
+    want: [],
+  },
+  {
+    does: "waits after a failed start",
+    given: {
+      seen: seen({ containers: [], memories: memories({ failure: { reason: "CreateContainerError", message: "", retryAtMs: 101_000 } }) }),
+    },
+    want: [{ kind: "wait", untilMs: 101_000 }],
+  },
+  {
+    does: "waits after trouble with the pod as a whole",
+    given: { seen: seen({ containers: [], retryAtMs: 101_000 }) },
+    want: [{ kind: "wait", untilMs: 101_000 }],
+  },
+  {
+    does: "kills a container whose definition changed",
+    given: { seen: seen({ memories: memories({ specHash: "other" }) }) },
+    want: [kill(30, "Container web definition changed, will be restarted")],
+  },
+  {
+    does: "starts it anew without a back-off, whatever the policy",
+    given: {
+      wanted: pod({ restartPolicy: "Never" }),
+      seen: seen({
+        containers: [container(ended(143))],
+        memories: memories({ specHash: "other", backoff: { delayMs: 300_000, restartedAtMs: 90_000 } }),
+      }),
+    },
+    want: [start(1, 10_000)],
+  },
+  {
+    does: "kills what runs in a dead sandbox",
+    given: { seen: seen({ sandboxes: [{ ...sandbox, ready: false }] }) },
+    want: [kill(2, "Pod sandbox changed, it will be killed and re-created.")],
+  },
+  {
+    does: "stops a dead sandbox before it makes another",
+    given: { seen: seen({ sandboxes: [{ ...sandbox, ready: false }], containers: [container(ended(137))] }) },
+    want: [{ kind: "stop-sandbox", id: "s0" }],
+  },
   {
     does: "makes the next sandbox and starts everything anew in it",
     given: { seen: seen({ sandboxes: [{ ...sandbox, ready: false, isStopped: true }], containers: [container(ended(137))] }) },
     want: [{ kind: "create-sandbox", attempt: 1 }, { kind: "attach-network" }, { kind: "set-up-volumes" }, start(1, 10_000)],
   },
-  { does: "removes what a crash left created, before anything else", given: { seen: seen({ containers: [container({ kind: "created" })] }) }, want: [{ kind: "remove-container", id: "c0", name: "web", attempt: 0 }] },
+  {
+    does: "removes what a crash left created, before anything else",
+    given: { seen: seen({ containers: [container({ kind: "created" })] }) },
+    want: [{ kind: "remove-container", id: "c0", name: "web", attempt: 0 }],
+  },
   {
     does: "keeps one dead container behind the newest",
-    given: { seen: seen({ containers: [container(ended(1)), container(ended(1), { id: "c1", attempt: 1 }), container(running, { id: "c2", attempt: 2 })] }) },
+    given: {
+      seen: seen({
+        containers: [container(ended(1)), container(ended(1), { id: "c1", attempt: 1 }), container(running, { id: "c2", attempt: 2 })],
+      }),
+    },
     want: [{ kind: "remove-container", id: "c0", name: "web", attempt: 0 }],
   },
   { does: "gives a deleted pod its grace", given: { wanted: pod({}, deleted) }, want: [kill(30, "Stopping container web")] },
-  { does: "gives it what is left of the grace after a restart", given: { wanted: pod({}, deleted), nowMs: 120_000 }, want: [kill(11, "Stopping container web")] },
-  { does: "does not kill twice", given: { wanted: pod({}, deleted), seen: seen({ containers: [container(running, { killing: { graceSeconds: 30 } })] }) }, want: [] },
-  { does: "kills again with a shorter grace", given: { wanted: pod({}, { ...deleted, deletionGracePeriodSeconds: 1 }), seen: seen({ containers: [container(running, { killing: { graceSeconds: 30 } })] }) }, want: [kill(2, "Stopping container web")] },
+  {
+    does: "gives it what is left of the grace after a restart",
+    given: { wanted: pod({}, deleted), nowMs: 120_000 },
+    want: [kill(11, "Stopping container web")],
+  },
+  {
+    does: "does not kill twice",
+    given: { wanted: pod({}, deleted), seen: seen({ containers: [container(running, { killing: { graceSeconds: 30 } })] }) },
+    want: [],
+  },
+  {
+    does: "kills again with a shorter grace",
+    given: {
+      wanted: pod({}, { ...deleted, deletionGracePeriodSeconds: 1 }),
+      seen: seen({ containers: [container(running, { killing: { graceSeconds: 30 } })] }),
+    },
+    want: [kill(2, "Stopping container web")],
+  },
   { does: "kills what the API has no more", given: { wanted: undefined }, want: [kill(2, "Stopping container web")] },
-  { does: "tears a deleted pod down once nothing runs", given: { wanted: pod({}, deleted), seen: seen({ containers: [container(ended(143))] }) }, want: [tearDown] },
-  { does: "deletes the object last", given: { wanted: pod({}, deleted), seen: seen({ sandboxes: [], containers: [], isTornDown: true }) }, want: [{ kind: "delete-object" }] },
-  { does: "has nothing to do for a pod that is gone", given: { wanted: undefined, seen: seen({ sandboxes: [], containers: [], isTornDown: true }) }, want: [] },
-  { does: "starts nothing of a pod in a final phase", given: { seen: seen({ containers: [], phase: "Failed", sandboxes: [], volumes: "missing" }) }, want: [] },
+  {
+    does: "tears a deleted pod down once nothing runs",
+    given: { wanted: pod({}, deleted), seen: seen({ containers: [container(ended(143))] }) },
+    want: [tearDown],
+  },
+  {
+    does: "deletes the object last",
+    given: { wanted: pod({}, deleted), seen: seen({ sandboxes: [], containers: [], isTornDown: true }) },
+    want: [{ kind: "delete-object" }],
+  },
+  {
+    does: "has nothing to do for a pod that is gone",
+    given: { wanted: undefined, seen: seen({ sandboxes: [], containers: [], isTornDown: true }) },
+    want: [],
+  },
+  {
+    does: "starts nothing of a pod in a final phase",
+    given: { seen: seen({ containers: [], phase: "Failed", sandboxes: [], volumes: "missing" }) },
+    want: [],
+  },
   {
     does: "gives back what a finished pod does not need",
     given: { wanted: pod({ restartPolicy: "Never" }), seen: seen({ containers: [container(ended(0))] }) },
@@ -122,11 +255,15 @@ const anySeen = fc
   .map(({ sandboxes, states, isPulling, specHash, ...rest }): PodSeen => ({
     ...rest,
     sandboxes: sandboxes.map(({ ready, isStopped }, attempt) => ({ id: `s${attempt}`, attempt, ready: ready && !isStopped, isStopped })),
-    containers: states.map((state, attempt) => container(state, { id: `c${attempt}`, attempt, sandboxId: `s${Math.max(0, sandboxes.length - 1)}` })),
+    containers: states.map((state, attempt) =>
+      container(state, { id: `c${attempt}`, attempt, sandboxId: `s${Math.max(0, sandboxes.length - 1)}` }),
+    ),
     memories: memories({ isPulling, specHash }),
     lastGraceSeconds: 0,
   }));
-const anyPod = fc.record({ restartPolicy: fc.constantFrom("Always" as const, "OnFailure" as const, "Never" as const), isDeleted: fc.boolean() }).map(({ restartPolicy, isDeleted }) => pod({ restartPolicy }, isDeleted ? deleted : {}));
+const anyPod = fc
+  .record({ restartPolicy: fc.constantFrom("Always" as const, "OnFailure" as const, "Never" as const), isDeleted: fc.boolean() })
+  .map(({ restartPolicy, isDeleted }) => pod({ restartPolicy }, isDeleted ? deleted : {}));
 
 test("planPod() starts nothing that is not wanted, and never two of one container", () => {
   fc.assert(
@@ -143,7 +280,8 @@ test("planPod() tears nothing down while a container runs", () => {
   fc.assert(
     fc.property(fc.option(anyPod, { nil: undefined }), anySeen, (wanted, facts) => {
       const kinds = planPod(wanted, facts, 100_000).map(({ kind }) => kind);
-      if (facts.containers.some(({ state }) => state.kind === "running")) assert.ok(!kinds.includes("tear-down") && !kinds.includes("delete-object"));
+      if (facts.containers.some(({ state }) => state.kind === "running"))
+        assert.ok(!kinds.includes("tear-down") && !kinds.includes("delete-object"));
     }),
   );
 });
@@ -166,7 +304,11 @@ test("planPod() comes to rest: what it asks for, done, leads to a plan of nothin
 function done(facts: PodSeen, action: Action): PodSeen {
   switch (action.kind) {
     case "create-sandbox":
-      return { ...facts, sandboxes: [...facts.sandboxes, { id: `s${action.attempt}`, attempt: action.attempt, ready: true, isStopped: false }], networkReady: false };
+      return {
+        ...facts,
+        sandboxes: [...facts.sandboxes, { id: `s${action.attempt}`, attempt: action.attempt, ready: true, isStopped: false }],
+        networkReady: false,
+      };
     case "attach-network":
       return { ...facts, networkReady: true };
     case "set-up-volumes":
@@ -175,14 +317,26 @@ function done(facts: PodSeen, action: Action): PodSeen {
       return { ...facts, volumes: "missing" };
     case "start-container": {
       const specHash = facts.memories.get(action.name)?.specHash ?? "";
-      return { ...facts, containers: [...facts.containers, container(running, { id: `c${action.attempt}`, attempt: action.attempt, specHash, sandboxId: facts.sandboxes.at(-1)?.id })] };
+      return {
+        ...facts,
+        containers: [
+          ...facts.containers,
+          container(running, { id: `c${action.attempt}`, attempt: action.attempt, specHash, sandboxId: facts.sandboxes.at(-1)?.id }),
+        ],
+      };
     }
     case "kill-container":
-      return { ...facts, containers: facts.containers.map((one) => (one.id === action.id ? { ...one, state: ended(137, 300_000_000) } : one)) };
+      return {
+        ...facts,
+        containers: facts.containers.map((one) => (one.id === action.id ? { ...one, state: ended(137, 300_000_000) } : one)),
+      };
     case "remove-container":
       return { ...facts, containers: facts.containers.filter(({ id }) => id !== action.id) };
     case "stop-sandbox":
-      return { ...facts, sandboxes: facts.sandboxes.map((one) => (one.id === action.id ? { ...one, ready: false, isStopped: true } : one)) };
+      return {
+        ...facts,
+        sandboxes: facts.sandboxes.map((one) => (one.id === action.id ? { ...one, ready: false, isStopped: true } : one)),
+      };
     case "remove-sandbox":
       return { ...facts, sandboxes: facts.sandboxes.filter(({ id }) => id !== action.id) };
     case "cancel-pulls":

@@ -174,20 +174,29 @@ function planRunning(pod: Pod, seen: PodSeen, nowMs: number): Action[] {
   const connect: Action[] = seen.networkReady ? [] : [{ kind: "attach-network" }];
   const volumes: Action[] = seen.volumes === "ready" ? [] : [{ kind: "set-up-volumes" }];
   const containers = containersOf(pod).flatMap((container) => planContainer(pod, container, seen, sandbox, nowMs));
-  const older = seen.sandboxes.slice(0, -1).filter(({ isStopped }) => !isStopped).map(({ id }): Action => ({ kind: "stop-sandbox", id }));
+  const older = seen.sandboxes
+    .slice(0, -1)
+    .filter(({ isStopped }) => !isStopped)
+    .map(({ id }): Action => ({ kind: "stop-sandbox", id }));
   return [...tidy, ...older, ...connect, ...volumes, ...containers];
 }
 
 /** The sandbox is missing or dead: what ran in it ends, and everything starts anew in a new one. */
 function planNewSandbox(pod: Pod, seen: PodSeen, nowMs: number): Action[] {
   const running = seen.containers.filter(isRunning);
-  if (running.length > 0) return running.flatMap((container) => kill(container, MINIMUM_GRACE_SECONDS, "Pod sandbox changed, it will be killed and re-created."));
+  if (running.length > 0)
+    return running.flatMap((container) => kill(container, MINIMUM_GRACE_SECONDS, "Pod sandbox changed, it will be killed and re-created."));
   const unstopped = seen.sandboxes.filter((sandbox) => !sandbox.isStopped);
   if (unstopped.length > 0) return unstopped.map(({ id }) => ({ kind: "stop-sandbox", id }));
   if (seen.containers.some(({ state }) => state.kind === "created")) return []; // planTidying removes them first
   const starts = containersOf(pod).flatMap((container) => planStart(pod, container, seen, nowMs));
   if (!starts.some(({ kind }) => kind === "start-container")) return starts;
-  return [{ kind: "create-sandbox", attempt: (seen.sandboxes.at(-1)?.attempt ?? -1) + 1 }, { kind: "attach-network" }, { kind: "set-up-volumes" }, ...starts];
+  return [
+    { kind: "create-sandbox", attempt: (seen.sandboxes.at(-1)?.attempt ?? -1) + 1 },
+    { kind: "attach-network" },
+    { kind: "set-up-volumes" },
+    ...starts,
+  ];
 }
 
 function planContainer(pod: Pod, container: Container, seen: PodSeen, sandbox: SandboxSeen, nowMs: number): Action[] {
@@ -210,7 +219,14 @@ function planStart(pod: Pod, container: Container, seen: PodSeen, nowMs: number)
   const earliestMs = Math.max(memory?.failure?.retryAtMs ?? 0, ended === undefined ? 0 : restartAtMs(ended, backoff));
   if (nowMs < earliestMs) return [{ kind: "wait", untilMs: earliestMs }];
   const attempt = last === undefined ? 0 : last.attempt + 1;
-  return [{ kind: "start-container", name: container.name, attempt, ...(ended === undefined ? {} : { backoff: nextBackoff(ended, backoff, nowMs) }) }];
+  return [
+    {
+      kind: "start-container",
+      name: container.name,
+      attempt,
+      ...(ended === undefined ? {} : { backoff: nextBackoff(ended, backoff, nowMs) }),
+    },
+  ];
 }
 
 /** Removes what a crash left half made, dead containers but the last ones, and sandboxes that nothing is in any more. */

@@ -41,7 +41,9 @@ export function resolverFile(pod: Pod, node: ResolverConfig): string {
   const base = dnsPolicy === "None" ? { nameservers: [], searches: [], options: [] } : node;
   const nameservers = unique([...base.nameservers, ...(dnsConfig.nameservers ?? [])]).slice(0, MAXIMUM_NAMESERVERS);
   const searches = unique([...base.searches, ...(dnsConfig.searches ?? [])]).slice(0, MAXIMUM_SEARCHES);
-  const added = (dnsConfig.options ?? []).flatMap(({ name, value }) => (name === undefined ? [] : [value === undefined || value === "" ? name : `${name}:${value}`]));
+  const added = (dnsConfig.options ?? []).flatMap(({ name, value }) =>
+    name === undefined ? [] : [value === undefined || value === "" ? name : `${name}:${value}`],
+  );
   const overridden = new Set(added.map(optionName));
   const options = [...base.options.filter((option) => !overridden.has(optionName(option))), ...added];
   const lines = [

@@ -98,7 +98,9 @@ export class PodRecord {
   async untilEnded(name: string, attempt: number, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const look = (): void => {
-      const runs = [...this.containers.values()].some((container) => container.name === name && container.attempt === attempt && container.state.kind === "running");
+      const runs = [...this.containers.values()].some(
+        (container) => container.name === name && container.attempt === attempt && container.state.kind === "running",
+      );
       if (!runs || this.isTornDown || signal.aborted) resolve();
     };
     this.#watchers.add(look);
@@ -147,9 +149,16 @@ export class PodRecord {
   seen(volumes: PodSeen["volumes"]): PodSeen {
     const sandboxes = [...this.sandboxes.values()].sort((left, right) => left.sandbox.attempt - right.sandbox.attempt);
     const known = [...this.containers.values()].map((container) => this.#containerSeen(container));
-    const lost = [...this.lostEnds.values()].filter((end) => !known.some(({ name, attempt }) => name === end.name && attempt === end.attempt));
+    const lost = [...this.lostEnds.values()].filter(
+      (end) => !known.some(({ name, attempt }) => name === end.name && attempt === end.attempt),
+    );
     return {
-      sandboxes: sandboxes.map((notes) => ({ id: notes.sandbox.id, attempt: notes.sandbox.attempt, ready: isLive(notes), isStopped: notes.isStopped })),
+      sandboxes: sandboxes.map((notes) => ({
+        id: notes.sandbox.id,
+        attempt: notes.sandbox.attempt,
+        ready: isLive(notes),
+        isStopped: notes.isStopped,
+      })),
       networkReady: this.attachedSandboxId !== undefined && this.attachedSandboxId === sandboxes.at(-1)?.sandbox.id,
       volumes,
       containers: [...known, ...lost].sort((left, right) => left.attempt - right.attempt),
@@ -187,7 +196,15 @@ export class PodRecord {
   #containerSeen(container: Container): ContainerSeen {
     const { id, name, attempt, specHash, sandboxId } = container;
     const killing = this.killing.get(id);
-    return { id, name, attempt, specHash, sandboxId, state: stateOf(container), ...(killing === undefined ? {} : { killing: { graceSeconds: killing.graceSeconds } }) };
+    return {
+      id,
+      name,
+      attempt,
+      specHash,
+      sandboxId,
+      state: stateOf(container),
+      ...(killing === undefined ? {} : { killing: { graceSeconds: killing.graceSeconds } }),
+    };
   }
 
   #memory(name: string): ContainerMemory {

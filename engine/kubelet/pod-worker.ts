@@ -91,7 +91,8 @@ const NO_REFERENCES: References = { configMaps: new Map(), secrets: new Map() };
 async function gather(services: Services, record: PodRecord, signal: AbortSignal): Promise<Inputs> {
   const pod = record.wanted;
   const present = record.volumes === undefined ? "missing" : "ready";
-  if (pod === undefined || podState(pod, record.seen(present)) !== "wanted") return { references: NO_REFERENCES, volumePlans: undefined, volumes: present };
+  if (pod === undefined || podState(pod, record.seen(present)) !== "wanted")
+    return { references: NO_REFERENCES, volumePlans: undefined, volumes: present };
   const references = await readReferences(services.client, pod, signal);
   try {
     const volumePlans = planVolumes(pod, references);
@@ -137,6 +138,13 @@ function tellBackoffs(services: Services, record: PodRecord, status: PodStatus):
     const before = record.status.containerStatuses?.find((other) => other.name === name);
     if (before?.state?.waiting?.reason === "CrashLoopBackOff" && before.restartCount === restartCount) continue;
     if (record.pod === undefined) continue;
-    recordEvent(services, record, "Warning", "BackOff", `Back-off restarting failed container ${name} in pod ${podFullName(record.pod)}`, name);
+    recordEvent(
+      services,
+      record,
+      "Warning",
+      "BackOff",
+      `Back-off restarting failed container ${name} in pod ${podFullName(record.pod)}`,
+      name,
+    );
   }
 }

@@ -36,7 +36,12 @@ export async function readReferences(client: Client, pod: Pod, signal: AbortSign
   return { configMaps: maps, secrets: secretMap };
 }
 
-async function getIfPresent<T extends KubeObject>(client: Client, resource: Resource<T>, where: { namespace: string; name: string }, signal: AbortSignal): Promise<T | undefined> {
+async function getIfPresent<T extends KubeObject>(
+  client: Client,
+  resource: Resource<T>,
+  where: { namespace: string; name: string },
+  signal: AbortSignal,
+): Promise<T | undefined> {
   try {
     return await client.get(resource, where, signal);
   } catch (cause) {

@@ -33,7 +33,14 @@ export interface Services {
 }
 
 /** Notes an event about a pod, or about one of its containers. */
-export function recordEvent(services: Services, record: PodRecord, type: "Normal" | "Warning", reason: string, message: string, containerName?: string): void {
+export function recordEvent(
+  services: Services,
+  record: PodRecord,
+  type: "Normal" | "Warning",
+  reason: string,
+  message: string,
+  containerName?: string,
+): void {
   const pod: Pod | undefined = record.pod;
   services.recorder.record(
     {

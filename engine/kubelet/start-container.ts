@@ -30,7 +30,10 @@ interface Start {
  * Starts a container: its root file system, its volumes and its pod's sandbox are made ready at the same time. What goes wrong
  * becomes a note, an event and a later try, and leaves nothing behind.
  */
-export async function startContainer(turn: Turn, action: { readonly name: string; readonly attempt: number; readonly backoff?: RestartBackoff }): Promise<void> {
+export async function startContainer(
+  turn: Turn,
+  action: { readonly name: string; readonly attempt: number; readonly backoff?: RestartBackoff },
+): Promise<void> {
   const { services, record, pod } = turn;
   const container = pod?.spec?.containers.find(({ name }) => name === action.name);
   if (pod === undefined || container === undefined) return;
@@ -91,7 +94,13 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
   return await begin(turn, start, id, sandbox.value, undo);
 }
 
-async function begin(turn: Turn, { container, attempt }: Start, id: string, sandbox: PodSandbox, undo: AsyncDisposableStack): Promise<"started" | "start failed"> {
+async function begin(
+  turn: Turn,
+  { container, attempt }: Start,
+  id: string,
+  sandbox: PodSandbox,
+  undo: AsyncDisposableStack,
+): Promise<"started" | "start failed"> {
   const { services, record, signal } = turn;
   try {
     await services.runtime.startContainer(id, signal);
@@ -99,7 +108,14 @@ async function begin(turn: Turn, { container, attempt }: Start, id: string, sand
     signal.throwIfAborted();
     if (!hasCode(cause, "CONTAINER_START_FAILED")) throw cause;
     const message = describeError(cause);
-    record.recallEnd(container.name, attempt, { kind: "ended", exitCode: START_ERROR_CODE, reason: "StartError", message, startedAtMs: 0, finishedAtMs: services.clock.nowMs() });
+    record.recallEnd(container.name, attempt, {
+      kind: "ended",
+      exitCode: START_ERROR_CODE,
+      reason: "StartError",
+      message,
+      startedAtMs: 0,
+      finishedAtMs: services.clock.nowMs(),
+    });
     recordEvent(services, record, "Warning", "Failed", `Error: ${message}`, container.name);
     return "start failed";
   }
@@ -110,7 +126,10 @@ async function begin(turn: Turn, { container, attempt }: Start, id: string, sand
 }
 
 /** The environment and mounts of a container; undefined where its pod's volumes or address are not there. */
-async function insideOf(turn: Turn, { pod, container }: Start): Promise<{ variables: Readonly<Record<string, string>>; mounts: Mount[] } | undefined> {
+async function insideOf(
+  turn: Turn,
+  { pod, container }: Start,
+): Promise<{ variables: Readonly<Record<string, string>>; mounts: Mount[] } | undefined> {
   const { services, record } = turn;
   const [address, paths] = await Promise.all([turn.address, turn.volumes]);
   if (address === undefined || paths === undefined) return undefined;
@@ -127,15 +146,25 @@ async function insideOf(turn: Turn, { pod, container }: Start): Promise<{ variab
   return { variables, mounts: inMountOrder([...fileMounts(files, mounts), ...mounts]) };
 }
 
-async function volumeMounts(turn: Turn, pod: Pod, container: Container, paths: ReadonlyMap<string, string>, variables: Readonly<Record<string, string>>): Promise<Mount[]> {
+async function volumeMounts(
+  turn: Turn,
+  pod: Pod,
+  container: Container,
+  paths: ReadonlyMap<string, string>,
+  variables: Readonly<Record<string, string>>,
+): Promise<Mount[]> {
   const { services, record } = turn;
   const mounts: Mount[] = [];
   for (const mount of container.volumeMounts ?? []) {
     const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
     const path = paths.get(mount.name);
-    if (volume === undefined || path === undefined) throw new EngineError("CONTAINER_CONFIG_INVALID", `Volume "${mount.name}" of container "${container.name}" is not in the pod`);
+    if (volume === undefined || path === undefined)
+      throw new EngineError("CONTAINER_CONFIG_INVALID", `Volume "${mount.name}" of container "${container.name}" is not in the pod`);
     const subPath = mount.subPathExpr === undefined ? mount.subPath : expandVariables(mount.subPathExpr, variables);
-    const hostPath = subPath === undefined || subPath === "" ? path : await inVolumeOrder(record, async () => services.volumes.subPath(record.uid, mount.name, subPath));
+    const hostPath =
+      subPath === undefined || subPath === ""
+        ? path
+        : await inVolumeOrder(record, async () => services.volumes.subPath(record.uid, mount.name, subPath));
     const propagation = { None: "private", HostToContainer: "rslave", Bidirectional: "rshared" } as const;
     mounts.push({
       hostPath,
@@ -154,7 +183,9 @@ function fileMounts(files: PodFiles, own: readonly Mount[]): Mount[] {
     { hostPath: files.resolver, containerPath: "/etc/resolv.conf" },
     { hostPath: files.hostname, containerPath: "/etc/hostname" },
   ];
-  return managed.filter(({ containerPath }) => !own.some((mount) => mount.containerPath === containerPath)).map((mount) => ({ ...mount, readonly: false }));
+  return managed
+    .filter(({ containerPath }) => !own.some((mount) => mount.containerPath === containerPath))
+    .map((mount) => ({ ...mount, readonly: false }));
 }
 
 /** A mount inside another comes after it. */

@@ -24,10 +24,20 @@ export class StatusWriter {
 
   async #patch(record: PodRecord, previous: PodStatus, status: PodStatus, signal: AbortSignal): Promise<void> {
     if (!record.isInApi || record.status !== status) return; // a newer one is on its way
-    const removed = Object.fromEntries(Object.keys(previous).filter((key) => !(key in status)).map((key) => [key, null]));
+    const removed = Object.fromEntries(
+      Object.keys(previous)
+        .filter((key) => !(key in status))
+        .map((key) => [key, null]),
+    );
     const body = { metadata: { uid: record.uid }, status: { ...removed, ...status } };
     try {
-      await this.#client.patch(pods, { namespace: record.namespace, name: record.name }, { type: "merge", body }, { subresource: "status" }, signal);
+      await this.#client.patch(
+        pods,
+        { namespace: record.namespace, name: record.name },
+        { type: "merge", body },
+        { subresource: "status" },
+        signal,
+      );
     } catch (cause) {
       if (cause instanceof ApiError && (cause.code === 404 || cause.code === 409)) return;
       if (record.status === status) record.status = previous; // it is still to be written

@@ -1,4 +1,13 @@
-import { type Container, type ContainerState, type ContainerStatus, equalJson, type Pod, type PodCondition, type PodStatus, qosClass } from "@peapod/api";
+import {
+  type Container,
+  type ContainerState,
+  type ContainerStatus,
+  equalJson,
+  type Pod,
+  type PodCondition,
+  type PodStatus,
+  qosClass,
+} from "@peapod/api";
 import { type ContainerSeen, currentBackoff, type Ended, newest, podState, type PodSeen, restartAtMs, wantsRestart } from "./plan.ts";
 
 /** What a status says beside what is seen of the pod. */
@@ -57,7 +66,9 @@ function podPhase(pod: Pod, statuses: readonly ContainerStatus[], previous: Phas
   if (previous === "Succeeded" || previous === "Failed") return previous;
   const running = statuses.filter((status) => status.state?.running !== undefined).length;
   const waiting = statuses.filter((status) => status.state?.waiting !== undefined && status.lastState?.terminated === undefined).length;
-  const ends = statuses.flatMap(({ state: now, lastState }) => now?.terminated ?? (now?.waiting === undefined ? [] : (lastState?.terminated ?? [])));
+  const ends = statuses.flatMap(
+    ({ state: now, lastState }) => now?.terminated ?? (now?.waiting === undefined ? [] : (lastState?.terminated ?? [])),
+  );
   const succeeded = ends.every(({ exitCode }) => exitCode === 0);
   if (state === "finished") return succeeded ? "Succeeded" : "Failed";
   // What is being deleted and runs no more comes to a final phase, even if a container never ran.
@@ -68,7 +79,14 @@ function podPhase(pod: Pod, statuses: readonly ContainerStatus[], previous: Phas
   return "Running"; // all ended, and some will start again
 }
 
-function containerStatus(pod: Pod, container: Container, seen: PodSeen, previous: PodStatus, facts: StatusFacts, isEnding: boolean): ContainerStatus {
+function containerStatus(
+  pod: Pod,
+  container: Container,
+  seen: PodSeen,
+  previous: PodStatus,
+  facts: StatusFacts,
+  isEnding: boolean,
+): ContainerStatus {
   const last = newest(seen, container.name);
   const before = seen.containers.findLast(({ name, attempt }) => name === container.name && last !== undefined && attempt < last.attempt);
   const known = previous.containerStatuses?.find(({ name }) => name === container.name);
@@ -90,9 +108,18 @@ function containerStatus(pod: Pod, container: Container, seen: PodSeen, previous
   };
 }
 
-function containerState(pod: Pod, container: Container, last: ContainerSeen | undefined, seen: PodSeen, facts: StatusFacts, isEnding: boolean): ContainerState {
+function containerState(
+  pod: Pod,
+  container: Container,
+  last: ContainerSeen | undefined,
+  seen: PodSeen,
+  facts: StatusFacts,
+  isEnding: boolean,
+): ContainerState {
   const failure = seen.memories.get(container.name)?.failure;
-  const waiting = { waiting: { reason: failure?.reason ?? "ContainerCreating", ...(failure === undefined ? {} : { message: failure.message }) } };
+  const waiting = {
+    waiting: { reason: failure?.reason ?? "ContainerCreating", ...(failure === undefined ? {} : { message: failure.message }) },
+  };
   if (last === undefined || last.state.kind === "created") {
     if (podState(pod, seen) === "terminated") return { terminated: neverRan };
     return waiting;
@@ -130,7 +157,14 @@ function terminated(container: ContainerSeen, ended: Ended, facts: StatusFacts):
 
 const OWN_CONDITIONS = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
-function conditions(pod: Pod, statuses: readonly ContainerStatus[], phase: Phase, hasSandbox: boolean, previous: readonly PodCondition[], nowMs: number): PodCondition[] {
+function conditions(
+  pod: Pod,
+  statuses: readonly ContainerStatus[],
+  phase: Phase,
+  hasSandbox: boolean,
+  previous: readonly PodCondition[],
+  nowMs: number,
+): PodCondition[] {
   const isFinal = phase === "Succeeded" || phase === "Failed";
   const unready = statuses.filter(({ ready }) => !ready).map(({ name }) => name);
   const why = { reason: "ContainersNotReady", message: `containers with unready status: [${unready.join(" ")}]` };
@@ -165,7 +199,13 @@ function readinessGates(pod: Pod, ready: Verdict, previous: readonly PodConditio
   return { status: false, reason: "ReadinessGatesNotReady", message: messages.join(", ") };
 }
 
-function condition(type: string, verdict: Verdict, generation: number | undefined, previous: readonly PodCondition[], nowMs: number): PodCondition {
+function condition(
+  type: string,
+  verdict: Verdict,
+  generation: number | undefined,
+  previous: readonly PodCondition[],
+  nowMs: number,
+): PodCondition {
   const status = verdict.status ? "True" : "False";
   const known = previous.find((other) => other.type === type);
   const since = known?.status === status ? known.lastTransitionTime : undefined;

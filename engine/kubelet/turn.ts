@@ -25,7 +25,12 @@ export class Turn {
   /** Whether anything failed for the pod as a whole. */
   hasTrouble = false;
 
-  constructor(services: Services, record: PodRecord, inputs: { references: References; volumePlans: VolumePlans | undefined }, signal: AbortSignal) {
+  constructor(
+    services: Services,
+    record: PodRecord,
+    inputs: { references: References; volumePlans: VolumePlans | undefined },
+    signal: AbortSignal,
+  ) {
     this.services = services;
     this.record = record;
     this.pod = record.wanted;
@@ -55,7 +60,8 @@ export class Turn {
     if (pod === undefined || address === undefined) throw new Error("A pod's files need its specification and address");
     const resolver = await services.resolver();
     return inVolumeOrder(record, async () => {
-      const write = async (name: string, content: string): Promise<string> => services.volumes.writePodFile(record.uid, name, content, 0o644);
+      const write = async (name: string, content: string): Promise<string> =>
+        services.volumes.writePodFile(record.uid, name, content, 0o644);
       return {
         hosts: await write("etc-hosts", hostsFile(pod, address.ip)),
         resolver: await write("resolv.conf", resolverFile(pod, resolver)),

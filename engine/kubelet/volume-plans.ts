@@ -19,7 +19,11 @@ export function planVolumes(pod: Pod, references: References): VolumePlans {
   for (const volume of pod.spec?.volumes ?? []) {
     const plan = explain(volume, () => planVolume(volume, references));
     plans.set(volume.name, plan);
-    hash.update(JSON.stringify([volume.name, plan], (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value)));
+    hash.update(
+      JSON.stringify([volume.name, plan], (_key, value: unknown) =>
+        value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value,
+      ),
+    );
   }
   return { plans, digest: hash.digest("hex") };
 }
@@ -46,14 +50,22 @@ function planVolume(volume: Volume, references: References): VolumePlan {
     if (found === undefined && !optional) throw new EngineError("VOLUME_FAILED", `configmap "${name}" not found`);
     const text = Object.entries(found?.data ?? {}).map(([key, value]): [string, Uint8Array] => [key, Buffer.from(value, "utf8")]);
     const entries = new Map([...text, ...decodeEntries(found?.binaryData)]);
-    return { kind: "files", memory: false, files: projectFiles(entries, { items, defaultMode, optional, missing: "configmap references non-existent config key" }) };
+    return {
+      kind: "files",
+      memory: false,
+      files: projectFiles(entries, { items, defaultMode, optional, missing: "configmap references non-existent config key" }),
+    };
   }
   if (volume.secret !== undefined) {
     const { secretName = "", optional = false, items, defaultMode } = volume.secret;
     const found = references.secrets.get(secretName);
     if (found === undefined && !optional) throw new EngineError("VOLUME_FAILED", `secret "${secretName}" not found`);
     const entries = new Map(decodeEntries(found?.data));
-    return { kind: "files", memory: true, files: projectFiles(entries, { items, defaultMode, optional, missing: "references non-existent secret key" }) };
+    return {
+      kind: "files",
+      memory: true,
+      files: projectFiles(entries, { items, defaultMode, optional, missing: "references non-existent secret key" }),
+    };
   }
   const other = Object.keys(volume).find((key) => key !== "name" && key !== "emptyDir");
   if (other !== undefined) throw new EngineError("VOLUME_FAILED", `volumes of the kind ${other} are not supported`);
@@ -73,7 +85,10 @@ interface Projection {
   readonly missing: string;
 }
 
-function projectFiles(entries: ReadonlyMap<string, Uint8Array>, { items, defaultMode = DEFAULT_MODE, optional, missing }: Projection): VolumeFile[] {
+function projectFiles(
+  entries: ReadonlyMap<string, Uint8Array>,
+  { items, defaultMode = DEFAULT_MODE, optional, missing }: Projection,
+): VolumeFile[] {
   if (items === undefined) return [...entries].map(([path, content]) => ({ path, content, mode: defaultMode }));
   return items.flatMap(({ key, path, mode }) => {
     const content = entries.get(key);

@@ -5,15 +5,23 @@ export function misfits(pod: Pod, node: Node, placed: readonly Pod[]): string[] 
   const others = placed.filter((other) => !isPodTerminal(other));
   const { cpu, memory, pods: podLimit } = node.status?.allocatable ?? {};
   const wanted = podResources(pod);
-  const sum = (of: (resources: ReturnType<typeof podResources>) => number | undefined): number => others.reduce((total, other) => total + (of(podResources(other)) ?? 0), 0);
+  const sum = (of: (resources: ReturnType<typeof podResources>) => number | undefined): number =>
+    others.reduce((total, other) => total + (of(podResources(other)) ?? 0), 0);
   const reasons: string[] = [];
   const cpuWanted = wanted.cpuRequestMilli ?? 0;
-  if (cpu !== undefined && cpuWanted > 0 && cpuWanted + sum(({ cpuRequestMilli }) => cpuRequestMilli) > quantityToMilli(cpu)) reasons.push("Insufficient cpu");
+  if (cpu !== undefined && cpuWanted > 0 && cpuWanted + sum(({ cpuRequestMilli }) => cpuRequestMilli) > quantityToMilli(cpu))
+    reasons.push("Insufficient cpu");
   const memoryWanted = wanted.memoryRequestBytes ?? 0;
-  if (memory !== undefined && memoryWanted > 0 && memoryWanted + sum(({ memoryRequestBytes }) => memoryRequestBytes) > quantityToNumber(memory)) reasons.push("Insufficient memory");
+  if (
+    memory !== undefined &&
+    memoryWanted > 0 &&
+    memoryWanted + sum(({ memoryRequestBytes }) => memoryRequestBytes) > quantityToNumber(memory)
+  )
+    reasons.push("Insufficient memory");
   if (podLimit !== undefined && others.length + 1 > quantityToNumber(podLimit)) reasons.push("Too many pods");
   const taken = others.flatMap(hostPorts);
-  if (hostPorts(pod).some((port) => taken.some((other) => collide(port, other)))) reasons.push("node(s) didn't have free ports for the requested pod ports");
+  if (hostPorts(pod).some((port) => taken.some((other) => collide(port, other))))
+    reasons.push("node(s) didn't have free ports for the requested pod ports");
   return reasons;
 }
 
@@ -34,7 +42,9 @@ interface HostPort {
 
 function hostPorts(pod: Pod): HostPort[] {
   const ports = (pod.spec?.containers ?? []).flatMap(({ ports: list = [] }) => list);
-  return ports.flatMap(({ hostPort, protocol = "TCP", hostIP = "" }) => (hostPort === undefined || hostPort === 0 ? [] : [{ port: hostPort, protocol, ip: hostIP }]));
+  return ports.flatMap(({ hostPort, protocol = "TCP", hostIP = "" }) =>
+    hostPort === undefined || hostPort === 0 ? [] : [{ port: hostPort, protocol, ip: hostIP }],
+  );
 }
 
 function collide(left: HostPort, right: HostPort): boolean {

@@ -33,11 +33,22 @@ class Cluster implements AsyncDisposable {
   async addNode(allocatable: Record<string, string> = { cpu: "2", memory: "2Gi", pods: "110" }): Promise<void> {
     const { signal } = this.scope;
     await this.client.create(nodes, { apiVersion: "v1", kind: "Node", metadata: { name: "node-1" } }, {}, signal);
-    await this.client.patch(nodes, { name: "node-1" }, { type: "merge", body: { status: { allocatable, capacity: allocatable } } }, { subresource: "status" }, signal);
+    await this.client.patch(
+      nodes,
+      { name: "node-1" },
+      { type: "merge", body: { status: { allocatable, capacity: allocatable } } },
+      { subresource: "status" },
+      signal,
+    );
   }
 
   async addPod(name: string, container: object = {}, spec: object = {}): Promise<void> {
-    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default" }, spec: { containers: [{ name: "web", image: "app:1", ...container }], ...spec } } as Pod;
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, namespace: "default" },
+      spec: { containers: [{ name: "web", image: "app:1", ...container }], ...spec },
+    } as Pod;
     await this.client.create(pods, pod, {}, this.scope.signal);
   }
 
@@ -69,10 +80,13 @@ test("runScheduler() places a pod and says so", async () => {
   await cluster.addNode();
   await cluster.addPod("web");
   await cluster.untilPlaced("web");
-  await eventually(async () => {
-    const { items } = await cluster.client.list(events, { namespace: "default" }, cluster.scope.signal);
-    assert.ok(items.some(({ reason, message }) => reason === "Scheduled" && message === "Successfully assigned default/web to node-1"));
-  }, { withinMs: 2_000 });
+  await eventually(
+    async () => {
+      const { items } = await cluster.client.list(events, { namespace: "default" }, cluster.scope.signal);
+      assert.ok(items.some(({ reason, message }) => reason === "Scheduled" && message === "Successfully assigned default/web to node-1"));
+    },
+    { withinMs: 2_000 },
+  );
 });
 
 test("runScheduler() waits for a node", async () => {
@@ -85,8 +99,16 @@ test("runScheduler() waits for a node", async () => {
 
 const crowded: { of: string; container: object; node?: Record<string, string>; message: string }[] = [
   { of: "cpu", container: { resources: { requests: { cpu: "1500m" } } }, message: "0/1 nodes are available: 1 Insufficient cpu." },
-  { of: "memory", container: { resources: { requests: { memory: "1536Mi" } } }, message: "0/1 nodes are available: 1 Insufficient memory." },
-  { of: "host ports", container: { ports: [{ containerPort: 80, hostPort: 8080 }] }, message: "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports." },
+  {
+    of: "memory",
+    container: { resources: { requests: { memory: "1536Mi" } } },
+    message: "0/1 nodes are available: 1 Insufficient memory.",
+  },
+  {
+    of: "host ports",
+    container: { ports: [{ containerPort: 80, hostPort: 8080 }] },
+    message: "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.",
+  },
   { of: "places", container: {}, node: { cpu: "2", memory: "2Gi", pods: "1" }, message: "0/1 nodes are available: 1 Too many pods." },
 ];
 

@@ -35,8 +35,22 @@ class Scheduler {
     this.#log = log;
     this.#clock = clock;
     this.#recorder = new EventRecorder({ client, component: "default-scheduler", host: "", clock, log });
-    this.#pods = new Reflector({ client, resource: pods, clock, log, onChange: (key, pod) => this.#podChanged(key, pod), onSynced: () => this.#worker.notify("all") });
-    this.#nodes = new Reflector({ client, resource: nodes, clock, log, onChange: () => this.#worker.notify("all"), onSynced: () => this.#worker.notify("all") });
+    this.#pods = new Reflector({
+      client,
+      resource: pods,
+      clock,
+      log,
+      onChange: (key, pod) => this.#podChanged(key, pod),
+      onSynced: () => this.#worker.notify("all"),
+    });
+    this.#nodes = new Reflector({
+      client,
+      resource: nodes,
+      clock,
+      log,
+      onChange: () => this.#worker.notify("all"),
+      onSynced: () => this.#worker.notify("all"),
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -66,7 +80,9 @@ class Scheduler {
   async #placeAll(): Promise<void> {
     if (!this.#pods.isSynced || !this.#nodes.isSynced) return;
     const waiting = [...this.#pods.values()].filter((pod) => isUnplaced(pod) && !this.#assumed.has(pod.metadata.uid ?? ""));
-    const oldestFirst = waiting.toSorted((left, right) => (left.metadata.creationTimestamp ?? "").localeCompare(right.metadata.creationTimestamp ?? ""));
+    const oldestFirst = waiting.toSorted((left, right) =>
+      (left.metadata.creationTimestamp ?? "").localeCompare(right.metadata.creationTimestamp ?? ""),
+    );
     for (const pod of oldestFirst) {
       if (this.#signal.aborted) return;
       try {
@@ -92,10 +108,19 @@ class Scheduler {
     const found = candidates.map((node) => ({ node, reasons: misfits(pod, node, this.#podsOn(node.metadata.name ?? "", uid)) }));
     const nodeName = found.find(({ reasons }) => reasons.length === 0)?.node.metadata.name;
     if (nodeName === undefined) {
-      const message = unschedulableMessage(found.flatMap(({ reasons }) => reasons), candidates.length);
+      const message = unschedulableMessage(
+        found.flatMap(({ reasons }) => reasons),
+        candidates.length,
+      );
       return this.#tellUnschedulable(pod, message);
     }
-    await this.#client.patch(pods, { namespace, name }, { type: "merge", body: { metadata: { uid }, spec: { nodeName } } }, {}, this.#signal);
+    await this.#client.patch(
+      pods,
+      { namespace, name },
+      { type: "merge", body: { metadata: { uid }, spec: { nodeName } } },
+      {},
+      this.#signal,
+    );
     this.#assumed.set(uid, { pod, nodeName });
     this.#recorder.record(subjectOf(pod), "Normal", "Scheduled", `Successfully assigned ${namespace}/${name} to ${nodeName}`);
   }
@@ -114,7 +139,10 @@ class Scheduler {
       status: "False",
       reason: "Unschedulable",
       message,
-      lastTransitionTime: known?.status === "False" && known.lastTransitionTime !== undefined ? known.lastTransitionTime : `${new Date(this.#clock.nowMs()).toISOString().slice(0, 19)}Z`,
+      lastTransitionTime:
+        known?.status === "False" && known.lastTransitionTime !== undefined
+          ? known.lastTransitionTime
+          : `${new Date(this.#clock.nowMs()).toISOString().slice(0, 19)}Z`,
     };
     const { namespace = "", name = "", uid = "" } = pod.metadata;
     const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== "PodScheduled");

@@ -15,7 +15,14 @@ import { FakeEvents } from "./fake-events.ts";
 import { FakeExecSession } from "./fake-exec-session.ts";
 
 /** The calls that a test may make fail. */
-export type FakeCall = "runPodSandbox" | "stopPodSandbox" | "removePodSandbox" | "createContainer" | "startContainer" | "stopContainer" | "removeContainer";
+export type FakeCall =
+  | "runPodSandbox"
+  | "stopPodSandbox"
+  | "removePodSandbox"
+  | "createContainer"
+  | "startContainer"
+  | "stopContainer"
+  | "removeContainer";
 
 interface Made {
   readonly config: ContainerConfig;
@@ -60,7 +67,13 @@ export class FakeRuntime implements ContainerRuntime {
     const made = this.#made(id);
     const { state } = made.container;
     if (state.kind !== "running") throw new Error(`Container ${id} does not run: it is ${state.kind}`);
-    this.#become(made, { kind: "exited", exitCode, startedAtMs: state.startedAtMs, finishedAtMs: this.#nowMs(), oomKilled: options.oomKilled ?? false });
+    this.#become(made, {
+      kind: "exited",
+      exitCode,
+      startedAtMs: state.startedAtMs,
+      finishedAtMs: this.#nowMs(),
+      oomKilled: options.oomKilled ?? false,
+    });
     this.#events.publish({ containerId: id, podUid: made.container.pod.uid });
   }
 
@@ -81,7 +94,14 @@ export class FakeRuntime implements ContainerRuntime {
   async runPodSandbox(config: PodSandboxConfig, signal: AbortSignal): Promise<PodSandbox> {
     await this.#enter("runPodSandbox", config.pod.name, signal);
     const id = randomBytes(16).toString("hex");
-    const sandbox: PodSandbox = { id, pod: config.pod, attempt: config.attempt, state: "ready", createdAtMs: this.#nowMs(), netnsPath: `/fake/netns/${id}` };
+    const sandbox: PodSandbox = {
+      id,
+      pod: config.pod,
+      attempt: config.attempt,
+      state: "ready",
+      createdAtMs: this.#nowMs(),
+      netnsPath: `/fake/netns/${id}`,
+    };
     this.#sandboxes.set(id, { config, sandbox });
     return sandbox;
   }
@@ -110,10 +130,23 @@ export class FakeRuntime implements ContainerRuntime {
   async createContainer(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
     await this.#enter("createContainer", `${config.name}/${config.attempt}`, signal);
     const entry = this.#sandboxes.get(sandboxId);
-    if (entry?.sandbox.state !== "ready") throw new EngineError("SANDBOX_NOT_FOUND", `Cannot create container "${config.name}": no sandbox ${sandboxId} is ready`);
+    if (entry?.sandbox.state !== "ready")
+      throw new EngineError("SANDBOX_NOT_FOUND", `Cannot create container "${config.name}": no sandbox ${sandboxId} is ready`);
     const id = randomBytes(16).toString("hex");
     const { name, attempt, image, imageId, specHash, logPath } = config;
-    const container: Container = { id, sandboxId, pod: entry.config.pod, name, attempt, image, imageId, specHash, logPath, createdAtMs: this.#nowMs(), state: { kind: "created" } };
+    const container: Container = {
+      id,
+      sandboxId,
+      pod: entry.config.pod,
+      name,
+      attempt,
+      image,
+      imageId,
+      specHash,
+      logPath,
+      createdAtMs: this.#nowMs(),
+      state: { kind: "created" },
+    };
     this.#containers.set(id, { config, container, ended: Promise.withResolvers() });
     return id;
   }
@@ -121,10 +154,11 @@ export class FakeRuntime implements ContainerRuntime {
   async startContainer(id: string, signal: AbortSignal): Promise<void> {
     const made = this.#made(id);
     await this.#enter("startContainer", `${made.config.name}/${made.config.attempt}`, signal);
-    if (made.container.state.kind !== "created") throw new EngineError("CONTAINER_START_FAILED", `Cannot start container ${id}: it is ${made.container.state.kind}`);
+    if (made.container.state.kind !== "created")
+      throw new EngineError("CONTAINER_START_FAILED", `Cannot start container ${id}: it is ${made.container.state.kind}`);
     this.#become(made, { kind: "running", pid: this.#nextPid++, startedAtMs: this.#nowMs() });
     const [command, code] = made.config.args;
-    if (command === "exit") this.exit(id, Number(code ?? 0));
+    if (command === "exit") this.exit(id, Number(code ?? 0)); // within its start: a real one would take a moment longer
   }
 
   async stopContainer(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
@@ -162,7 +196,8 @@ export class FakeRuntime implements ContainerRuntime {
 
   async exec(id: string, options: ExecOptions, signal: AbortSignal): Promise<ExecSession> {
     signal.throwIfAborted();
-    if (this.#made(id).container.state.kind !== "running") throw new EngineError("CONTAINER_NOT_FOUND", `Cannot exec in container ${id}: it does not run`);
+    if (this.#made(id).container.state.kind !== "running")
+      throw new EngineError("CONTAINER_NOT_FOUND", `Cannot exec in container ${id}: it does not run`);
     return new FakeExecSession(options);
   }
 
@@ -194,7 +229,10 @@ export class FakeRuntime implements ContainerRuntime {
   }
 
   #kill(made: Made, exitCode: number): void {
-    if (made.container.state.kind === "running") this.exit(made.container.id, exitCode);
+    const { state } = made.container;
+    if (state.kind === "running") this.exit(made.container.id, exitCode);
+    else if (state.kind === "created")
+      this.#become(made, { kind: "exited", exitCode, startedAtMs: this.#nowMs(), finishedAtMs: this.#nowMs(), oomKilled: false });
   }
 
   #become(made: Made, state: ContainerState): void {
