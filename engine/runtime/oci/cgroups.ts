@@ -159,9 +159,10 @@ export class Cgroups {
   }
 }
 
-/** Those that a service manager ends processes by, v2 and name=systemd, where this process is not at the root. */
-function confiningHierarchies(hierarchies: readonly CgroupHierarchy[], ownCgroups: string): CgroupHierarchy[] {
-  const own = new Map(ownCgroups.split("\n").map((line) => [line.split(":")[1] ?? "", line.split(":").slice(2).join(":")]));
+/** Those that a service manager ends processes by, v2 and name=systemd, where this process is not at the root; from /proc/self/cgroup. */
+export function confiningHierarchies(hierarchies: readonly CgroupHierarchy[], ownCgroups: string): CgroupHierarchy[] {
+  const lines = ownCgroups.split("\n").filter((line) => line !== "");
+  const own = new Map(lines.map((line) => [line.split(":")[1] ?? "", line.split(":").slice(2).join(":")]));
   return hierarchies.filter(({ version, controllers }) => {
     const key = version === 2 ? "" : controllers.includes("name=systemd") ? "name=systemd" : undefined;
     return key !== undefined && (own.get(key) ?? "/") !== "/";

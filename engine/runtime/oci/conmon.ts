@@ -60,11 +60,8 @@ export async function createWithConmon(options: MonitorOptions, signal: AbortSig
   const abort = (): void => void child.kill("SIGKILL");
   signal.addEventListener("abort", abort, { once: true });
   try {
-    if (child.pid !== undefined && options.adopt !== undefined) {
-      await options.adopt(child.pid);
-      pipe(child, 4).end("go");
-    }
-    return parseReport(await report);
+    const [line] = await Promise.all([report, letGo(child, options.adopt)]);
+    return parseReport(line);
   } catch (cause) {
     child.kill("SIGKILL");
     await report.catch(() => {}); // the error that ended this is the one that counts
@@ -76,6 +73,15 @@ export async function createWithConmon(options: MonitorOptions, signal: AbortSig
     signal.removeEventListener("abort", abort);
     pipe(child, 3).destroy();
   }
+}
+
+/** conmon waits at its start pipe until it is where it belongs. */
+async function letGo(child: ChildProcess, adopt: MonitorOptions["adopt"]): Promise<void> {
+  if (child.pid === undefined || adopt === undefined) return;
+  const start = pipe(child, 4);
+  start.on("error", () => {}); // it died before: its report says so
+  await adopt(child.pid);
+  start.end("go");
 }
 
 function spawnMonitor(options: MonitorOptions): ChildProcess {

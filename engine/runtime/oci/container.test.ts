@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { eventually } from "@peapod/kit";
+import { hasCode } from "../../errors.ts";
+import { collect, containerConfig, sandboxConfig } from "../runtime.conformance.ts";
+import type { ContainerConfig, PodSandboxConfig } from "../runtime.ts";
+import { type OciTestBed, withOciRuntime } from "./oci-test-bed.ts";
+
+const signal = AbortSignal.any([]);
+const WITHIN = { withinMs: 5_000 };
+
+test("createContainer() gives a process its user, environment, rights and view of the machine", async () => {
+  await withOciRuntime(async (bed) => {
+    const script = "id; pwd; hostname; echo $HOME:$HOSTNAME:$A; grep -E 'Cap(Bnd|Eff)|Seccomp:' /proc/self/status; ls / /proc/acpi; ps; touch /x || echo read-only";
+    const overrides = { args: ["sh", "-c", script], user: "web", env: ["A=b"], workingDir: "/made/here", readonlyRootfs: true };
+    await runToEnd(bed, containerConfig(bed, overrides));
+    const said = text(bed.log());
+    assert.match(said, /uid=1000\(web\) gid=1001\(web\) groups=1001\(web\),2000\(logs\)\n\/made\/here\nweb\n\/home\/web:web:b\n/);
+    assert.match(said, /CapEff:\s0000000000000000\nCapBnd:\s00000000a80425fb\nSeccomp:\s2/);
+    assert.match(said, /read-only/);
+    assert.match(said, /\n\s+1 web\s+sh -c/);
+  });
+});
+
+test("createContainer() shows the pod's /dev/shm and mounts, and nothing else of the host", async () => {
+  await withOciRuntime(async (bed) => {
+    const shared = join(bed.logDirectory, "shared");
+    mkdirSync(shared);
+    writeFileSync(join(shared, "from-host"), "hello");
+    const script = "cat /data/from-host; echo; touch /data/new || echo refused; touch /rw/new && echo written; mount | grep -E ' /(data|rw|dev/shm) ' | cut -d' ' -f3,6; ls /proc/1/root/";
+    const mounts = [
+      { hostPath: shared, containerPath: "/rw", readonly: false },
+      { hostPath: shared, containerPath: "/data", readonly: true },
+    ];
+    await runToEnd(bed, containerConfig(bed, { args: ["sh", "-c", script], mounts }));
+    const said = text(bed.log());
+    assert.match(said, /^hello\n/);
+    assert.match(said, /refused\nwritten\n/);
+    assert.ok(existsSync(join(shared, "new")));
+  });
+});
+
+test("createContainer() leaves nothing of a container that cannot be made, and says why", async () => {
+  await withOciRuntime(async (bed) => {
+    const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
+    const bad: [Partial<ContainerConfig>, Parameters<typeof hasCode>[1], RegExp][] = [
+      [{ args: ["nope"] }, "CONTAINER_START_FAILED", /^Cannot create container "main": .*exec: "nope": executable file not found in \$PATH$/],
+      [{ user: "nobody-here" }, "CONTAINER_CONFIG_INVALID", /no matching entries in the image's \/etc\/passwd/],
+      [{ stopSignal: "SIGNONE" }, "CONTAINER_CONFIG_INVALID", /no such signal/],
+      [{ mounts: [{ hostPath: "/none/such", containerPath: "/x", readonly: true }] }, "CONTAINER_CREATE_FAILED", /\/none\/such.*no such file or directory/],
+      [{ logPath: "/none/such/0.log" }, "CONTAINER_CREATE_FAILED", /log/],
+    ];
+    for (const [overrides, code, message] of bad) {
+      const config = containerConfig(bed, { args: bed.argsToRun, ...overrides });
+      await assert.rejects(bed.runtime.createContainer(sandboxId, config, signal), (error) => {
+        assert.ok(hasCode(error, ...(code === undefined ? [] : [code])), String(error));
+        assert.match(error.message, message);
+        return true;
+      });
+      for (const name of ["containers", "exits", "runtime"]) assert.deepEqual(readdirSync(join(bed.runDir, name)), [], name);
+      assert.deepEqual(await bed.runtime.listContainers(), []);
+    }
+  });
+});
+
+test("createContainer() leaves nothing when it is aborted", async () => {
+  await withOciRuntime(async (bed) => {
+    const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
+    for (const afterMs of [0, 3, 8, 15]) {
+      const creating = bed.runtime.createContainer(sandboxId, containerConfig(bed, { args: bed.argsToRun }), AbortSignal.timeout(afterMs));
+      await creating.catch(() => {}); // a fast one is made, and removed with its sandbox
+    }
+    await bed.runtime.removePodSandbox(sandboxId, signal);
+    for (const name of ["containers", "exits", "runtime"]) assert.deepEqual(readdirSync(join(bed.runDir, name)), [], name);
+  });
+});
+
+test("a container over its memory limit exits with 137, OOM-killed", async () => {
+  await withOciRuntime(async (bed) => {
+    const args = ["sh", "-c", "x=aaaaaaaa; while :; do x=$x$x; done"];
+    const state = await runToEnd(bed, containerConfig(bed, { args, resources: { memoryLimitBytes: 16 * 1024 * 1024 } }));
+    assert.deepEqual({ exitCode: state.exitCode, oomKilled: state.oomKilled }, { exitCode: 137, oomKilled: true });
+  });
+});
+
+test("containers of a pod that shares its processes see each other, and leave none behind", async () => {
+  await withOciRuntime(async (bed) => {
+    const { id: sandboxId } = await bed.runtime.runPodSandbox({ ...sandboxConfig, shareProcessNamespace: true }, signal);
+    const main = await startIn(bed, sandboxId, containerConfig(bed, { args: bed.argsToRun }));
+    const orphan = await startIn(bed, sandboxId, containerConfig(bed, { name: "orphan", args: ["sh", "-c", "sleep 4321 & exit 4"] }));
+    await eventually(async () => (await bed.runtime.containerStatus(orphan)).state.kind === "exited", WITHIN);
+    const listing = await execute(bed, main, ["ps"]);
+    assert.match(listing, /\n\s+1 (0|root)\s+\/pause -P/);
+    assert.match(listing, /trap 'echo bye/);
+    await eventually(async () => !(await execute(bed, main, ["ps"])).includes("4321"), WITHIN);
+    const [sandbox] = await bed.runtime.listPodSandboxes();
+    assert.equal(sandbox?.state, "ready");
+    process.kill(pausePid(bed), "SIGKILL");
+    await eventually(async () => (await bed.runtime.listPodSandboxes())[0]?.state === "notready", WITHIN);
+    await eventually(async () => (await bed.runtime.containerStatus(main)).state.kind === "exited", WITHIN);
+  });
+});
+
+test("runPodSandbox() refuses a sysctl that would change the host, and leaves nothing", async () => {
+  await withOciRuntime(async (bed) => {
+    for (const name of ["kernel.panic", "vm.overcommit_memory", "net/../kernel/panic", "net..x"]) {
+      const config: PodSandboxConfig = { ...sandboxConfig, sysctls: { [name]: "1" } };
+      await assert.rejects(bed.runtime.runPodSandbox(config, signal), (error) => hasCode(error, "CONTAINER_CONFIG_INVALID"), name);
+    }
+    await assert.rejects(bed.runtime.runPodSandbox({ ...sandboxConfig, sysctls: { "net.ipv4.none_such": "1" } }, signal), (error) => hasCode(error, "RUNTIME_FAILED"));
+    assert.deepEqual(readdirSync(join(bed.runDir, "sandboxes")), []);
+    const { id } = await bed.runtime.runPodSandbox({ ...sandboxConfig, sysctls: { "net.core.somaxconn": "777" }, shmSizeBytes: 1024 * 1024 }, signal);
+    await runToEnd(bed, containerConfig(bed, { args: ["sh", "-c", "cat /proc/sys/net/core/somaxconn /proc/sys/net/ipv4/ip_unprivileged_port_start; dd if=/dev/zero of=/dev/shm/x bs=1k count=2k"] }), id);
+    assert.match(text(bed.log()), /^777\n0\n/);
+    assert.match(bed.log(), /No space left/);
+  });
+});
+
+test("exec() runs on a terminal with a size that changes", async () => {
+  await withOciRuntime(async (bed) => {
+    const id = await start(bed, containerConfig(bed, { args: bed.argsToRun }));
+    const session = await bed.runtime.exec(id, { command: ["sh", "-c", "stty size; read x; stty size; exit 5"], tty: true, stdin: true, size: { columns: 100, rows: 30 } }, signal);
+    let said = "";
+    const reading = (async () => {
+      for await (const chunk of session.stdout) said += Buffer.from(chunk).toString("utf8");
+    })();
+    await eventually(() => said.includes("30 100"), WITHIN);
+    session.resize({ columns: 120, rows: 40 });
+    await session.write(Buffer.from("go\n"));
+    assert.equal(await session.exitCode, 5);
+    await reading;
+    assert.match(said, /40 120/);
+  });
+});
+
+test("exec() says what cannot be started, and ends with the whole process when aborted", async () => {
+  await withOciRuntime(async (bed) => {
+    const id = await start(bed, containerConfig(bed, { args: bed.argsToRun }));
+    const missing = await bed.runtime.exec(id, { command: ["nope"], tty: false, stdin: false }, signal);
+    const [said, exitCode] = await Promise.all([collect(missing.stderr), missing.exitCode]);
+    assert.match(said, /OCI runtime exec failed: .*exec: "nope": executable file not found in \$PATH/);
+    assert.equal(exitCode, 127);
+    const killed = await bed.runtime.exec(id, { command: ["sh", "-c", "kill -9 $$"], tty: false, stdin: false }, signal);
+    assert.equal(await killed.exitCode, 137);
+    const stop = new AbortController();
+    const session = await bed.runtime.exec(id, { command: ["sh", "-c", "sleep 5432 & sleep 5433; true"], tty: false, stdin: false }, stop.signal);
+    const isListed = (listing: string): boolean => ["5432", "5433"].every((seconds) => new RegExp(`\\S +sleep ${seconds}$`, "m").test(listing));
+    await eventually(async () => isListed(await execute(bed, id, ["ps"])), WITHIN);
+    stop.abort();
+    await session.exitCode;
+    await eventually(async () => !(await execute(bed, id, ["ps"])).includes("sleep 543"), WITHIN);
+  });
+});
+
+test("reopenContainerLog() goes on in a new file and loses nothing", async () => {
+  await withOciRuntime(async (bed) => {
+    const config = containerConfig(bed, { args: ["sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; sleep 1000"] });
+    const id = await start(bed, config);
+    await eventually(() => existsSync(config.logPath), WITHIN);
+    renameSync(config.logPath, `${config.logPath}.1`);
+    await bed.runtime.reopenContainerLog(id, signal);
+    assert.ok(existsSync(config.logPath));
+    const whole = (): string => text(readFileSync(`${config.logPath}.1`, "utf8") + bed.log());
+    await eventually(() => whole().endsWith("\n2999\n"), WITHIN);
+    assert.equal(whole(), Array.from({ length: 3000 }, (_, index) => `${index}\n`).join(""));
+  });
+});
+
+test("a root file system's links do not lead out of it", async () => {
+  await withOciRuntime(async (bed) => {
+    unlinkSync(join(bed.rootfsPath, "etc/passwd"));
+    symlinkSync("../../../../../../../../../etc/shadow", join(bed.rootfsPath, "etc/passwd"));
+    await assert.rejects(start(bed, containerConfig(bed, { args: bed.argsToRun, user: "daemon" })), (error) => hasCode(error, "CONTAINER_CONFIG_INVALID"));
+  });
+});
+
+async function start(bed: OciTestBed, config: ContainerConfig): Promise<string> {
+  const { id } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
+  return await startIn(bed, id, config);
+}
+
+async function startIn(bed: OciTestBed, sandboxId: string, config: ContainerConfig): Promise<string> {
+  const id = await bed.runtime.createContainer(sandboxId, config, signal);
+  await bed.runtime.startContainer(id, signal);
+  return id;
+}
+
+async function runToEnd(bed: OciTestBed, config: ContainerConfig, sandboxId?: string): Promise<{ exitCode: number; oomKilled: boolean }> {
+  const id = sandboxId === undefined ? await start(bed, config) : await startIn(bed, sandboxId, config);
+  return await eventually(async () => {
+    const { state } = await bed.runtime.containerStatus(id);
+    return state.kind === "exited" && state;
+  }, WITHIN);
+}
+
+async function execute(bed: OciTestBed, id: string, command: readonly string[]): Promise<string> {
+  const session = await bed.runtime.exec(id, { command, tty: false, stdin: false }, signal);
+  const [said] = await Promise.all([collect(session.stdout), session.exitCode]);
+  return said;
+}
+
+function pausePid({ runDir }: OciTestBed): number {
+  const [sandbox = ""] = readdirSync(join(runDir, "sandboxes"));
+  return Number(readFileSync(join(runDir, "sandboxes", sandbox, "pause/pid"), "utf8"));
+}
+
+/** The text of a CRI log's lines, partial ones joined. */
+function text(log: string): string {
+  const lines = [...log.matchAll(/^\S+ (?:stdout|stderr) ([FP]) (.*)$/gm)];
+  return lines.map(([, tag, line = ""]) => (tag === "F" ? `${line}\n` : line)).join("");
+}
