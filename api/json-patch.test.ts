@@ -128,7 +128,7 @@ test("applyJsonPatch() throws nothing but PatchError, whatever it is given", () 
   );
 });
 
-test("every patch is refused where it nests too deeply, however deep", () => {
+test("checkDepth() refuses patches of every kind that nest too deeply, however deep", () => {
   let deep: unknown = 1;
   for (let level = 0; level < 100_000; level += 1) deep = { a: deep };
   const tooDeep = { name: "PatchError", kind: "malformed", message: /deeper than 100 levels/ };

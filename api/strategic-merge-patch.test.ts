@@ -110,6 +110,31 @@ const cases: { does: string; target: unknown; patch: unknown; want: unknown }[] 
     want: { metadata: { finalizers: ["c/x", "a/x"] } },
   },
   {
+    does: "lets a removal win over an addition and an order",
+    target: { metadata: { finalizers: ["c/x", "d/x", "b/x", "a/x"] } },
+    patch: {
+      metadata: {
+        finalizers: ["c/x"],
+        "$deleteFromPrimitiveList/finalizers": ["b/x", "a/x", "c/x"],
+        "$setElementOrder/finalizers": ["a/x", "c/x"],
+      },
+    },
+    want: { metadata: { finalizers: ["d/x"] } },
+  },
+  {
+    does: "makes an item anew that is deleted and given",
+    target: { spec: { containers: [{ name: "a", image: "a:1", args: ["x"] }, { name: "b" }] } },
+    patch: {
+      spec: {
+        containers: [
+          { $patch: "delete", name: "a" },
+          { name: "a", image: "a:2" },
+        ],
+      },
+    },
+    want: { spec: { containers: [{ name: "a", image: "a:2" }, { name: "b" }] } },
+  },
+  {
     does: "merges numeric keys",
     target: { spec: { containers: [{ name: "a", ports: [{ containerPort: 80, name: "x" }, { containerPort: 81 }] }] } },
     patch: { spec: { containers: [{ name: "a", ports: [{ containerPort: 81, name: "y" }] }] } },
@@ -270,7 +295,12 @@ const bad: { does: string; patch: unknown; message: RegExp }[] = [
   {
     does: "an order that leaves a patched item out",
     patch: { spec: { "$setElementOrder/containers": names("a"), containers: names("b") } },
-    message: /do not agree/,
+    message: /does not match its \$setElementOrder/,
+  },
+  {
+    does: "patched items in another order than the order's",
+    patch: { spec: { "$setElementOrder/containers": names("a", "b"), containers: names("b", "a") } },
+    message: /does not match its \$setElementOrder/,
   },
   { does: "an order that is no list", patch: { spec: { "$setElementOrder/containers": "a" } }, message: /is not a list/ },
   {

@@ -30,19 +30,12 @@ function mergeMap(original: Fields, patch: Fields, schema: FieldSchema | undefin
     throw new PatchError("malformed", `Unknown $patch directive ${JSON.stringify(directive)}`);
   retainKeys(original, patch);
   const orders = takePrefixed(patch, SET_ORDER);
-  for (const [name, removed] of takePrefixed(patch, DELETE_FROM_LIST)) {
-    const list = getField(original, name);
-    if (Array.isArray(list))
-      setField(
-        original,
-        name,
-        list.filter((item) => !removed.some((each) => equalJson(each, item))),
-      );
-  }
+  const removals = takePrefixed(patch, DELETE_FROM_LIST);
   for (const [name, value] of Object.entries(patch)) mergeField(original, name, value, memberSchema(schema, name), orders.get(name));
   for (const [name, order] of orders) {
     if (!Object.hasOwn(patch, name)) reorderField(original, name, order, memberSchema(schema, name));
   }
+  for (const [name, removed] of removals) removeFromList(original, name, removed);
   return original;
 }
 
@@ -70,11 +63,12 @@ function mergeList(original: unknown[], patch: unknown[], schema: FieldSchema | 
   const special = items.filter((item) => Object.hasOwn(item, PATCH));
   const ordinary = items.filter((item) => !Object.hasOwn(item, PATCH));
   if (special.some((item) => item[PATCH] === "replace")) return ordinary.map(withoutDirectives);
-  let merged = [...original];
+  let live = [...original];
   for (const item of special) {
     if (item[PATCH] !== "delete") throw new PatchError("malformed", `Unknown $patch directive ${JSON.stringify(item[PATCH])} in a list`);
-    merged = merged.filter((each) => !isSame(each, item, mergeKey));
+    live = live.filter((each) => !isSame(each, item, mergeKey));
   }
+  const merged = [...live];
   for (const item of ordinary) {
     const at = merged.findIndex((each) => isSame(each, item, mergeKey));
     const found = merged[at];
@@ -82,7 +76,7 @@ function mergeList(original: unknown[], patch: unknown[], schema: FieldSchema | 
     if (at >= 0) merged[at] = result;
     else merged.push(result);
   }
-  return inOrder(merged, ordinary, original, mergeKey);
+  return inOrder(merged, ordinary, live, mergeKey);
 }
 
 function keyedItem(item: unknown, mergeKey: string): Fields {
@@ -91,6 +85,13 @@ function keyedItem(item: unknown, mergeKey: string): Fields {
   const hasKey = Object.hasOwn(item, mergeKey) || item[PATCH] === "replace";
   if (!hasKey) throw new PatchError("malformed", `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
   return item;
+}
+
+function removeFromList(original: Fields, name: string, removed: readonly unknown[]): void {
+  const list = getField(original, name);
+  if (!Array.isArray(list)) return;
+  const left = list.filter((item) => !removed.some((each) => equalJson(each, item)));
+  setField(original, name, left);
 }
 
 /** Only the order was patched. */
@@ -117,14 +118,20 @@ function inOrder(items: readonly unknown[], order: readonly unknown[], live: rea
   return [...result, ...others];
 }
 
+/** A patched list must follow its own order; an empty order says nothing. */
 function checkOrder(patch: readonly unknown[], order: readonly unknown[], mergeKey: string | undefined): void {
+  if (order.length === 0) return;
+  let next = 0;
   for (const item of patch) {
-    const leaves = isRecord(item) && Object.hasOwn(item, PATCH);
-    if (leaves || order.some((each) => isSame(each, item, mergeKey))) continue;
-    throw new PatchError(
-      "malformed",
-      `The list in the patch and its $setElementOrder do not agree: ${JSON.stringify(item)} is not in the order`,
-    );
+    if (isRecord(item) && Object.hasOwn(item, PATCH)) continue;
+    const at = order.findIndex((each, index) => index >= next && isSame(each, item, mergeKey));
+    if (at < 0) {
+      throw new PatchError(
+        "malformed",
+        `The list in the patch does not match its $setElementOrder: ${JSON.stringify(item)} is not there, or in another place`,
+      );
+    }
+    next = at + 1;
   }
 }
 
