@@ -27,7 +27,7 @@ export function pod(name: string, spec: Readonly<Record<string, unknown>>, metad
 
 /** Several objects as one manifest. */
 export function list(...manifests: readonly string[]): string {
-  return manifests.join("\n---\n");
+  return JSON.stringify({ apiVersion: "v1", kind: "List", items: manifests.map((manifest) => JSON.parse(manifest) as unknown) });
 }
 
 /** Applies manifests and waits until these pods are Ready. */

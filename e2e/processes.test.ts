@@ -12,7 +12,7 @@ const application = shell(
 test("with shareProcessNamespace containers see, signal and read each other", async (t) => {
   const engine = await startEngine(t);
   await applyReady(engine, pod("shared", { shareProcessNamespace: true, containers: [application, idle("helper")] }), "shared");
-  const find = "busybox pgrep -f 'echo reloade[d]' | busybox head -n 1";
+  const find = "busybox ps -o pid,args | busybox awk '/echo reloade[d]/ {print $1; exit}'";
 
   await t.test("a container sees the others' processes", async () => {
     assert.match(await output(engine, "shared", "helper", `test -n "$(${find})" && ${find}`), /^\d+$/);
