@@ -8,12 +8,20 @@ import { ApiError, type Client, type DeleteOptions, type NamedObject, type Patch
 export interface InProcessApi {
   get(resource: Resource, place: NamedObject): KubeObject;
   list(resource: Resource, selection: Selection): { readonly items: KubeObject[]; readonly resourceVersion: string };
-  watch(resource: Resource, request: Selection & { resourceVersion: string }, signal: AbortSignal): AsyncIterable<{ type: string; object: KubeObject }>;
+  watch(
+    resource: Resource,
+    request: Selection & { resourceVersion: string },
+    signal: AbortSignal,
+  ): AsyncIterable<{ type: string; object: KubeObject }>;
   create(resource: Resource, namespace: string | undefined, body: unknown, options: WriteOptions): KubeObject;
   update(resource: Resource, place: NamedObject, body: unknown, options: WriteOptions): KubeObject;
   patch(resource: Resource, place: NamedObject, patch: Patch, options: WriteOptions): KubeObject;
   statusOf(error: unknown): Status;
-  delete(resource: Resource, place: NamedObject, options: DeleteOptions): { readonly kind: "removed" | "terminating"; readonly object: KubeObject };
+  delete(
+    resource: Resource,
+    place: NamedObject,
+    options: DeleteOptions,
+  ): { readonly kind: "removed" | "terminating"; readonly object: KubeObject };
 }
 
 /**
@@ -35,7 +43,8 @@ export function connectInProcess(api: InProcessApi): Client {
     list: (resource, where, signal) => call(signal, () => api.list(erased(resource), where)),
     watch: <T extends KubeObject>(resource: Resource<T>, where: Selection & { resourceVersion: string }, signal: AbortSignal) =>
       watch<T>(api, erased(resource), where, signal),
-    create: (resource, object, options, signal) => call(signal, () => api.create(erased(resource), object.metadata.namespace, object, options)),
+    create: (resource, object, options, signal) =>
+      call(signal, () => api.create(erased(resource), object.metadata.namespace, object, options)),
     update: (resource, object, options, signal) => call(signal, () => api.update(erased(resource), placeOf(object), object, options)),
     patch: (resource, where, patch, options, signal) => call(signal, () => api.patch(erased(resource), where, patch, options)),
     delete: (resource, where, options, signal) => call(signal, () => deletion(api, erased(resource), where, options)),

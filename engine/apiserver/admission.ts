@@ -35,7 +35,8 @@ export interface ReadObject {
  */
 export function readObject(body: unknown, resource: Resource, options: WriteOptions): ReadObject {
   const record = asRecord(body);
-  if (record === undefined) throw new StatusError(badRequest(`couldn't get version/kind; json parse error: a ${resource.kind} must be a JSON object`));
+  if (record === undefined)
+    throw new StatusError(badRequest(`couldn't get version/kind; json parse error: a ${resource.kind} must be a JSON object`));
   const apiVersion = groupVersion(resource);
   checkName("API version", record["apiVersion"], apiVersion);
   checkName("kind", record["kind"], resource.kind);
@@ -53,7 +54,12 @@ export function support(object: KubeObject, old: KubeObject | undefined, options
     const known = new Set(old === undefined ? [] : checkSupport(old).warnings.map(({ path }) => path));
     for (const { path, message } of warnings) if (!known.has(path)) options.onWarning(`${path}: ${message}`);
   }
-  return refusals.map(({ path: field, message }) => ({ type: "FieldValueForbidden", field, detail: `Forbidden: ${message}`, message: `${field}: Forbidden: ${message}` }));
+  return refusals.map(({ path: field, message }) => ({
+    type: "FieldValueForbidden",
+    field,
+    detail: `Forbidden: ${message}`,
+    message: `${field}: Forbidden: ${message}`,
+  }));
 }
 
 /** Throws 422 with a cause for each broken rule, if there is one. */
@@ -70,7 +76,11 @@ export function admitPod(pod: Pod): Pod {
 
 function checkName(what: string, given: unknown, wanted: string): void {
   if (given === undefined || given === "" || given === wanted) return;
-  throw new StatusError(badRequest(`the ${what} in the data (${typeof given === "string" ? given : JSON.stringify(given)}) does not match the expected ${what} (${wanted})`));
+  throw new StatusError(
+    badRequest(
+      `the ${what} in the data (${typeof given === "string" ? given : JSON.stringify(given)}) does not match the expected ${what} (${wanted})`,
+    ),
+  );
 }
 
 function refuseMistyped(problems: readonly Problem[], resource: Resource, apiVersion: string): void {
@@ -88,13 +98,16 @@ function judgeUnknown(problems: readonly Problem[], resource: Resource, apiVersi
 }
 
 function cannotHandle(resource: Resource, apiVersion: string, why: string): StatusError {
-  return new StatusError(badRequest(`${resource.kind} in version ${JSON.stringify(apiVersion)} cannot be handled as a ${resource.kind}: ${why}`));
+  return new StatusError(
+    badRequest(`${resource.kind} in version ${JSON.stringify(apiVersion)} cannot be handled as a ${resource.kind}: ${why}`),
+  );
 }
 
 /** Upstream answers a missing or unknown value among broken rules; a status is taken as it is. */
 function brokenRule({ kind, path, message }: Problem): FieldError[] {
   if (path.startsWith("status")) return [];
-  if (kind === "missing") return [{ type: "FieldValueRequired", field: path, detail: "Required value", message: `${path}: Required value` }];
+  if (kind === "missing")
+    return [{ type: "FieldValueRequired", field: path, detail: "Required value", message: `${path}: Required value` }];
   if (kind === "enum") return [{ type: "FieldValueNotSupported", field: path, detail: message, message: `${path}: ${message}` }];
   return [];
 }

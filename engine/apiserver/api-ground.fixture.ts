@@ -28,5 +28,10 @@ export function inProcess(): TestGround {
 
 /** The smallest pod there is. */
 export function minimalPod(name: string, spec: Partial<PodSpec> = {}): Pod {
-  return { apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default" }, spec: { containers: [{ name: "main", image: "busybox:1" }], ...spec } };
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace: "default" },
+    spec: { containers: [{ name: "main", image: "busybox:1" }], ...spec },
+  };
 }

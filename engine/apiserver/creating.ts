@@ -1,4 +1,15 @@
-import { alreadyExists, applyDefaults, type KubeObject, type Namespace, namespaces, type Pod, pods, qosClass, type Resource, validate } from "@peapod/api";
+import {
+  alreadyExists,
+  applyDefaults,
+  type KubeObject,
+  type Namespace,
+  namespaces,
+  type Pod,
+  pods,
+  qosClass,
+  type Resource,
+  validate,
+} from "@peapod/api";
 import type { Clock } from "@peapod/kit";
 import { type Store, StoreConflict } from "../store/store.ts";
 import { admitPod, readObject, refuseInvalid, support, type WriteOptions } from "./admission.ts";
@@ -14,14 +25,24 @@ export interface Ground {
 }
 
 /** Stores a new object as the client wrote it, with defaults. Throws 400, 403, 404, 409 or 422. */
-export function createObject(ground: Ground, resource: Resource, namespace: string | undefined, body: unknown, options: WriteOptions): KubeObject {
+export function createObject(
+  ground: Ground,
+  resource: Resource,
+  namespace: string | undefined,
+  body: unknown,
+  options: WriteOptions,
+): KubeObject {
   const read = readObject(body, resource, options);
   const metadata = newMetadata(resource, read.object, namespace, ground.clock.nowMs());
   const refusals = support(read.object, undefined, options);
   const object = applyDefaults(prepare(resource, { ...read.object, metadata }));
   const name = metadata.name ?? "";
   if (resource.namespaced && name !== "") checkNamespace(ground.store, resource, metadata.namespace ?? "", name);
-  refuseInvalid(resource, name === "" ? (metadata.generateName ?? "") : name, withoutRepeats([...read.errors, ...validate(object), ...refusals]));
+  refuseInvalid(
+    resource,
+    name === "" ? (metadata.generateName ?? "") : name,
+    withoutRepeats([...read.errors, ...validate(object), ...refusals]),
+  );
   if (options.dryRun === true) {
     if (ground.store.get(keyOf(resource, { ...metadata, name })) !== undefined) throw new StatusError(alreadyExists(resource, name));
     return object;
@@ -34,7 +55,8 @@ export function createObject(ground: Ground, resource: Resource, namespace: stri
 /** Makes sure that a namespace has its `default` service account. */
 export function addDefaultAccount(ground: Ground, namespace: string): void {
   const account = defaultServiceAccount(namespace);
-  if (ground.store.get(keyOf(account.resource, { namespace, name: "default" })) === undefined) createObject(ground, account.resource, namespace, account.object, {});
+  if (ground.store.get(keyOf(account.resource, { namespace, name: "default" })) === undefined)
+    createObject(ground, account.resource, namespace, account.object, {});
 }
 
 /** The errors without those that say the same of the same field twice. */

@@ -1,4 +1,14 @@
-import { conflict, forbidden, isPodTerminal, type KubeObject, type Namespace, namespaces, type Pod, pods, type Resource } from "@peapod/api";
+import {
+  conflict,
+  forbidden,
+  isPodTerminal,
+  type KubeObject,
+  type Namespace,
+  namespaces,
+  type Pod,
+  pods,
+  type Resource,
+} from "@peapod/api";
 import type { Ground } from "./creating.ts";
 import { StatusError, statusOf } from "./errors.ts";
 import { checkDeletable } from "./namespace-rules.ts";
@@ -49,7 +59,13 @@ export function deleteSelected(ground: Ground, resource: Resource, selection: Se
 function checkPreconditions(resource: Resource, object: KubeObject, { uid, resourceVersion }: DeleteOptions): void {
   const { name = "", uid: stored, resourceVersion: version } = object.metadata;
   const mismatch = (what: string, wanted: string, found: string | undefined): StatusError =>
-    new StatusError(conflict(resource, name, `the ${what} in the precondition (${wanted}) does not match the ${what} in record (${found}). The object might have been deleted and then recreated`));
+    new StatusError(
+      conflict(
+        resource,
+        name,
+        `the ${what} in the precondition (${wanted}) does not match the ${what} in record (${found}). The object might have been deleted and then recreated`,
+      ),
+    );
   if (uid !== undefined && uid !== stored) throw mismatch("UID", uid, stored);
   if (resourceVersion !== undefined && resourceVersion !== version) throw mismatch("ResourceVersion", resourceVersion, version);
 }
@@ -101,5 +117,8 @@ function remove(ground: Ground, resource: Resource, object: KubeObject, options:
 
 function mark(ground: Ground, resource: Resource, marked: KubeObject, object: KubeObject, options: DeleteOptions): Deletion {
   if (options.dryRun === true) return { kind: "terminating", object: marked };
-  return { kind: "terminating", object: ground.store.update(keyOf(resource, placeOf(object)), marked, object.metadata.resourceVersion ?? "") };
+  return {
+    kind: "terminating",
+    object: ground.store.update(keyOf(resource, placeOf(object)), marked, object.metadata.resourceVersion ?? ""),
+  };
 }

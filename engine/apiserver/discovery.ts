@@ -27,7 +27,9 @@ export function groupList(): unknown {
 
 /** /apis/GROUP. */
 export function groupOf(group: string): { kind: string; apiVersion: string; name: string; versions: unknown[]; preferredVersion: unknown } {
-  const versions = groups.filter((served) => served.group === group).map(({ version }) => ({ groupVersion: `${group}/${version}`, version }));
+  const versions = groups
+    .filter((served) => served.group === group)
+    .map(({ version }) => ({ groupVersion: `${group}/${version}`, version }));
   return { kind: "APIGroup", apiVersion: "v1", name: group, versions, preferredVersion: versions[0] };
 }
 
@@ -46,7 +48,13 @@ export function aggregated(core: boolean): unknown {
     metadata: {},
     items: served.map((entry) => ({
       metadata: { name: entry.group, creationTimestamp: null },
-      versions: [{ version: entry.version, freshness: "Current", resources: resources.filter((resource) => groupVersion(resource) === groupVersion(entry)).map(aggregatedEntry) }],
+      versions: [
+        {
+          version: entry.version,
+          freshness: "Current",
+          resources: resources.filter((resource) => groupVersion(resource) === groupVersion(entry)).map(aggregatedEntry),
+        },
+      ],
     })),
   };
 }
@@ -62,7 +70,13 @@ function entriesOf(resource: Resource): unknown[] {
     ...(shortNames.length === 0 ? {} : { shortNames }),
     ...(categories.length === 0 ? {} : { categories }),
   };
-  const below = resource.subresources.map((name) => ({ name: `${plural}/${name}`, singularName: "", namespaced, kind: subresourceKinds[name] ?? kind, verbs: subresourceVerbs[name] ?? [] }));
+  const below = resource.subresources.map((name) => ({
+    name: `${plural}/${name}`,
+    singularName: "",
+    namespaced,
+    kind: subresourceKinds[name] ?? kind,
+    verbs: subresourceVerbs[name] ?? [],
+  }));
   return [main, ...below];
 }
 

@@ -16,7 +16,12 @@ export interface Exchange {
 /** Answers with a JSON value. */
 export function sendJson(response: ServerResponse, code: number, value: unknown, headers: Record<string, string> = {}): void {
   const body = Buffer.from(`${JSON.stringify(value)}\n`);
-  response.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-cache, private", "Content-Length": body.length, ...headers });
+  response.writeHead(code, {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-cache, private",
+    "Content-Length": body.length,
+    ...headers,
+  });
   response.end(body);
 }
 

@@ -39,7 +39,10 @@ export async function runExec(channel: ExecChannel): Promise<void> {
   client.on("message", (data: RawData) => input.take(toBuffer(data)));
   if (!use.stdin) session.closeStdin();
   try {
-    const outputs = [pump(client, channels.stdout, session.stdout, use.stdout, signal), pump(client, channels.stderr, session.stderr, use.stderr, signal)];
+    const outputs = [
+      pump(client, channels.stdout, session.stdout, use.stdout, signal),
+      pump(client, channels.stderr, session.stderr, use.stderr, signal),
+    ];
     const [exit] = await Promise.allSettled([session.exitCode, ...outputs]);
     if (signal.aborted) return;
     const status = exit.status === "fulfilled" ? exitStatus(exit.value) : statusOf(exit.reason);
@@ -77,7 +80,8 @@ class InputQueue {
     if (message[0] === channels.resize) return this.#resize(body);
     if (!use.stdin) return;
     if (message[0] === channels.stdin && body.length > 0) this.#write(body);
-    else if (isV5 && message[0] === channels.close && body[0] === channels.stdin) this.#waiting = this.#waiting.then(() => session.closeStdin());
+    else if (isV5 && message[0] === channels.close && body[0] === channels.stdin)
+      this.#waiting = this.#waiting.then(() => session.closeStdin());
   }
 
   /** What still waits is dropped: nobody reads it. */
@@ -114,7 +118,13 @@ function isSide(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 65_535;
 }
 
-async function pump(client: WebSocket, channel: number, source: AsyncIterable<Uint8Array>, isWanted: boolean, signal: AbortSignal): Promise<void> {
+async function pump(
+  client: WebSocket,
+  channel: number,
+  source: AsyncIterable<Uint8Array>,
+  isWanted: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   for await (const chunk of source) {
     if (signal.aborted) return;
     if (!isWanted || chunk.length === 0) continue;
@@ -128,7 +138,9 @@ function send(client: WebSocket, channel: number, chunk: Uint8Array): Promise<vo
   const message = Buffer.allocUnsafe(chunk.length + 1);
   message[0] = channel;
   message.set(chunk, 1);
-  return new Promise((resolve, reject) => client.send(message, { binary: true }, (error) => (error === undefined || error === null ? resolve() : reject(error))));
+  return new Promise((resolve, reject) =>
+    client.send(message, { binary: true }, (error) => (error === undefined || error === null ? resolve() : reject(error))),
+  );
 }
 
 /** Closes, and waits a little for the client to say so too. */

@@ -26,6 +26,31 @@ metadata: { name: settings }
 data: { image: "${image}" }
 `;
 
+const node1 = {
+  apiVersion: "v1",
+  kind: "Node",
+  metadata: { name: "box" },
+  status: {
+    capacity: { cpu: "2", memory: "4Gi", pods: "110" },
+    conditions: [{ type: "Ready", status: "True", reason: "KubeletReady" }],
+    addresses: [{ type: "InternalIP", address: "10.0.0.1" }],
+    nodeInfo: { kubeletVersion: "v1.36.0", osImage: "Debian", kernelVersion: "6.1", containerRuntimeVersion: "peapod://1" },
+  },
+};
+
+const event1 = {
+  apiVersion: "v1",
+  kind: "Event",
+  metadata: { name: "web.1" },
+  involvedObject: { kind: "Pod", namespace: "default", name: "web" },
+  reason: "Started",
+  type: "Normal",
+  message: "Started container main",
+  source: { component: "kubelet" },
+  firstTimestamp: "2026-01-01T00:00:00Z",
+  lastTimestamp: "2026-01-01T00:00:00Z",
+};
+
 for (const version of ["v32", "v35"]) {
   const binary = join(folder, `kubectl-${version}`, "kubectl");
 
@@ -47,16 +72,32 @@ for (const version of ["v32", "v35"]) {
       assert.equal(await run(["apply", "-f", "-"], manifest("nginx:1")), "pod/web created\nconfigmap/settings created\n");
       assert.equal(await run(["apply", "-f", "-"], manifest("nginx:1")), "pod/web unchanged\nconfigmap/settings unchanged\n");
       assert.equal(await run(["get", "pod", "web", "-o", "jsonpath={.spec.containers[0].image} {.metadata.generation}"]), "nginx:1 1");
-      await refused(["apply", "-f", "-"], /Pod "web" is invalid: spec: Forbidden: pod updates may not change fields other than/, manifest("nginx:1").replace('value: "2"', 'value: "3"'));
+      await refused(
+        ["apply", "-f", "-"],
+        /Pod "web" is invalid: spec: Forbidden: pod updates may not change fields other than/,
+        manifest("nginx:1").replace('value: "2"', 'value: "3"'),
+      );
       assert.equal(await run(["apply", "-f", "-"], manifest("nginx:2")), "pod/web configured\nconfigmap/settings configured\n");
-      assert.equal(await run(["get", "pod", "web", "-o", "jsonpath={.spec.containers[*].image} {.metadata.generation}"]), "nginx:2 busybox:1 2");
+      assert.equal(
+        await run(["get", "pod", "web", "-o", "jsonpath={.spec.containers[*].image} {.metadata.generation}"]),
+        "nginx:2 busybox:1 2",
+      );
     });
 
     await context.test("get in its forms", async () => {
       assert.match(await run(["get", "pods"]), /^NAME {3}READY {3}STATUS {4}RESTARTS {3}AGE\nweb {4}0\/2 {5}Pending {3}0 {10}\d+s\n$/);
-      assert.match(await run(["get", "pods", "-o", "wide"]), /AGE {3}IP {7}NODE {5}NOMINATED NODE {3}READINESS GATES\nweb .* <none> {3}<none> {3}<none> {11}<none>\n$/);
-      assert.match(await run(["get", "pod,cm", "-A"]), /default {5}pod\/web .*\n\nNAMESPACE {3}NAME {17}DATA {3}AGE\ndefault {5}configmap\/settings {3}1 /s);
-      assert.match(await run(["get", "pod", "web", "-o", "yaml"]), /^apiVersion: v1\nkind: Pod\n.*restartPolicy: Always\n.*phase: Pending\n/s);
+      assert.match(
+        await run(["get", "pods", "-o", "wide"]),
+        /AGE {3}IP {7}NODE {5}NOMINATED NODE {3}READINESS GATES\nweb .* <none> {3}<none> {3}<none> {11}<none>\n$/,
+      );
+      assert.match(
+        await run(["get", "pod,cm", "-A"]),
+        /default {5}pod\/web .*\n\nNAMESPACE {3}NAME {17}DATA {3}AGE\ndefault {5}configmap\/settings {3}1 /s,
+      );
+      assert.match(
+        await run(["get", "pod", "web", "-o", "yaml"]),
+        /^apiVersion: v1\nkind: Pod\n.*restartPolicy: Always\n.*phase: Pending\n/s,
+      );
       assert.equal((JSON.parse(await run(["get", "pods", "-o", "json"])) as { kind: string }).kind, "List");
       assert.equal(await run(["get", "pods", "-l", "app in (web)", "--field-selector", "status.phase=Pending", "-o", "name"]), "pod/web\n");
       assert.match(await run(["get", "ns"]), /default +Active +\d+s/);
@@ -68,6 +109,34 @@ for (const version of ["v32", "v35"]) {
       assert.match(text, /Name: +web\nNamespace: +default\n/);
       assert.match(text, /Environment:\n +A: +1\n +B: +2\n/);
       assert.match(text, /Events: +<none>\n/);
+    });
+
+    await context.test("nodes and events", async () => {
+      await run(["create", "-f", "-"], JSON.stringify(node1));
+      assert.match(
+        await run(["get", "nodes", "-o", "wide"]),
+        /box +Ready +<none> +\d+s +v1\.36\.0 +10\.0\.0\.1 +<none> +Debian +6\.1 +peapod:\/\/1\n$/,
+      );
+      assert.match(
+        await run(["describe", "node", "box"]),
+        /Conditions:\n +Type +Status .*\n.*\n +Ready +True .*Non-terminated Pods: +\(0 in total\)/s,
+      );
+      const uid = await run(["get", "pod", "web", "-o", "jsonpath={.metadata.uid}"]);
+      await run(["create", "-f", "-"], JSON.stringify({ ...event1, involvedObject: { ...event1.involvedObject, uid } }));
+      assert.match(
+        await run(["get", "events"]),
+        /^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE\n\S+ +Normal +Started +pod\/web +Started container main\n$/,
+      );
+      assert.match(await run(["describe", "pod", "web"]), /Events:\n.*Normal +Started +\S+ +kubelet +Started container main\n$/s);
+    });
+
+    await context.test("edit", async () => {
+      const edited = await kubectl("sh", served, [
+        "-c",
+        `KUBE_EDITOR='sed -i s/image:.nginx:2/image:\\ nginx:3/' exec ${binary} edit pod web`,
+      ]);
+      assert.deepEqual([edited.exitCode, edited.stdout], [0, "pod/web edited\n"], edited.stderr);
+      assert.equal(await run(["get", "pod", "web", "-o", "jsonpath={.spec.containers[0].image}"]), "nginx:3");
     });
 
     await context.test("patch, label, annotate, replace", async () => {
@@ -83,7 +152,11 @@ for (const version of ["v32", "v35"]) {
       await run(["annotate", "cm", "settings", "note=hi"]);
       const stale = await run(["get", "cm", "settings", "-o", "yaml"]);
       assert.equal(await run(["replace", "-f", "-"], stale.replace("note: hi", "note: there")), "configmap/settings replaced\n");
-      await refused(["replace", "-f", "-"], /the object has been modified; please apply your changes to the latest version and try again/, stale);
+      await refused(
+        ["replace", "-f", "-"],
+        /the object has been modified; please apply your changes to the latest version and try again/,
+        stale,
+      );
       await refused(["apply", "--server-side", "-f", "-"], /server-side apply is not supported here/, manifest("nginx:2"));
     });
 
@@ -95,10 +168,23 @@ for (const version of ["v32", "v35"]) {
       assert.equal(await run(["get", "cm", "one", "-n", "team", "-o", "jsonpath={.data}"]), '{"a":"1","b":"ü"}');
       assert.match(await run(["get", "secret", "two", "-n", "team"]), /two +Opaque +1 /);
       assert.equal(await run(["get", "secret", "two", "-n", "team", "-o", "jsonpath={.data.k}"]), "dg==");
-      await refused(["create", "-f", "-"], /strict decoding error: unknown field "spec\.containers\[0\]\.imge"/, '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"bad"},"spec":{"containers":[{"name":"a","imge":"x"}]}}');
-      const warned = await kubectl(binary, served, ["create", "--validate=warn", "-f", "-"], '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"odd"},"dta":{}}');
+      await refused(
+        ["create", "-f", "-"],
+        /strict decoding error: unknown field "spec\.containers\[0\]\.imge"/,
+        '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"bad"},"spec":{"containers":[{"name":"a","imge":"x"}]}}',
+      );
+      const warned = await kubectl(
+        binary,
+        served,
+        ["create", "--validate=warn", "-f", "-"],
+        '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"odd"},"dta":{}}',
+      );
       assert.match(warned.stderr, /^Warning: unknown field "dta"$/m);
-      await refused(["create", "-f", "-", "-n", "nope"], /namespaces "nope" not found/, '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}');
+      await refused(
+        ["create", "-f", "-", "-n", "nope"],
+        /namespaces "nope" not found/,
+        '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}',
+      );
       assert.equal(await run(["create", "cm", "dry", "--dry-run=server", "-o", "name"]), "configmap/dry\n");
       await refused(["get", "cm", "dry"], /not found/);
     });
@@ -116,8 +202,14 @@ for (const version of ["v32", "v35"]) {
       await refused(["logs", "web", "-c", "main"], /waiting to start/);
       await run(["patch", "pod", "web", "--subresource=status", "--type=merge", "-p", '{"status":{"phase":"Running"}}']);
       served.ground.api.delete(pods, { namespace: "default", name: "web" }, {});
-      await run(["create", "-f", "-"], '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"nodeName":"n","containers":[{"name":"main","image":"a"},{"name":"side","image":"b"}]}}');
-      assert.equal(await run(["logs", "web", "-c", "side", "--tail=10", "--timestamps"]), "line 1 of side\nline 2 of side\nline 3 of side\n");
+      await run(
+        ["create", "-f", "-"],
+        '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"nodeName":"n","containers":[{"name":"main","image":"a"},{"name":"side","image":"b"}]}}',
+      );
+      assert.equal(
+        await run(["logs", "web", "-c", "side", "--tail=10", "--timestamps"]),
+        "line 1 of side\nline 2 of side\nline 3 of side\n",
+      );
       assert.deepEqual(node.logRequests.at(-1), { container: "side", follow: false, previous: false, timestamps: true, tailLines: 10 });
       await refused(["logs", "web", "-c", "nope"], /container nope is not valid for pod web/);
       await refused(["logs", "web", "-c", "main", "-p"], /previous terminated container "main" in pod "web" not found/);
@@ -155,7 +247,14 @@ async function watchAndDelete(binary: string, served: Serving, run: (args: strin
   const status = {
     phase: "Running",
     conditions: [{ type: "Ready", status: "True" }],
-    containerStatuses: ["main", "side"].map((name) => ({ name, ready: true, restartCount: 0, image: "a", imageID: "", state: { running: { startedAt: new Date().toISOString() } } })),
+    containerStatuses: ["main", "side"].map((name) => ({
+      name,
+      ready: true,
+      restartCount: 0,
+      image: "a",
+      imageID: "",
+      state: { running: { startedAt: new Date().toISOString() } },
+    })),
   };
   served.ground.api.patch(pods, { namespace: "default", name: "web" }, { type: "merge", body: { status } }, { subresource: "status" });
   await eventually(() => /web +2\/2 +Running +0 /.test(watch.output()), { withinMs: 5_000 });

@@ -4,14 +4,26 @@ import { StatusError } from "./errors.ts";
 import { timestamp } from "./object-key.ts";
 
 /** What the server alone decides of a stored object. */
-const serverFields = ["uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"] as const;
+const serverFields = [
+  "uid",
+  "creationTimestamp",
+  "resourceVersion",
+  "generation",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+] as const;
 
 /** The metadata of a new object: what the client may say, and what the server adds. Throws 400 for what contradicts the path. */
 export function newMetadata(resource: Resource, object: KubeObject, namespace: string | undefined, nowMs: number): ObjectMeta {
   const given = object.metadata;
   if ((given.resourceVersion ?? "") !== "") throw new StatusError(badRequest("resourceVersion should not be set on objects to be created"));
   const { name, generateName } = given;
-  const full = name !== undefined && name !== "" ? { name } : generateName !== undefined && generateName !== "" ? { name: nameFromPrefix(generateName) } : {};
+  const full =
+    name !== undefined && name !== ""
+      ? { name }
+      : generateName !== undefined && generateName !== ""
+        ? { name: nameFromPrefix(generateName) }
+        : {};
   return {
     ...clientFields(given),
     ...full,
@@ -44,11 +56,16 @@ function clientFields(given: ObjectMeta): ObjectMeta {
 
 function placed(resource: Resource, given: ObjectMeta, namespace: string | undefined): ObjectMeta {
   if (!resource.namespaced) {
-    if ((given.namespace ?? "") !== "") throw new StatusError(badRequest(`namespace is not allowed on this type: ${resource.plural} belong to the whole node`));
+    if ((given.namespace ?? "") !== "")
+      throw new StatusError(badRequest(`namespace is not allowed on this type: ${resource.plural} belong to the whole node`));
     return {};
   }
   if (namespace === undefined || namespace === "") throw new StatusError(badRequest("an empty namespace may not be set during creation"));
   if ((given.namespace ?? "") !== "" && given.namespace !== namespace)
-    throw new StatusError(badRequest(`the namespace of the provided object does not match the namespace sent on the request: ${given.namespace} is not ${namespace}`));
+    throw new StatusError(
+      badRequest(
+        `the namespace of the provided object does not match the namespace sent on the request: ${given.namespace} is not ${namespace}`,
+      ),
+    );
   return { namespace };
 }

@@ -27,7 +27,9 @@ const contents: readonly Resource[] = resources.filter(({ namespaced }) => names
 async function empty(api: ObjectApi, namespace: KubeObject, clock: Clock, signal: AbortSignal): Promise<void> {
   const name = namespace.metadata.name ?? "";
   for (;;) {
-    const left = contents.flatMap((resource) => api.deleteCollection(resource, { namespace: name }, {})).filter(({ kind }) => kind === "terminating");
+    const left = contents
+      .flatMap((resource) => api.deleteCollection(resource, { namespace: name }, {}))
+      .filter(({ kind }) => kind === "terminating");
     if (left.length === 0) break;
     await clock.sleep(AGAIN_AFTER_MS, signal); // pods take their grace; their end is the kubelet's
   }

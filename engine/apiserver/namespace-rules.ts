@@ -26,7 +26,11 @@ export function checkDeletable(name: string): void {
 /** A new namespace as it is stored first: its content is deleted before itself. */
 export function prepareNamespace(namespace: Namespace): Namespace {
   const finalizers = namespace.spec?.finalizers ?? [];
-  return { ...namespace, spec: { ...namespace.spec, finalizers: finalizers.includes("kubernetes") ? finalizers : [...finalizers, "kubernetes"] }, status: { phase: "Active" } };
+  return {
+    ...namespace,
+    spec: { ...namespace.spec, finalizers: finalizers.includes("kubernetes") ? finalizers : [...finalizers, "kubernetes"] },
+    status: { phase: "Active" },
+  };
 }
 
 /** The account that pods of a namespace run as unless they say otherwise. */

@@ -23,7 +23,8 @@ export function negotiate(accept: string | undefined, offers: readonly Form["as"
     if (as === undefined) return plain;
     const version = found.get("v") ?? "v1";
     const offer = offers.find((name) => name === as);
-    if (offer !== undefined && isServed(offer, found.get("g"), version)) return { as: offer, version, mediaType: mediaType(offer, found.get("g") ?? "", version) };
+    if (offer !== undefined && isServed(offer, found.get("g"), version))
+      return { as: offer, version, mediaType: mediaType(offer, found.get("g") ?? "", version) };
   }
   throw new StatusError(notAcceptable(["application/json"]));
 }

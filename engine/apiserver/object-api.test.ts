@@ -37,24 +37,53 @@ test("create() gives a name to what has only a prefix", async () => {
 });
 
 const refusals: { does: string; body: unknown; want: RegExp; code: number; strict?: boolean }[] = [
-  { does: "a namespace that is not there", body: { ...minimalPod("a"), metadata: { name: "a", namespace: "nope" } }, code: 404, want: /^namespaces "nope" not found$/ },
-  { does: "an unknown field when Strict", body: { ...minimalPod("a"), spec: { ...minimalPod("a").spec, foo: 1 } }, code: 400, strict: true, want: /strict decoding error: unknown field "spec\.foo"$/ },
+  {
+    does: "a namespace that is not there",
+    body: { ...minimalPod("a"), metadata: { name: "a", namespace: "nope" } },
+    code: 404,
+    want: /^namespaces "nope" not found$/,
+  },
+  {
+    does: "an unknown field when Strict",
+    body: { ...minimalPod("a"), spec: { ...minimalPod("a").spec, foo: 1 } },
+    code: 400,
+    strict: true,
+    want: /strict decoding error: unknown field "spec\.foo"$/,
+  },
   { does: "a mistyped field", body: { ...minimalPod("a"), spec: { containers: "x" } }, code: 400, want: /spec\.containers/ },
-  { does: "another kind", body: { kind: "Secret", apiVersion: "v1", metadata: { name: "a", namespace: "default" } }, code: 400, want: /does not match the expected kind \(Pod\)/ },
-  { does: "no containers", body: { ...minimalPod("a"), spec: { containers: [] } }, code: 422, want: /^Pod "a" is invalid: spec\.containers: Required value/ },
-  { does: "a resource version", body: { ...minimalPod("a"), metadata: { name: "a", namespace: "default", resourceVersion: "7" } }, code: 400, want: /^resourceVersion should not be set/ },
+  {
+    does: "another kind",
+    body: { kind: "Secret", apiVersion: "v1", metadata: { name: "a", namespace: "default" } },
+    code: 400,
+    want: /does not match the expected kind \(Pod\)/,
+  },
+  {
+    does: "no containers",
+    body: { ...minimalPod("a"), spec: { containers: [] } },
+    code: 422,
+    want: /^Pod "a" is invalid: spec\.containers: Required value/,
+  },
+  {
+    does: "a resource version",
+    body: { ...minimalPod("a"), metadata: { name: "a", namespace: "default", resourceVersion: "7" } },
+    code: 400,
+    want: /^resourceVersion should not be set/,
+  },
   { does: "what is not an object", body: [], code: 400, want: /must be a JSON object/ },
 ];
 for (const { does, body, want, code, strict } of refusals) {
   test(`create() refuses ${does}`, async () => {
     await using ground = inProcess();
     const namespace = does.startsWith("a namespace") ? "nope" : "default";
-    assert.throws(() => ground.api.create(pods, namespace, body, strict === true ? { fieldValidation: "Strict" } : {}), (error: unknown) => {
-      const status = ground.api.statusOf(error);
-      assert.match(status.message ?? "", want);
-      assert.equal(status.code, code);
-      return true;
-    });
+    assert.throws(
+      () => ground.api.create(pods, namespace, body, strict === true ? { fieldValidation: "Strict" } : {}),
+      (error: unknown) => {
+        const status = ground.api.statusOf(error);
+        assert.match(status.message ?? "", want);
+        assert.equal(status.code, code);
+        return true;
+      },
+    );
   });
 }
 
@@ -70,7 +99,10 @@ test("create() says the same name is there already", async () => {
   await using ground = inProcess();
   await ground.client.create(pods, minimalPod("a"), {}, none);
   await assert.rejects(ground.client.create(pods, minimalPod("a"), {}, none), { name: "ApiError", message: 'pods "a" already exists' });
-  await assert.rejects(ground.client.create(pods, minimalPod("a"), { dryRun: true }, none), { name: "ApiError", message: 'pods "a" already exists' });
+  await assert.rejects(ground.client.create(pods, minimalPod("a"), { dryRun: true }, none), {
+    name: "ApiError",
+    message: 'pods "a" already exists',
+  });
 });
 
 test("dryRun gives the object and stores nothing", async () => {
@@ -83,10 +115,18 @@ test("dryRun gives the object and stores nothing", async () => {
 
 test("update() refuses a version that is not the newest, changes nothing where nothing changed", async () => {
   await using ground = inProcess();
-  const made = await ground.client.create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "c", namespace: "default" }, data: { a: "1" } }, {}, none);
+  const made = await ground.client.create(
+    configMaps,
+    { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "c", namespace: "default" }, data: { a: "1" } },
+    {},
+    none,
+  );
   const changed = await ground.client.update(configMaps, { ...made, data: { a: "2" } }, {}, none);
   assert.notEqual(changed.metadata.resourceVersion, made.metadata.resourceVersion);
-  await assert.rejects(ground.client.update(configMaps, { ...made, data: { a: "3" } }, {}, none), (error) => ground.api.statusOf(error).reason === "Conflict");
+  await assert.rejects(
+    ground.client.update(configMaps, { ...made, data: { a: "3" } }, {}, none),
+    (error) => ground.api.statusOf(error).reason === "Conflict",
+  );
   const same = await ground.client.update(configMaps, { ...changed, data: { a: "2" } }, {}, none);
   assert.equal(same.metadata.resourceVersion, changed.metadata.resourceVersion);
   const { resourceVersion: _version, ...metadata } = made.metadata;
@@ -95,18 +135,38 @@ test("update() refuses a version that is not the newest, changes nothing where n
 
 test("update() of a lease needs its version", async () => {
   await using ground = inProcess();
-  const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: "l", namespace: "default" }, spec: { holderIdentity: "me" } } as const;
+  const lease = {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name: "l", namespace: "default" },
+    spec: { holderIdentity: "me" },
+  } as const;
   await ground.client.create(leases, lease, {}, none);
-  await assert.rejects(ground.client.update(leases, lease, {}, none), /metadata\.resourceVersion: Invalid value: .*must be specified for an update/);
+  await assert.rejects(
+    ground.client.update(leases, lease, {}, none),
+    /metadata\.resourceVersion: Invalid value: .*must be specified for an update/,
+  );
 });
 
 test("the status is written through its own path, and nothing else is", async () => {
   await using ground = inProcess();
   const place = { namespace: "default", name: "a" };
   const made = await ground.client.create(pods, minimalPod("a"), {}, none);
-  const main = await ground.client.patch(pods, place, { type: "merge", body: { status: { phase: "Running" }, metadata: { labels: { x: "y" } } } }, {}, none);
+  const main = await ground.client.patch(
+    pods,
+    place,
+    { type: "merge", body: { status: { phase: "Running" }, metadata: { labels: { x: "y" } } } },
+    {},
+    none,
+  );
   assert.deepEqual([main.status?.phase, main.metadata.labels], ["Pending", { x: "y" }]);
-  const status = await ground.client.patch(pods, place, { type: "merge", body: { status: { phase: "Running", qosClass: "Guaranteed" }, spec: { nodeName: "n" } } }, { subresource: "status" }, none);
+  const status = await ground.client.patch(
+    pods,
+    place,
+    { type: "merge", body: { status: { phase: "Running", qosClass: "Guaranteed" }, spec: { nodeName: "n" } } },
+    { subresource: "status" },
+    none,
+  );
   assert.deepEqual([status.status?.phase, status.status?.qosClass, status.spec?.nodeName], ["Running", "BestEffort", undefined]);
   assert.equal(status.metadata.generation, made.metadata.generation);
 });
@@ -115,13 +175,30 @@ test("patch() of the spec makes a new generation, of what may not change a 422",
   await using ground = inProcess();
   const place = { namespace: "default", name: "a" };
   await ground.client.create(pods, minimalPod("a"), {}, none);
-  const changed = await ground.client.patch(pods, place, { type: "json", body: [{ op: "replace", path: "/spec/containers/0/image", value: "other" }] }, {}, none);
+  const changed = await ground.client.patch(
+    pods,
+    place,
+    { type: "json", body: [{ op: "replace", path: "/spec/containers/0/image", value: "other" }] },
+    {},
+    none,
+  );
   assert.deepEqual([changed.spec?.containers[0]?.image, changed.metadata.generation], ["other", 2]);
   const strategic = { spec: { containers: [{ name: "main", image: "third" }] } };
-  assert.equal((await ground.client.patch(pods, place, { type: "strategic", body: strategic }, {}, none)).spec?.containers[0]?.image, "third");
-  await assert.rejects(ground.client.patch(pods, place, { type: "merge", body: { spec: { hostname: "h" } } }, {}, none), (error) => ground.api.statusOf(error).code === 422);
-  await assert.rejects(ground.client.patch(pods, { namespace: "default", name: "b" }, { type: "merge", body: {} }, {}, none), { message: 'pods "b" not found' });
-  await assert.rejects(ground.client.patch(pods, place, { type: "merge", body: { metadata: { uid: "other" } } }, {}, none), (error) => ground.api.statusOf(error).code === 409);
+  assert.equal(
+    (await ground.client.patch(pods, place, { type: "strategic", body: strategic }, {}, none)).spec?.containers[0]?.image,
+    "third",
+  );
+  await assert.rejects(
+    ground.client.patch(pods, place, { type: "merge", body: { spec: { hostname: "h" } } }, {}, none),
+    (error) => ground.api.statusOf(error).code === 422,
+  );
+  await assert.rejects(ground.client.patch(pods, { namespace: "default", name: "b" }, { type: "merge", body: {} }, {}, none), {
+    message: 'pods "b" not found',
+  });
+  await assert.rejects(
+    ground.client.patch(pods, place, { type: "merge", body: { metadata: { uid: "other" } } }, {}, none),
+    (error) => ground.api.statusOf(error).code === 409,
+  );
 });
 
 test("delete() removes a pod that runs nowhere at once, gives one that has a node its grace, which can only get shorter", async () => {
@@ -137,7 +214,10 @@ test("delete() removes a pod that runs nowhere at once, gives one that has a nod
   assert.equal(longer?.metadata.deletionTimestamp, first?.metadata.deletionTimestamp);
   const shorter = await ground.client.delete(pods, place, { gracePeriodSeconds: 5 }, none);
   assert.equal(Date.parse(first?.metadata.deletionTimestamp ?? "") - Date.parse(shorter?.metadata.deletionTimestamp ?? ""), 25_000);
-  await assert.rejects(ground.client.delete(pods, place, { gracePeriodSeconds: 0, uid: "other" }, none), (error) => ground.api.statusOf(error).code === 409);
+  await assert.rejects(
+    ground.client.delete(pods, place, { gracePeriodSeconds: 0, uid: "other" }, none),
+    (error) => ground.api.statusOf(error).code === 409,
+  );
   assert.equal(await ground.client.delete(pods, place, { gracePeriodSeconds: 0, uid: pod.metadata.uid ?? "" }, none), undefined);
   assert.equal(ground.api.list(pods, {}).items.length, 0);
 });
@@ -153,7 +233,12 @@ test("delete() removes a pod that has ended at once", async () => {
 test("delete() waits for finalizers; the change that takes the last one away removes", async () => {
   await using ground = inProcess();
   const place = { namespace: "default", name: "c" };
-  await ground.client.create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "c", namespace: "default", finalizers: ["example.com/wait"] } }, {}, none);
+  await ground.client.create(
+    configMaps,
+    { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "c", namespace: "default", finalizers: ["example.com/wait"] } },
+    {},
+    none,
+  );
   assert.ok((await ground.client.delete(configMaps, place, {}, none))?.metadata.deletionTimestamp);
   assert.ok(ground.api.get(configMaps, place));
   await ground.client.patch(configMaps, place, { type: "merge", body: { metadata: { finalizers: null } } }, {}, none);
@@ -173,34 +258,67 @@ test("a namespace takes its content along, and takes nothing new meanwhile", asy
   assert.equal(deleted?.status?.phase, "Terminating");
   await eventually(() => ground.api.list(secrets, { namespace: "x" }).items.length === 0, { withinMs: 2_000 });
   assert.equal(ground.api.list(pods, { namespace: "x" }).items.length, 1);
-  await assert.rejects(ground.client.create(secrets, { apiVersion: "v1", kind: "Secret", metadata: { name: "t", namespace: "x" } }, {}, none), (error) => {
-    const { code, details } = ground.api.statusOf(error);
-    return code === 403 && details?.causes?.[0]?.reason === "NamespaceTerminating";
-  });
+  await assert.rejects(
+    ground.client.create(secrets, { apiVersion: "v1", kind: "Secret", metadata: { name: "t", namespace: "x" } }, {}, none),
+    (error) => {
+      const { code, details } = ground.api.statusOf(error);
+      return code === 403 && details?.causes?.[0]?.reason === "NamespaceTerminating";
+    },
+  );
   await ground.client.delete(pods, { namespace: "x", name: "a" }, { gracePeriodSeconds: 0 }, none);
   await eventually(() => ground.api.list(namespaces, { fieldSelector: "metadata.name=x" }).items.length === 0, { withinMs: 2_000 });
-  await assert.rejects(ground.client.delete(namespaces, { name: "default" }, {}, none), /namespaces "default" is forbidden: this namespace may not be deleted/);
+  await assert.rejects(
+    ground.client.delete(namespaces, { name: "default" }, {}, none),
+    /namespaces "default" is forbidden: this namespace may not be deleted/,
+  );
   stop.abort();
   await running;
 });
 
 test("list() pages, selects, and its version goes on to a watch", async () => {
   await using ground = inProcess();
-  for (const name of ["a", "b", "c", "d"]) await ground.client.create(pods, { ...minimalPod(name), metadata: { name, namespace: "default", labels: { odd: String(name === "a" || name === "c") } } }, {}, none);
+  for (const name of ["a", "b", "c", "d"])
+    await ground.client.create(
+      pods,
+      { ...minimalPod(name), metadata: { name, namespace: "default", labels: { odd: String(name === "a" || name === "c") } } },
+      {},
+      none,
+    );
   const first = ground.api.list(pods, { limit: 3 });
   assert.deepEqual([first.items.length, first.remainingItemCount], [3, 1]);
   await ground.client.create(pods, minimalPod("e"), {}, none);
   const second = ground.api.list(pods, { limit: 3, continue: first.continue ?? "" });
-  assert.deepEqual([second.items.map(({ metadata }) => metadata.name), second.continue, second.resourceVersion], [["d", "e"], undefined, first.resourceVersion]);
+  assert.deepEqual(
+    [second.items.map(({ metadata }) => metadata.name), second.continue, second.resourceVersion],
+    [["d", "e"], undefined, first.resourceVersion],
+  );
   const odd = ground.api.list(pods, { labelSelector: "odd=true", limit: 1 });
   assert.deepEqual([odd.items.map(({ metadata }) => metadata.name), odd.remainingItemCount], [["a"], undefined]);
-  assert.deepEqual(ground.api.list(pods, { labelSelector: "odd=true", limit: 1, continue: odd.continue ?? "" }).items.map(({ metadata }) => metadata.name), ["c"]);
+  assert.deepEqual(
+    ground.api.list(pods, { labelSelector: "odd=true", limit: 1, continue: odd.continue ?? "" }).items.map(({ metadata }) => metadata.name),
+    ["c"],
+  );
   assert.equal(ground.api.list(pods, { fieldSelector: "metadata.name!=a" }).items.length, 4);
-  assert.throws(() => ground.api.list(pods, { fieldSelector: "spec.nope=1" }), (error) => ground.api.statusOf(error).code === 400);
-  assert.throws(() => ground.api.list(pods, { continue: "nonsense" }), (error) => ground.api.statusOf(error).code === 400);
-  assert.throws(() => ground.api.list(pods, { resourceVersion: "99999" }), (error) => ground.api.statusOf(error).code === 504);
-  assert.throws(() => ground.api.list(pods, { resourceVersion: "2", resourceVersionMatch: "Exact" }), (error) => ground.api.statusOf(error).code === 410);
-  assert.throws(() => ground.api.list(pods, { resourceVersionMatch: "Exact" }), (error) => ground.api.statusOf(error).code === 422);
+  assert.throws(
+    () => ground.api.list(pods, { fieldSelector: "spec.nope=1" }),
+    (error) => ground.api.statusOf(error).code === 400,
+  );
+  assert.throws(
+    () => ground.api.list(pods, { continue: "nonsense" }),
+    (error) => ground.api.statusOf(error).code === 400,
+  );
+  assert.throws(
+    () => ground.api.list(pods, { resourceVersion: "99999" }),
+    (error) => ground.api.statusOf(error).code === 504,
+  );
+  assert.throws(
+    () => ground.api.list(pods, { resourceVersion: "2", resourceVersionMatch: "Exact" }),
+    (error) => ground.api.statusOf(error).code === 410,
+  );
+  assert.throws(
+    () => ground.api.list(pods, { resourceVersionMatch: "Exact" }),
+    (error) => ground.api.statusOf(error).code === 422,
+  );
 });
 
 test("watch() tells a selector's objects that come, change and leave", async () => {
@@ -209,7 +327,8 @@ test("watch() tells a selector's objects that come, change and leave", async () 
   const { resourceVersion } = await ground.client.list(pods, {}, none);
   const seen: string[] = [];
   const watching = (async () => {
-    for await (const { type, object } of ground.client.watch(pods, { labelSelector: "on=yes", resourceVersion }, stop.signal)) seen.push(`${type} ${object.metadata.name}`);
+    for await (const { type, object } of ground.client.watch(pods, { labelSelector: "on=yes", resourceVersion }, stop.signal))
+      seen.push(`${type} ${object.metadata.name}`);
   })();
   const place = { namespace: "default", name: "a" };
   const label = (on: string) => ground.client.patch(pods, place, { type: "merge", body: { metadata: { labels: { on } } } }, {}, none);
@@ -236,17 +355,45 @@ test("watch() begins with what is there, marks where that ends, and refuses what
     if (type === "BOOKMARK") break;
   }
   assert.deepEqual(seen, ["ADDED a", "BOOKMARK true"]);
-  assert.throws(() => ground.api.watch(pods, { sendInitialEvents: true }, stop.signal), (error) => ground.api.statusOf(error).code === 422);
-  assert.throws(() => ground.api.watch(pods, { resourceVersion: "99999" }, stop.signal), (error) => ground.api.statusOf(error).code === 504);
-  assert.throws(() => ground.api.watch(pods, { resourceVersion: "x" }, stop.signal), (error) => ground.api.statusOf(error).code === 400);
+  assert.throws(
+    () => ground.api.watch(pods, { sendInitialEvents: true }, stop.signal),
+    (error) => ground.api.statusOf(error).code === 422,
+  );
+  assert.throws(
+    () => ground.api.watch(pods, { resourceVersion: "99999" }, stop.signal),
+    (error) => ground.api.statusOf(error).code === 504,
+  );
+  assert.throws(
+    () => ground.api.watch(pods, { resourceVersion: "x" }, stop.signal),
+    (error) => ground.api.statusOf(error).code === 400,
+  );
 });
 
 test("events and nodes are taken as their writers send them", async () => {
   await using ground = inProcess();
-  const event = { apiVersion: "v1", kind: "Event", metadata: { name: "a.1", namespace: "default" }, involvedObject: { kind: "Pod", namespace: "default", name: "a" }, reason: "Started", type: "Normal", count: 1, firstTimestamp: "2026-01-01T00:00:00Z", lastTimestamp: "2026-01-01T00:00:00Z", source: { component: "kubelet" } } as const;
+  const event = {
+    apiVersion: "v1",
+    kind: "Event",
+    metadata: { name: "a.1", namespace: "default" },
+    involvedObject: { kind: "Pod", namespace: "default", name: "a" },
+    reason: "Started",
+    type: "Normal",
+    count: 1,
+    firstTimestamp: "2026-01-01T00:00:00Z",
+    lastTimestamp: "2026-01-01T00:00:00Z",
+    source: { component: "kubelet" },
+  } as const;
   await ground.client.create(events, event as never, {}, none);
-  assert.equal((await ground.client.list(events, { fieldSelector: "involvedObject.name=a,involvedObject.kind=Pod" }, none)).items.length, 1);
-  const node = { apiVersion: "v1", kind: "Node", metadata: { name: "n" }, status: { capacity: { cpu: "2" }, conditions: [{ type: "Ready", status: "True" }] } } as const;
+  assert.equal(
+    (await ground.client.list(events, { fieldSelector: "involvedObject.name=a,involvedObject.kind=Pod" }, none)).items.length,
+    1,
+  );
+  const node = {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name: "n" },
+    status: { capacity: { cpu: "2" }, conditions: [{ type: "Ready", status: "True" }] },
+  } as const;
   const made = await ground.client.create(nodes, node as never, {}, none);
   assert.equal(made.status?.conditions?.length, 1);
 });

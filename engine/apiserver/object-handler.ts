@@ -1,4 +1,13 @@
-import { asRecord, badRequest, failure, type KubeObject, methodNotAllowed, type Resource, success, unsupportedMediaType } from "@peapod/api";
+import {
+  asRecord,
+  badRequest,
+  failure,
+  type KubeObject,
+  methodNotAllowed,
+  type Resource,
+  success,
+  unsupportedMediaType,
+} from "@peapod/api";
 import type { Clock } from "@peapod/kit";
 import type { WriteOptions } from "./admission.ts";
 import type { DeleteOptions } from "./deleting.ts";
@@ -57,12 +66,21 @@ async function read(ground: ObjectGround, route: ObjectRoute, exchange: Exchange
   const { resource, name } = route;
   const { query } = exchange;
   const isWatch = query.flag("watch");
-  if (name !== undefined && !isWatch) return sendObject(ground, exchange, resource, 200, ground.api.get(resource, placeOf(route, exchange)));
+  if (name !== undefined && !isWatch)
+    return sendObject(ground, exchange, resource, 200, ground.api.get(resource, placeOf(route, exchange)));
   const named = name === undefined ? undefined : `metadata.name=${name}`;
   const selection = selectionOf(route, exchange, named);
-  const version = { ...given("resourceVersion", query.text("resourceVersion")), ...given("resourceVersionMatch", query.text("resourceVersionMatch")) };
+  const version = {
+    ...given("resourceVersion", query.text("resourceVersion")),
+    ...given("resourceVersionMatch", query.text("resourceVersionMatch")),
+  };
   if (isWatch) {
-    const request = { ...selection, ...version, ...given("sendInitialEvents", query.optionalFlag("sendInitialEvents")), allowWatchBookmarks: query.flag("allowWatchBookmarks") };
+    const request = {
+      ...selection,
+      ...version,
+      ...given("sendInitialEvents", query.optionalFlag("sendInitialEvents")),
+      allowWatchBookmarks: query.flag("allowWatchBookmarks"),
+    };
     return await streamWatch({ ...ground, resource, request, include: includeOf(exchange) }, exchange);
   }
   const page = { ...given("limit", query.integer("limit")), ...given("continue", query.text("continue")) };
@@ -78,31 +96,68 @@ async function remove(ground: ObjectGround, route: ObjectRoute, exchange: Exchan
     return sendList(ground, exchange, resource, { items: deleted.map(({ object }) => object), resourceVersion: "" });
   }
   const { kind, object } = ground.api.delete(resource, placeOf(route, exchange), options);
-  if (kind === "terminating" || resource.kind === "Pod" || resource.kind === "ServiceAccount") return sendObject(ground, exchange, resource, 200, object);
+  if (kind === "terminating" || resource.kind === "Pod" || resource.kind === "ServiceAccount")
+    return sendObject(ground, exchange, resource, 200, object);
   const { name = "", uid = "" } = object.metadata;
-  sendJson(exchange.response, 200, success({ name, ...(resource.group === "" ? {} : { group: resource.group }), kind: resource.plural, uid }));
+  sendJson(
+    exchange.response,
+    200,
+    success({ name, ...(resource.group === "" ? {} : { group: resource.group }), kind: resource.plural, uid }),
+  );
 }
 
 function sendObject(ground: ObjectGround, exchange: Exchange, resource: Resource, code: number, object: KubeObject): void {
   const form = negotiate(exchange.request.headers.accept, ["Table", "PartialObjectMetadata"]);
-  sendJson(exchange.response, code, shape(ground, exchange, resource, form, [object], object.metadata.resourceVersion === undefined ? {} : { resourceVersion: object.metadata.resourceVersion }) ?? object);
+  sendJson(
+    exchange.response,
+    code,
+    shape(
+      ground,
+      exchange,
+      resource,
+      form,
+      [object],
+      object.metadata.resourceVersion === undefined ? {} : { resourceVersion: object.metadata.resourceVersion },
+    ) ?? object,
+  );
 }
 
 function sendList(ground: ObjectGround, exchange: Exchange, resource: Resource, list: ListResult): void {
   const form = negotiate(exchange.request.headers.accept, ["Table", "PartialObjectMetadataList"]);
   const { items, ...rest } = list;
-  const metadata = { resourceVersion: rest.resourceVersion, ...given("continue", rest.continue), ...given("remainingItemCount", rest.remainingItemCount) };
+  const metadata = {
+    resourceVersion: rest.resourceVersion,
+    ...given("continue", rest.continue),
+    ...given("remainingItemCount", rest.remainingItemCount),
+  };
   const shaped = shape(ground, exchange, resource, form, items, metadata);
-  sendJson(exchange.response, 200, shaped ?? { kind: `${resource.kind}List`, apiVersion: groupVersion(resource), metadata, items: items.map(withoutType) });
+  sendJson(
+    exchange.response,
+    200,
+    shaped ?? { kind: `${resource.kind}List`, apiVersion: groupVersion(resource), metadata, items: items.map(withoutType) },
+  );
 }
 
-function shape(ground: ObjectGround, exchange: Exchange, resource: Resource, form: Form, objects: readonly KubeObject[], metadata: Record<string, unknown>): unknown {
+function shape(
+  ground: ObjectGround,
+  exchange: Exchange,
+  resource: Resource,
+  form: Form,
+  objects: readonly KubeObject[],
+  metadata: Record<string, unknown>,
+): unknown {
   const { version } = form;
-  if (form.as === "Table") return toTable(objects, { resource, include: includeOf(exchange), nowMs: ground.clock.nowMs(), metadata, withHeaders: true, version });
+  if (form.as === "Table")
+    return toTable(objects, { resource, include: includeOf(exchange), nowMs: ground.clock.nowMs(), metadata, withHeaders: true, version });
   const [first] = objects;
   if (form.as === "PartialObjectMetadata" && first !== undefined) return toPartial(first, version);
   if (form.as === "PartialObjectMetadataList")
-    return { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}`, metadata, items: objects.map((object) => toPartial(object, version)) };
+    return {
+      kind: "PartialObjectMetadataList",
+      apiVersion: `meta.k8s.io/${version}`,
+      metadata,
+      items: objects.map((object) => toPartial(object, version)),
+    };
   return undefined;
 }
 
@@ -117,7 +172,8 @@ function includeOf({ query }: Exchange): IncludeObject {
 
 function writeOptions({ query, response }: Exchange, subresource?: string): WriteOptions {
   const dryRun = query.list("dryRun");
-  if (dryRun.some((value) => value !== "All" && value !== "")) throw new StatusError(badRequest(`invalid query parameter dryRun=${JSON.stringify(dryRun.join())}: expected All`));
+  if (dryRun.some((value) => value !== "All" && value !== ""))
+    throw new StatusError(badRequest(`invalid query parameter dryRun=${JSON.stringify(dryRun.join())}: expected All`));
   return {
     fieldValidation: query.word("fieldValidation", ["Strict", "Warn", "Ignore"]) ?? "Warn",
     dryRun: dryRun.includes("All"),
@@ -130,7 +186,8 @@ async function readDeleteOptions({ request, query }: Exchange): Promise<DeleteOp
   const body = asRecord((await readJsonBody(request)) ?? {}) ?? {};
   const preconditions = asRecord(body["preconditions"]) ?? {};
   const grace = query.integer("gracePeriodSeconds", Number.MIN_SAFE_INTEGER) ?? body["gracePeriodSeconds"];
-  if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace)) throw new StatusError(badRequest("gracePeriodSeconds must be a whole number"));
+  if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace))
+    throw new StatusError(badRequest("gracePeriodSeconds must be a whole number"));
   const dryRun = body["dryRun"];
   return {
     ...(typeof grace === "number" ? { gracePeriodSeconds: grace } : {}),
@@ -149,7 +206,9 @@ const patchTypes: Readonly<Record<string, Patch["type"]>> = {
 async function readPatch({ request }: Exchange): Promise<Patch> {
   const given = contentType(request);
   if (given === "application/apply-patch+yaml" || given === "application/apply-patch+cbor")
-    throw new StatusError(failure(415, "UnsupportedMediaType", "server-side apply is not supported here: use kubectl apply without --server-side"));
+    throw new StatusError(
+      failure(415, "UnsupportedMediaType", "server-side apply is not supported here: use kubectl apply without --server-side"),
+    );
   const type = patchTypes[given];
   if (type === undefined) throw new StatusError(unsupportedMediaType(Object.keys(patchTypes)));
   return { type, body: await readJsonBody(request, [given]) };
@@ -157,7 +216,11 @@ async function readPatch({ request }: Exchange): Promise<Patch> {
 
 function selectionOf(route: ObjectRoute, { query }: Exchange, alsoField?: string): Selection {
   const fields = [query.text("fieldSelector"), alsoField].filter((part) => part !== undefined).join(",");
-  return { ...given("namespace", route.namespace), ...given("labelSelector", query.text("labelSelector")), ...(fields === "" ? {} : { fieldSelector: fields }) };
+  return {
+    ...given("namespace", route.namespace),
+    ...given("labelSelector", query.text("labelSelector")),
+    ...(fields === "" ? {} : { fieldSelector: fields }),
+  };
 }
 
 /** An object names its namespace where the path of a POST does not. */

@@ -7,8 +7,18 @@ export function openApiPaths(version: string, served: readonly Resource[]): Reco
   for (const resource of served) {
     const root = resource.namespaced ? `${base}/namespaces/{namespace}/${resource.plural}` : `${base}/${resource.plural}`;
     if (resource.namespaced) paths[`${base}/${resource.plural}`] = { get: operation(resource, "list") };
-    paths[root] = { parameters: placeParameters(resource), get: operation(resource, "list"), post: operation(resource, "post"), delete: operation(resource, "deletecollection") };
-    const item = { get: operation(resource, "get"), put: operation(resource, "put"), patch: operation(resource, "patch"), delete: operation(resource, "delete") };
+    paths[root] = {
+      parameters: placeParameters(resource),
+      get: operation(resource, "list"),
+      post: operation(resource, "post"),
+      delete: operation(resource, "deletecollection"),
+    };
+    const item = {
+      get: operation(resource, "get"),
+      put: operation(resource, "put"),
+      patch: operation(resource, "patch"),
+      delete: operation(resource, "delete"),
+    };
     paths[`${root}/{name}`] = { parameters: [...placeParameters(resource), pathParameter("name")], ...item };
     if (resource.subresources.includes("status")) {
       const { get, put, patch } = item;
@@ -29,7 +39,8 @@ function operation(resource: Resource, verb: Verb): unknown {
   const isWrite = verb === "post" || verb === "put" || verb === "patch";
   const isList = verb === "list" || verb === "deletecollection";
   const parameters = isWrite ? [queryParameter("dryRun"), queryParameter("fieldManager"), queryParameter("fieldValidation")] : [];
-  const content = verb === "patch" ? Object.fromEntries(patchTypes.map((type) => [type, { schema: patchSchema }])) : { "application/json": { schema } };
+  const content =
+    verb === "patch" ? Object.fromEntries(patchTypes.map((type) => [type, { schema: patchSchema }])) : { "application/json": { schema } };
   return {
     operationId: `${verb}${kind}`,
     parameters,

@@ -5,7 +5,10 @@ type Schema = Record<string, unknown>;
 /** The schemas of these types and of all that they refer to, from the schema table. */
 export function openApiSchemas(typeNames: readonly string[]): Record<string, Schema> {
   const schemas: Record<string, Schema> = {
-    "io.k8s.apimachinery.pkg.apis.meta.v1.Patch": { type: "object", description: "A change to an object, in the form that the Content-Type says." },
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Patch": {
+      type: "object",
+      description: "A change to an object, in the form that the Content-Type says.",
+    },
   };
   const waiting = [...typeNames];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
@@ -19,7 +22,9 @@ function typeToSchema(name: string, reach: (name: string) => void): Schema {
   if (type === undefined) return { type: "object" };
   if (type.fields === undefined) return fieldToSchema(type, reach);
   const properties = Object.fromEntries(Object.entries(type.fields).map(([field, schema]) => [field, fieldToSchema(schema, reach)]));
-  const required = Object.entries(type.fields).filter(([, schema]) => schema.required === true).map(([field]) => field);
+  const required = Object.entries(type.fields)
+    .filter(([, schema]) => schema.required === true)
+    .map(([field]) => field);
   return {
     type: "object",
     properties,
@@ -30,7 +35,12 @@ function typeToSchema(name: string, reach: (name: string) => void): Schema {
 
 function fieldToSchema(field: FieldSchema, reach: (name: string) => void): Schema {
   const { default: fallback, enum: values } = field;
-  return { ...shape(field, reach), ...(fallback === undefined ? {} : { default: fallback }), ...(values === undefined ? {} : { enum: values }), ...extensions(field) };
+  return {
+    ...shape(field, reach),
+    ...(fallback === undefined ? {} : { default: fallback }),
+    ...(values === undefined ? {} : { enum: values }),
+    ...extensions(field),
+  };
 }
 
 function shape(field: FieldSchema, reach: (name: string) => void): Schema {

@@ -32,15 +32,25 @@ export async function openPki(folder: string, hosts: readonly string[], nowMs: n
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
   const names = [...new Set([...alwaysNamed, ...hosts])].filter((host) => host !== "" && host !== "0.0.0.0" && host !== "::");
-  const ca = await keep(folder, "ca", (pair) => isFresh(pair, RENEW_CA_DAYS, nowMs), async () => {
-    const { makeAuthority } = await import("./certificates.ts"); // slow to load, and needed once a year
-    return makeAuthority("peapod", validity(CA_DAYS, nowMs));
-  });
+  const ca = await keep(
+    folder,
+    "ca",
+    (pair) => isFresh(pair, RENEW_CA_DAYS, nowMs),
+    async () => {
+      const { makeAuthority } = await import("./certificates.ts"); // slow to load, and needed once a year
+      return makeAuthority("peapod", validity(CA_DAYS, nowMs));
+    },
+  );
   const leaf = (file: string, subject: Subject): Promise<KeyPair> =>
-    keep(folder, file, (pair) => isFresh(pair, RENEW_LEAF_DAYS, nowMs) && isIssuedBy(pair, ca) && namesAll(pair, subject.hosts), async () => {
-      const { makeLeaf } = await import("./certificates.ts"); // as above
-      return makeLeaf(ca satisfies Issuer, subject, validity(LEAF_DAYS, nowMs));
-    });
+    keep(
+      folder,
+      file,
+      (pair) => isFresh(pair, RENEW_LEAF_DAYS, nowMs) && isIssuedBy(pair, ca) && namesAll(pair, subject.hosts),
+      async () => {
+        const { makeLeaf } = await import("./certificates.ts"); // as above
+        return makeLeaf(ca satisfies Issuer, subject, validity(LEAF_DAYS, nowMs));
+      },
+    );
   const [server, admin] = await Promise.all([
     leaf("server", { commonName: "peapod-apiserver", hosts: names, usage: "server" }),
     leaf("admin", { commonName: "kubernetes-admin", organization: "system:masters", hosts: [], usage: "client" }),

@@ -39,7 +39,9 @@ const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
 
 /** Answers an exec that asks for no WebSocket: SPDY, which clients try after a WebSocket failed, is not spoken. */
 export function refusePlainExec(): never {
-  throw new StatusError(failure(400, "BadRequest", `exec needs a WebSocket of the protocol ${CHANNEL_V5} or ${CHANNEL_V4}: use kubectl 1.31 or newer`));
+  throw new StatusError(
+    failure(400, "BadRequest", `exec needs a WebSocket of the protocol ${CHANNEL_V5} or ${CHANNEL_V4}: use kubectl 1.31 or newer`),
+  );
 }
 
 /**
@@ -48,11 +50,16 @@ export function refusePlainExec(): never {
  */
 export async function handleExecUpgrade(ground: ExecGround, route: Extract<Route, { kind: "objects" }>, upgrade: Upgrade): Promise<void> {
   const { request, socket, head, query, stop } = upgrade;
-  const { pod, ...container } = findContainer(ground.api, { name: route.name ?? "", ...(route.namespace === undefined ? {} : { namespace: route.namespace }) }, query.text("container"));
+  const { pod, ...container } = findContainer(
+    ground.api,
+    { name: route.name ?? "", ...(route.namespace === undefined ? {} : { namespace: route.namespace }) },
+    query.text("container"),
+  );
   refuseUnscheduled(pod);
   const command = query.list("command");
   if (command.length === 0) throw new StatusError(badRequest("you must specify at least 1 command to run"));
-  if (ground.nodeServer === undefined) throw new StatusError(serviceUnavailable("this engine runs no node, so nothing can be run in a container"));
+  if (ground.nodeServer === undefined)
+    throw new StatusError(serviceUnavailable("this engine runs no node, so nothing can be run in a container"));
 
   const protocol = protocolOf(request); // last: a client that tries SPDY after a refused WebSocket hears the same reason
   const gone = new AbortController();
@@ -63,7 +70,12 @@ export async function handleExecUpgrade(ground: ExecGround, route: Extract<Route
   const options = { command, tty, stdin: query.flag("stdin") };
   // The node's refusal goes through the WebSocket: after an answer that is no upgrade, clients try SPDY and show that failure.
   const started = await ground.nodeServer.exec(container, options, signal).catch((cause: unknown) => new Refusal(statusOf(cause)));
-  const server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_LIMIT_BYTES, perMessageDeflate: false, handleProtocols: () => protocol });
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: MESSAGE_LIMIT_BYTES,
+    perMessageDeflate: false,
+    handleProtocols: () => protocol,
+  });
   server.handleUpgrade(request, socket, head, (client) => {
     const use = { stdin: options.stdin, stdout: query.flag("stdout"), stderr: query.flag("stderr") && !tty };
     const isV5 = protocol === CHANNEL_V5;

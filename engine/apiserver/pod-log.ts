@@ -21,8 +21,15 @@ export async function handleLog(ground: LogGround, route: Extract<Route, { kind:
   if (exchange.method !== "GET") throw new StatusError(methodNotAllowed(route.resource, exchange.method.toLowerCase()));
   const { query, response, signal } = exchange;
   const options = readLogOptions(query, ground.clock.nowMs());
-  const { pod, ...container } = findContainer(ground.api, { name: route.name ?? "", ...(route.namespace === undefined ? {} : { namespace: route.namespace }) }, query.text("container"));
-  if ((pod.spec?.nodeName ?? "") === "") throw new StatusError(badRequest(`container "${container.containerName}" in pod "${pod.metadata.name}" is waiting to start: the pod has no node yet`));
+  const { pod, ...container } = findContainer(
+    ground.api,
+    { name: route.name ?? "", ...(route.namespace === undefined ? {} : { namespace: route.namespace }) },
+    query.text("container"),
+  );
+  if ((pod.spec?.nodeName ?? "") === "")
+    throw new StatusError(
+      badRequest(`container "${container.containerName}" in pod "${pod.metadata.name}" is waiting to start: the pod has no node yet`),
+    );
   if (ground.nodeServer === undefined) throw new StatusError(serviceUnavailable("this engine runs no node, so there are no logs"));
   const chunks = ground.nodeServer.containerLogs(container, options, signal)[Symbol.asyncIterator]();
   try {
@@ -31,7 +38,8 @@ export async function handleLog(ground: LogGround, route: Extract<Route, { kind:
     const early = options.follow ? await Promise.race([first, quiet(signal)]) : await first;
     response.writeHead(200, { "Content-Type": "text/plain", "Cache-Control": "no-cache, private", "Transfer-Encoding": "chunked" });
     response.flushHeaders();
-    for (let step = early === "quiet" ? await first : early; step.done !== true; step = await chunks.next()) await writeChunk(response, step.value, signal);
+    for (let step = early === "quiet" ? await first : early; step.done !== true; step = await chunks.next())
+      await writeChunk(response, step.value, signal);
   } catch (cause) {
     if (!signal.aborted) throw cause;
   } finally {
@@ -67,12 +75,17 @@ function readLogOptions(query: Query, nowMs: number): LogOptions {
   if (tailLines !== undefined && tailLines < 0) errors.push(invalid("tailLines", tailLines, "must be greater than or equal to 0"));
   if (limitBytes !== undefined && limitBytes < 1) errors.push(invalid("limitBytes", limitBytes, "must be greater than 0"));
   if (sinceSeconds !== undefined && sinceSeconds < 1) errors.push(invalid("sinceSeconds", sinceSeconds, "must be greater than 0"));
-  if (sinceSeconds !== undefined && sinceTime !== undefined) errors.push(forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
-  if (sinceTime !== undefined && Number.isNaN(Date.parse(sinceTime))) errors.push(invalid("sinceTime", sinceTime, "must be an RFC 3339 time"));
-  if (stream !== undefined && stream !== "All" && stream !== "Stdout" && stream !== "Stderr") errors.push(invalid("stream", stream, "must be All, Stdout or Stderr"));
-  if (tailLines !== undefined && stream !== undefined && stream !== "All") errors.push(forbidden("", "`tailLines` and specific `stream` are mutually exclusive for now"));
+  if (sinceSeconds !== undefined && sinceTime !== undefined)
+    errors.push(forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
+  if (sinceTime !== undefined && Number.isNaN(Date.parse(sinceTime)))
+    errors.push(invalid("sinceTime", sinceTime, "must be an RFC 3339 time"));
+  if (stream !== undefined && stream !== "All" && stream !== "Stdout" && stream !== "Stderr")
+    errors.push(invalid("stream", stream, "must be All, Stdout or Stderr"));
+  if (tailLines !== undefined && stream !== undefined && stream !== "All")
+    errors.push(forbidden("", "`tailLines` and specific `stream` are mutually exclusive for now"));
   if (errors.length > 0) throw new StatusError(invalidStatus({ group: "", kind: "PodLogOptions" }, "", errors));
-  const sinceTimeMs = sinceSeconds !== undefined ? nowMs - sinceSeconds * 1_000 : sinceTime === undefined ? undefined : Date.parse(sinceTime);
+  const sinceTimeMs =
+    sinceSeconds !== undefined ? nowMs - sinceSeconds * 1_000 : sinceTime === undefined ? undefined : Date.parse(sinceTime);
   return {
     follow: query.flag("follow"),
     previous: query.flag("previous"),

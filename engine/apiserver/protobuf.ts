@@ -63,11 +63,19 @@ const messages: Readonly<Record<string, Message>> = {
  */
 export function readProtobuf(body: Buffer): Record<string, unknown> {
   if (!body.subarray(0, MAGIC.length).equals(MAGIC)) throw malformed("it does not begin with k8s");
-  const envelope: Message = { 1: { name: "type", type: { 1: { name: "apiVersion", type: "string" }, 2: { name: "kind", type: "string" } } }, 2: { name: "raw", type: "bytes" } };
+  const envelope: Message = {
+    1: { name: "type", type: { 1: { name: "apiVersion", type: "string" }, 2: { name: "kind", type: "string" } } },
+    2: { name: "raw", type: "bytes" },
+  };
   const { type, raw } = decode(body.subarray(MAGIC.length), envelope) as { type?: { apiVersion?: string; kind?: string }; raw?: string }; // by the message above
   const { apiVersion = "", kind = "" } = type ?? {};
   const message = messages[`${apiVersion}, ${kind}`];
-  if (message === undefined) throw new StatusError({ ...badRequest(`a ${kind} in protobuf is not understood here: send application/json`), code: 415, reason: "UnsupportedMediaType" });
+  if (message === undefined)
+    throw new StatusError({
+      ...badRequest(`a ${kind} in protobuf is not understood here: send application/json`),
+      code: 415,
+      reason: "UnsupportedMediaType",
+    });
   return { apiVersion, kind, ...decode(Buffer.from(raw ?? "", "base64"), message) };
 }
 
@@ -98,7 +106,10 @@ function assign(object: Record<string, unknown>, field: Field, value: number | B
   else if (type === "bytes") object[name] = value.toString("base64");
   else if (type === "strings") object[name] = [...((object[name] as string[] | undefined) ?? []), value.toString("utf8")]; // only lists are put there
   else if (type === "string-map" || type === "bytes-map") {
-    const entry = decode(value, { 1: { name: "key", type: "string" }, 2: { name: "value", type: type === "string-map" ? "string" : "bytes" } });
+    const entry = decode(value, {
+      1: { name: "key", type: "string" },
+      2: { name: "value", type: type === "string-map" ? "string" : "bytes" },
+    });
     object[name] = { ...(object[name] as object | undefined), [(entry["key"] ?? "") as string]: entry["value"] ?? "" }; // only maps are put there
   }
 }
@@ -130,7 +141,8 @@ class Reader {
   value(wireType: number): number | Buffer {
     if (wireType === 0) return this.varint();
     const length = wireType === 2 ? this.varint() : wireType === 1 ? 8 : wireType === 5 ? 4 : undefined;
-    if (length === undefined || this.#at + length > this.#bytes.length) throw malformed("it ends within a field, or has one of an unknown type");
+    if (length === undefined || this.#at + length > this.#bytes.length)
+      throw malformed("it ends within a field, or has one of an unknown type");
     this.#at += length;
     return this.#bytes.subarray(this.#at - length, this.#at);
   }

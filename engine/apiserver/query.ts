@@ -38,7 +38,8 @@ export class Query {
     const value = this.text(name);
     if (value === undefined) return undefined;
     const number = Number(value);
-    if (!/^[+-]?\d+$/.test(value) || !Number.isSafeInteger(number) || number < minimum) throw this.#wrong(name, value, `a whole number from ${minimum}`);
+    if (!/^[+-]?\d+$/.test(value) || !Number.isSafeInteger(number) || number < minimum)
+      throw this.#wrong(name, value, `a whole number from ${minimum}`);
     return number;
   }
 

@@ -41,7 +41,10 @@ export function listObjects(store: Store, resource: Resource, request: ListReque
   const name = storeName(resource);
   if (limit === undefined) {
     const page = store.list(name, { ...within, ...(token === undefined ? {} : { after: token.after }) });
-    return { items: matches === undefined ? page.items : page.items.filter(matches), resourceVersion: token?.version ?? page.resourceVersion };
+    return {
+      items: matches === undefined ? page.items : page.items.filter(matches),
+      resourceVersion: token?.version ?? page.resourceVersion,
+    };
   }
   const items: KubeObject[] = [];
   let after = token?.after;
@@ -53,7 +56,12 @@ export function listObjects(store: Store, resource: Resource, request: ListReque
       if (matches === undefined || matches(object)) items.push(object);
       const rest = page.items.length - index - 1 + page.remaining;
       if (items.length < limit || rest === 0) continue;
-      return { items, resourceVersion: version, continue: writeToken({ version, after }), ...(matches === undefined ? { remainingItemCount: rest } : {}) };
+      return {
+        items,
+        resourceVersion: version,
+        continue: writeToken({ version, after }),
+        ...(matches === undefined ? { remainingItemCount: rest } : {}),
+      };
     }
     if (page.remaining === 0) return { items, resourceVersion: version };
   }
@@ -65,25 +73,31 @@ function checkVersion(store: Store, request: ListRequest): void {
   const refuse = (why: string): never => {
     const field = "resourceVersionMatch";
     throw new StatusError(
-      invalidStatus({ group: "meta.k8s.io", kind: "ListOptions" }, "", [{ type: "FieldValueForbidden", field, detail: `Forbidden: ${why}`, message: `${field}: Forbidden: ${why}` }]),
+      invalidStatus({ group: "meta.k8s.io", kind: "ListOptions" }, "", [
+        { type: "FieldValueForbidden", field, detail: `Forbidden: ${why}`, message: `${field}: Forbidden: ${why}` },
+      ]),
     );
   };
   if (resourceVersionMatch !== "") {
     if (resourceVersion === "") refuse("resourceVersionMatch is forbidden unless resourceVersion is provided");
     if ((request.continue ?? "") !== "") refuse("resourceVersionMatch is forbidden when continue is provided");
-    if (resourceVersionMatch !== "Exact" && resourceVersionMatch !== "NotOlderThan") refuse(`supported values: "Exact", "NotOlderThan", ""`);
-    if (resourceVersionMatch === "Exact" && resourceVersion === "0") refuse(`resourceVersionMatch "Exact" is forbidden for resourceVersion "0"`);
+    if (resourceVersionMatch !== "Exact" && resourceVersionMatch !== "NotOlderThan")
+      refuse(`supported values: "Exact", "NotOlderThan", ""`);
+    if (resourceVersionMatch === "Exact" && resourceVersion === "0")
+      refuse(`resourceVersionMatch "Exact" is forbidden for resourceVersion "0"`);
   }
   if (resourceVersion === "" || resourceVersion === "0") return;
   const wanted = parseVersion(resourceVersion);
   const newest = Number(store.resourceVersion);
   if (wanted > newest) throw tooLargeVersion(wanted, newest);
-  if (resourceVersionMatch === "Exact" && wanted < newest) throw new StatusError(expired(`The resourceVersion for the provided list is too old: only the newest, ${newest}, can be read`));
+  if (resourceVersionMatch === "Exact" && wanted < newest)
+    throw new StatusError(expired(`The resourceVersion for the provided list is too old: only the newest, ${newest}, can be read`));
 }
 
 /** A resource version of a request as a number. Throws 400. */
 export function parseVersion(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new StatusError(badRequest(`Invalid resource version ${JSON.stringify(text)}: a decimal number was expected`));
+  if (!/^\d{1,15}$/.test(text))
+    throw new StatusError(badRequest(`Invalid resource version ${JSON.stringify(text)}: a decimal number was expected`));
   return Number(text);
 }
 

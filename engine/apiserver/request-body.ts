@@ -41,7 +41,11 @@ async function readBytes(request: IncomingMessage): Promise<Buffer> {
     if (size > LIMIT_BYTES) reject(new StatusError(tooLarge(LIMIT_BYTES)));
     else chunks.push(chunk);
   };
-  request.on("data", onData).once("end", resolve).once("error", reject).once("close", () => reject(new StatusError(badRequest("the body ended early"))));
+  request
+    .on("data", onData)
+    .once("end", resolve)
+    .once("error", reject)
+    .once("close", () => reject(new StatusError(badRequest("the body ended early"))));
   try {
     await promise;
   } catch (cause) {

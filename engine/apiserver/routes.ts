@@ -3,7 +3,13 @@ import { groupVersion } from "./object-key.ts";
 
 /** What a path leads to. */
 export type Route =
-  | { readonly kind: "objects"; readonly resource: Resource; readonly namespace?: string; readonly name?: string; readonly subresource?: string }
+  | {
+      readonly kind: "objects";
+      readonly resource: Resource;
+      readonly namespace?: string;
+      readonly name?: string;
+      readonly subresource?: string;
+    }
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "access-review" }
   | { readonly kind: "version" }
@@ -32,11 +38,13 @@ export function parseRoute(path: string): Route {
   if (first === "healthz" || first === "livez" || first === "readyz") return { kind: "text", text: "ok" };
   if (first === "version") return second === undefined ? { kind: "version" } : { kind: "unknown" };
   if (first === "openapi" && second === "v3") return openapiRoute([third, ...rest].filter((part) => part !== undefined));
-  if (first === "api") return second === undefined ? { kind: "core-versions" } : versionRoute("", second, third === undefined ? [] : [third, ...rest]);
+  if (first === "api")
+    return second === undefined ? { kind: "core-versions" } : versionRoute("", second, third === undefined ? [] : [third, ...rest]);
   if (path === "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews") return { kind: "access-review" };
   if (first !== "apis") return { kind: "unknown" };
   if (second === undefined) return { kind: "groups" };
-  if (third === undefined) return resources.some(({ group }) => group === second && group !== "") ? { kind: "group", group: second } : { kind: "unknown" };
+  if (third === undefined)
+    return resources.some(({ group }) => group === second && group !== "") ? { kind: "group", group: second } : { kind: "unknown" };
   return versionRoute(second, third, rest);
 }
 

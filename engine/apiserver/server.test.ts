@@ -48,7 +48,11 @@ test("serve() answers nobody without a certificate of its authority", async () =
   assert.equal((await ask(served, "/healthz")).body, "ok");
   await assert.rejects(ask(served, "/healthz", { cert: { cert: "", key: "" } }));
   const day = { notBefore: new Date(Date.now() - 1_000), notAfter: new Date(Date.now() + 86_400_000) };
-  const stranger = await makeLeaf(await makeAuthority("other", day), { commonName: "kubernetes-admin", organization: "system:masters", hosts: [], usage: "client" }, day);
+  const stranger = await makeLeaf(
+    await makeAuthority("other", day),
+    { commonName: "kubernetes-admin", organization: "system:masters", hosts: [], usage: "client" },
+    day,
+  );
   await assert.rejects(ask(served, "/healthz", { cert: stranger }));
   await assert.rejects(ask(served, "/healthz", { cert: { cert: served.pki.serverCert, key: served.pki.serverKey } }));
 });
@@ -93,23 +97,44 @@ test("serve() streams a watch, as objects and as tables, and ends it when the ti
   await using served = await serving();
   const lines = async (path: string, accept: string): Promise<{ type: string; object: Record<string, unknown> }[]> => {
     const { body } = await ask(served, path, { headers: { Accept: accept } });
-    return body.trim().split("\n").map((line) => JSON.parse(line) as { type: string; object: Record<string, unknown> });
+    return body
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { type: string; object: Record<string, unknown> });
   };
   served.ground.api.create(pods, "default", minimalPod("a"), {});
   const watching = lines("/api/v1/pods?watch=1&timeoutSeconds=1", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
-  const plain = lines("/api/v1/pods?watch=true&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", "application/json");
+  const plain = lines(
+    "/api/v1/pods?watch=true&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
+    "application/json",
+  );
   await eventually(() => served.ground.api.list(pods, {}).items.length === 1, { withinMs: 1_000 });
   setTimeout(() => served.ground.api.delete(pods, { namespace: "default", name: "a" }, {}), 300);
   const tables = await watching;
-  assert.deepEqual(tables.map(({ type, object }) => [type, object["kind"], (object["columnDefinitions"] as unknown[]).length]), [["ADDED", "Table", 9], ["DELETED", "Table", 0]]);
-  assert.deepEqual((await plain).map(({ type, object }) => [type, object["kind"]]), [["ADDED", "Pod"], ["BOOKMARK", "Pod"], ["DELETED", "Pod"]]);
+  assert.deepEqual(
+    tables.map(({ type, object }) => [type, object["kind"], (object["columnDefinitions"] as unknown[]).length]),
+    [
+      ["ADDED", "Table", 9],
+      ["DELETED", "Table", 0],
+    ],
+  );
+  assert.deepEqual(
+    (await plain).map(({ type, object }) => [type, object["kind"]]),
+    [
+      ["ADDED", "Pod"],
+      ["BOOKMARK", "Pod"],
+      ["DELETED", "Pod"],
+    ],
+  );
   const expired = await ask(served, "/api/v1/pods?watch=1&resourceVersion=999999");
   assert.equal(expired.code, 504);
 });
 
 test("serve() serves discovery in both forms, and OpenAPI that clients may keep", async () => {
   await using served = await serving();
-  const aggregated = await ask(served, "/apis", { headers: { Accept: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json" } });
+  const aggregated = await ask(served, "/apis", {
+    headers: { Accept: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json" },
+  });
   assert.equal(aggregated.headers["content-type"], "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
   assert.match((await ask(served, "/apis")).body, /"kind":"APIGroupList".*coordination\.k8s\.io/);
   assert.match((await ask(served, "/api/v1")).body, /"name":"pods\/exec"/);
@@ -121,10 +146,13 @@ test("serve() serves discovery in both forms, and OpenAPI that clients may keep"
 });
 
 test("serve() hands its extensions their requests, and answers what they throw", async () => {
-  const extension = { prefix: "/peapod.dev/v1/", handle: (request: IncomingMessage, response: ServerResponse) => {
-    if (request.url === "/peapod.dev/v1/broken") throw new Error("no");
-    response.end("mine");
-  } };
+  const extension = {
+    prefix: "/peapod.dev/v1/",
+    handle: (request: IncomingMessage, response: ServerResponse) => {
+      if (request.url === "/peapod.dev/v1/broken") throw new Error("no");
+      response.end("mine");
+    },
+  };
   await using served = await serving({ extensions: [extension] });
   assert.equal((await ask(served, "/peapod.dev/v1/images")).body, "mine");
   const broken = await ask(served, "/peapod.dev/v1/broken");

@@ -78,7 +78,10 @@ export async function serve(options: ServeOptions, signal: AbortSignal): Promise
     socket.once("close", () => sockets.delete(socket));
   });
   server.on("request", (request, response) => void answer(ground, request, response, stop.signal));
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => void upgrade(ground, request, socket, head, stop.signal));
+  server.on(
+    "upgrade",
+    (request: IncomingMessage, socket: Duplex, head: Buffer) => void upgrade(ground, request, socket, head, stop.signal),
+  );
   server.on("tlsClientError", (error) => log.debug("connection refused", { error: error.message }));
   server.on("clientError", (_error, socket) => void socket.destroy());
   try {
@@ -129,7 +132,8 @@ async function dispatch(options: Ground, route: Route, exchange: Exchange): Prom
   }
   if (route.kind === "unknown") throw noSuchPath();
   if (route.kind === "access-review" && exchange.method === "POST") return sendJson(exchange.response, 201, accessReview());
-  if (exchange.method !== "GET" && exchange.method !== "HEAD") throw new StatusError(methodNotAllowed({ group: "", plural: route.kind }, exchange.method.toLowerCase()));
+  if (exchange.method !== "GET" && exchange.method !== "HEAD")
+    throw new StatusError(methodNotAllowed({ group: "", plural: route.kind }, exchange.method.toLowerCase()));
   const { request, response } = exchange;
   const discovery = (core: boolean, legacy: () => unknown): void => {
     const form = negotiate(request.headers.accept, ["APIGroupDiscoveryList"]);
@@ -142,7 +146,9 @@ async function dispatch(options: Ground, route: Route, exchange: Exchange): Prom
     case "version":
       return sendJson(response, 200, versionInfo());
     case "root":
-      return sendJson(response, 200, { paths: ["/api", "/api/v1", "/apis", "/apis/coordination.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"] });
+      return sendJson(response, 200, {
+        paths: ["/api", "/api/v1", "/apis", "/apis/coordination.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"],
+      });
     case "core-versions":
       return discovery(true, coreVersions);
     case "groups":
@@ -186,7 +192,9 @@ async function upgrade(options: Ground, request: IncomingMessage, socket: Duplex
     const status = statusOf(cause);
     if (isOurs(status)) options.log.error("upgrade failed", { url: request.url, error: cause });
     const body = JSON.stringify(status);
-    socket.end(`HTTP/1.1 ${status.code ?? 500} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+    socket.end(
+      `HTTP/1.1 ${status.code ?? 500} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    );
   }
 }
 
@@ -197,7 +205,10 @@ async function listening(server: Server, { host, port }: { host: string; port: n
   try {
     await promise;
   } catch (cause) {
-    throw new Error(`Cannot listen on ${host}:${port}: ${cause instanceof Error ? cause.message : String(cause)}; is another engine there? Choose another address`, { cause });
+    throw new Error(
+      `Cannot listen on ${host}:${port}: ${cause instanceof Error ? cause.message : String(cause)}; is another engine there? Choose another address`,
+      { cause },
+    );
   }
 }
 

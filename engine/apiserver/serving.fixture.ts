@@ -24,7 +24,15 @@ export async function serving(options: { nodeServer?: NodeServer; extensions?: E
   const stop = new AbortController();
   const { promise: listening, resolve } = Promise.withResolvers<number>();
   const running = serve(
-    { ...options, api: ground.api, pki, listen: { host: "127.0.0.1", port: 0 }, clock: systemClock, log: silentLogger, onListening: ({ port }) => resolve(port) },
+    {
+      ...options,
+      api: ground.api,
+      pki,
+      listen: { host: "127.0.0.1", port: 0 },
+      clock: systemClock,
+      log: silentLogger,
+      onListening: ({ port }) => resolve(port),
+    },
     stop.signal,
   );
   const port = await Promise.race([listening, running.then(() => Promise.reject(new Error("The server ended")))]);

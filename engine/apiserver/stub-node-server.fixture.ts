@@ -14,9 +14,14 @@ export class StubNodeServer implements NodeServer {
   running = 0;
   resized: unknown[] = [];
 
-  async *containerLogs(container: ContainerReference, options: Parameters<NodeServer["containerLogs"]>[1], signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *containerLogs(
+    container: ContainerReference,
+    options: Parameters<NodeServer["containerLogs"]>[1],
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     this.logRequests.push({ container: container.containerName, ...options });
-    if (options.previous) throw new ApiError(badRequest(`previous terminated container "${container.containerName}" in pod "web" not found`));
+    if (options.previous)
+      throw new ApiError(badRequest(`previous terminated container "${container.containerName}" in pod "web" not found`));
     for (let line = 1; line <= 3; line++) yield Buffer.from(`line ${line} of ${container.containerName}\n`);
     for (let line = 4; options.follow && !signal.aborted; line++) {
       await new Promise((resolve) => setTimeout(resolve, 20));

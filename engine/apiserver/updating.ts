@@ -40,7 +40,8 @@ export function patchObject(ground: Ground, resource: Resource, place: Place, pa
 
 function patched(resource: Resource, old: KubeObject, { type, body }: Patch): unknown {
   if (type === "json") return applyJsonPatch(old, body);
-  if (typeof body !== "object" || body === null || Array.isArray(body)) throw new PatchError("malformed", "the patch must be a JSON object");
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw new PatchError("malformed", "the patch must be a JSON object");
   return type === "merge" ? applyMergePatch(old, body) : applyStrategicMergePatch(old, body, resource.typeName);
 }
 
@@ -64,7 +65,9 @@ function replace(ground: Ground, resource: Resource, old: KubeObject, body: unkn
 function checkPreconditions(resource: Resource, name: string, old: KubeObject, given: KubeObject): void {
   const { resourceVersion = "", uid = "" } = given.metadata;
   if (uid !== "" && uid !== old.metadata.uid)
-    throw new StatusError(conflict(resource, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`));
+    throw new StatusError(
+      conflict(resource, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`),
+    );
   if (resourceVersion !== "" && resourceVersion !== old.metadata.resourceVersion) throw new StatusError(conflict(resource, name));
 }
 

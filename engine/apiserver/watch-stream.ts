@@ -50,5 +50,12 @@ function shape(watch: WatchStream, form: Form, event: WatchEvent, withHeaders: b
   if (form.as !== "Table") return object;
   const { resourceVersion } = object.metadata;
   const metadata = resourceVersion === undefined ? {} : { resourceVersion };
-  return toTable(event.type === "BOOKMARK" ? [] : [object], { resource: watch.resource, include: watch.include, nowMs: watch.clock.nowMs(), metadata, withHeaders, version: form.version });
+  return toTable(event.type === "BOOKMARK" ? [] : [object], {
+    resource: watch.resource,
+    include: watch.include,
+    nowMs: watch.clock.nowMs(),
+    metadata,
+    withHeaders,
+    version: form.version,
+  });
 }

@@ -121,10 +121,12 @@ function gone<T>(start: () => T): T {
 function checkOptions(request: WatchRequest): void {
   const { sendInitialEvents, resourceVersionMatch = "" } = request;
   if (sendInitialEvents === undefined) {
-    if (resourceVersionMatch !== "") throw refused("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    if (resourceVersionMatch !== "")
+      throw refused("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
     return;
   }
-  if (resourceVersionMatch !== "NotOlderThan") throw refused("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+  if (resourceVersionMatch !== "NotOlderThan")
+    throw refused("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
 }
 
 function refused(field: string, why: string): StatusError {

@@ -9,7 +9,9 @@ const VERSION = 1;
 export function openSchema(database: DatabaseSync, path: string): void {
   const version = versionOf(database, path);
   if (version > VERSION)
-    throw new Error(`Cannot open ${path}: it has store version ${version}, this program knows up to ${VERSION}; use the newer program, or another state directory`);
+    throw new Error(
+      `Cannot open ${path}: it has store version ${version}, this program knows up to ${VERSION}; use the newer program, or another state directory`,
+    );
   // NORMAL with a WAL: a killed process loses nothing, a power cut at most the newest transactions, never consistency.
   database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 8388608");
   if (version === VERSION) return;

@@ -65,7 +65,8 @@ test("openStore() keeps every acknowledged write of a writer killed at any momen
       const acknowledged = await writeUntilKilled(path, round, 60 + Math.random() * 120);
       await using scope = new Scope();
       const store = openStore(path, scope);
-      for (const name of acknowledged) assert.ok(store.get({ resource: "pods", namespace: `round-${round}`, name }), `${name} of round ${round} is lost`);
+      for (const name of acknowledged)
+        assert.ok(store.get({ resource: "pods", namespace: `round-${round}`, name }), `${name} of round ${round} is lost`);
       assert.ok(acknowledged.length > 0);
       const newest = Math.max(1, ...store.list("pods").items.map((item) => Number(item.metadata.resourceVersion)));
       assert.equal(store.resourceVersion, String(newest));

@@ -4,7 +4,16 @@ import type { KubeObject } from "@peapod/api";
 import type { Scope } from "@peapod/kit";
 import { openSchema } from "./schema.ts";
 import { prepareStatements, type Row, type Statements } from "./statements.ts";
-import { HistoryGone, type ListOptions, type ObjectKey, type ObjectList, type Store, StoreConflict, type StoreEvent, type WatchOptions } from "./store.ts";
+import {
+  HistoryGone,
+  type ListOptions,
+  type ObjectKey,
+  type ObjectList,
+  type Store,
+  StoreConflict,
+  type StoreEvent,
+  type WatchOptions,
+} from "./store.ts";
 import { ObjectCache, deepFreeze } from "./object-cache.ts";
 import { StoreReader } from "./store-reader.ts";
 
@@ -81,7 +90,8 @@ class SqliteStore implements Store {
     const rows = this.#statements.list(resource, namespace, from, limit);
     const items = rows.map((row) => this.#cache.get({ resource, ...row }) ?? this.#parse(resource, row));
     const last = rows.at(-1);
-    const remaining = limit === undefined || rows.length < limit || last === undefined ? 0 : this.#statements.countAfter(resource, namespace, last);
+    const remaining =
+      limit === undefined || rows.length < limit || last === undefined ? 0 : this.#statements.countAfter(resource, namespace, last);
     return { items, resourceVersion: this.resourceVersion, remaining };
   }
 
@@ -127,7 +137,9 @@ class SqliteStore implements Store {
       this.#statements.addHistory({ version, written, type, key, json, previousJson });
       if (type === "DELETED") this.#statements.remove(key);
       else this.#statements.put(key, version, json);
-      if (version % CUT_EVERY === 0) this.#floor = this.#statements.cutHistory(version - this.#limits.historyChanges, written - this.#limits.historyBytes) ?? this.#floor;
+      if (version % CUT_EVERY === 0)
+        this.#floor =
+          this.#statements.cutHistory(version - this.#limits.historyChanges, written - this.#limits.historyBytes) ?? this.#floor;
     });
     this.#newest = version;
     this.#written = written;
@@ -166,7 +178,8 @@ class SqliteStore implements Store {
     this.#checkReach(Number(options.since));
     const reader = new StoreReader(resource, options.namespace, this.#limits.readerChanges);
     this.#readers.add(reader);
-    const end = (): void => reader.end(signal.reason instanceof Error ? signal.reason : new Error("The watch was ended", { cause: signal.reason }));
+    const end = (): void =>
+      reader.end(signal.reason instanceof Error ? signal.reason : new Error("The watch was ended", { cause: signal.reason }));
     signal.addEventListener("abort", end, { once: true });
     try {
       // What the reader is offered from here on comes after `until`, so nothing is lost or doubled between the two.

@@ -50,26 +50,35 @@ export function prepareStatements(database: DatabaseSync): Statements {
   const listAll = database.prepare(
     "SELECT namespace, name, object FROM objects WHERE resource = ? AND (namespace, name) > (?, ?) ORDER BY namespace, name LIMIT ?",
   );
-  const listOne = database.prepare("SELECT namespace, name, object FROM objects WHERE resource = ? AND namespace = ? AND name > ? ORDER BY name LIMIT ?");
+  const listOne = database.prepare(
+    "SELECT namespace, name, object FROM objects WHERE resource = ? AND namespace = ? AND name > ? ORDER BY name LIMIT ?",
+  );
   const countAll = database.prepare("SELECT count(*) AS count FROM objects WHERE resource = ? AND (namespace, name) > (?, ?)");
   const countOne = database.prepare("SELECT count(*) AS count FROM objects WHERE resource = ? AND namespace = ? AND name > ?");
   const put = database.prepare(
     "INSERT INTO objects (resource, namespace, name, version, object) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version, object = excluded.object",
   );
   const remove = database.prepare("DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?");
-  const addHistory = database.prepare("INSERT INTO history (version, written, type, resource, namespace, name, object, previous) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  const addHistory = database.prepare(
+    "INSERT INTO history (version, written, type, resource, namespace, name, object, previous) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+  );
   const history = database.prepare(
     `SELECT version, type, object, previous FROM history WHERE resource = ? AND version > ? AND version <= ? AND (?4 IS NULL OR namespace = ?4) ORDER BY version LIMIT ${PAGE}`,
   );
-  const cutPoint = database.prepare("SELECT max(ifnull((SELECT max(version) FROM history WHERE version <= ?), 0), ifnull((SELECT version FROM history WHERE written <= ? ORDER BY written DESC LIMIT 1), 0)) AS version");
+  const cutPoint = database.prepare(
+    "SELECT max(ifnull((SELECT max(version) FROM history WHERE version <= ?), 0), ifnull((SELECT version FROM history WHERE written <= ? ORDER BY written DESC LIMIT 1), 0)) AS version",
+  );
   const cut = database.prepare("DELETE FROM history WHERE version <= ?");
   const span = database.prepare("SELECT min(version) AS oldest, max(version) AS newest, max(written) AS written FROM history");
   return {
     get: (key) => get.get(key.resource, key.namespace, key.name) as unknown as Row | undefined,
     list: (resource, namespace, after, limit = -1) =>
-      (namespace === undefined ? listAll.all(resource, after.namespace, after.name, limit) : listOne.all(resource, namespace, after.name, limit)) as unknown as Row[],
+      (namespace === undefined
+        ? listAll.all(resource, after.namespace, after.name, limit)
+        : listOne.all(resource, namespace, after.name, limit)) as unknown as Row[],
     countAfter: (resource, namespace, after) => {
-      const row = namespace === undefined ? countAll.get(resource, after.namespace, after.name) : countOne.get(resource, namespace, after.name);
+      const row =
+        namespace === undefined ? countAll.get(resource, after.namespace, after.name) : countOne.get(resource, namespace, after.name);
       return Number(row?.["count"]);
     },
     put: (key, version, json) => void put.run(key.resource, key.namespace, key.name, version, json),

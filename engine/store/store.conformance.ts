@@ -3,7 +3,11 @@ import { test } from "node:test";
 import type { KubeObject } from "@peapod/api";
 import { HistoryGone, type Store, StoreConflict, type StoreEvent } from "./store.ts";
 
-const pod = (name: string, value = "0", namespace = "default"): KubeObject => ({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace, labels: { value } } });
+const pod = (name: string, value = "0", namespace = "default"): KubeObject => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name, namespace, labels: { value } },
+});
 const key = (name: string, namespace = "default") => ({ resource: "pods", namespace, name });
 
 /** What every Store promises; `withStore` opens a new one whose history holds at least 100 and at most 1,000 changes. */
@@ -44,7 +48,13 @@ export function storeConformance(label: string, withStore: (use: (store: Store) 
   });
 
   scenario("list() pages by namespace and name", async (store) => {
-    for (const [name, namespace] of [["b", "x"], ["a", "y"], ["a", "x"], ["c", "x"]] as const) store.create(key(name, namespace), pod(name, "0", namespace));
+    for (const [name, namespace] of [
+      ["b", "x"],
+      ["a", "y"],
+      ["a", "x"],
+      ["c", "x"],
+    ] as const)
+      store.create(key(name, namespace), pod(name, "0", namespace));
     store.create({ resource: "secrets", namespace: "x", name: "s" }, pod("s"));
     const names = (items: readonly KubeObject[]) => items.map((item) => `${item.metadata.namespace}/${item.metadata.name}`);
     assert.deepEqual(names(store.list("pods").items), ["x/a", "x/b", "x/c", "y/a"]);

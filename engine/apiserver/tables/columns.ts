@@ -1,4 +1,16 @@
-import type { ConfigMap, Event, KubeObject, Lease, Namespace, Node, Pod, Resource, Secret, ServiceAccount, TableColumnDefinition } from "@peapod/api";
+import type {
+  ConfigMap,
+  Event,
+  KubeObject,
+  Lease,
+  Namespace,
+  Node,
+  Pod,
+  Resource,
+  Secret,
+  ServiceAccount,
+  TableColumnDefinition,
+} from "@peapod/api";
 import { age } from "./durations.ts";
 import { eventCells } from "./event-row.ts";
 import { nodeCells } from "./node-row.ts";
@@ -15,7 +27,11 @@ export function tableKind(resource: Resource): TableKind {
   return kinds[resource.kind] ?? { columns: [name, created], cells: ({ metadata }) => [metadata.name, metadata.creationTimestamp] };
 }
 
-const column = (title: string, description: string, options: { wide?: boolean; format?: string; type?: string } = {}): TableColumnDefinition => ({
+const column = (
+  title: string,
+  description: string,
+  options: { wide?: boolean; format?: string; type?: string } = {},
+): TableColumnDefinition => ({
   name: title,
   type: options.type ?? "string",
   format: options.format ?? "",
@@ -29,7 +45,10 @@ const ageColumn = column("Age", "How long ago the object was created.");
 const created = column("Created At", "When the object was created.", { format: "date" });
 
 /** Rows are typed by the kind that the table is for. */
-const kind = <T extends KubeObject>(columns: TableColumnDefinition[], cells: (object: T, nowMs: number) => readonly unknown[]): TableKind => ({
+const kind = <T extends KubeObject>(
+  columns: TableColumnDefinition[],
+  cells: (object: T, nowMs: number) => readonly unknown[],
+): TableKind => ({
   columns,
   cells: (object, nowMs) => cells(object as T, nowMs), // the key says the kind
 });
@@ -57,12 +76,10 @@ const kinds: Readonly<Record<string, TableKind>> = {
     size(object.data) + size(object.binaryData),
     aged(object, nowMs),
   ]),
-  Secret: kind<Secret>([name, column("Type", "What kind of secret it is."), column("Data", "How many keys it holds."), ageColumn], (object, nowMs) => [
-    object.metadata.name,
-    object.type ?? "",
-    size(object.data),
-    aged(object, nowMs),
-  ]),
+  Secret: kind<Secret>(
+    [name, column("Type", "What kind of secret it is."), column("Data", "How many keys it holds."), ageColumn],
+    (object, nowMs) => [object.metadata.name, object.type ?? "", size(object.data), aged(object, nowMs)],
+  ),
   Namespace: kind<Namespace>([name, column("Status", "Active, or Terminating while it is deleted."), ageColumn], (object, nowMs) => [
     object.metadata.name,
     object.status?.phase ?? "",
@@ -103,5 +120,9 @@ const kinds: Readonly<Record<string, TableKind>> = {
     (object.secrets ?? []).length,
     aged(object, nowMs),
   ]),
-  Lease: kind<Lease>([name, column("Holder", "Who holds it."), ageColumn], (object, nowMs) => [object.metadata.name, object.spec?.holderIdentity ?? "", aged(object, nowMs)]),
+  Lease: kind<Lease>([name, column("Holder", "Who holds it."), ageColumn], (object, nowMs) => [
+    object.metadata.name,
+    object.spec?.holderIdentity ?? "",
+    aged(object, nowMs),
+  ]),
 };

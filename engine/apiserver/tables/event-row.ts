@@ -7,7 +7,9 @@ export function eventCells(event: Event, nowMs: number): (string | number)[] {
   const first = event.firstTimestamp ?? event.eventTime;
   const last = series?.lastObservedTime ?? event.lastTimestamp ?? first;
   const kind = (object.kind ?? "").toLowerCase();
-  const from = [nonEmpty(source?.component) ?? event.reportingComponent, nonEmpty(source?.host) ?? event.reportingInstance].filter((part) => part !== undefined && part !== "");
+  const from = [nonEmpty(source?.component) ?? event.reportingComponent, nonEmpty(source?.host) ?? event.reportingInstance].filter(
+    (part) => part !== undefined && part !== "",
+  );
   const count = series?.count ?? (event.count === undefined || event.count === 0 ? 1 : event.count);
   return [
     age(last, nowMs),

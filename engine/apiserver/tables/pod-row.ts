@@ -31,14 +31,22 @@ interface Summary {
 }
 
 function summarize(pod: Pod): Summary {
-  const sidecars = new Set((pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name));
+  const sidecars = new Set(
+    (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name),
+  );
   const total = (pod.spec?.containers ?? []).length + sidecars.size;
   const gated = (pod.status?.conditions ?? []).some(({ type, reason }) => type === "PodScheduled" && reason === "SchedulingGated");
   const start = gated ? "SchedulingGated" : (nonEmpty(pod.status?.reason) ?? pod.status?.phase ?? "");
   const init = initialization(pod, sidecars);
   const initStatuses = pod.status?.initContainerStatuses ?? [];
   if (init.reason !== undefined && !hasTrueCondition(pod, "Initialized"))
-    return { ready: init.ready, total, reason: ending(pod, init.reason), restarts: restarts(init.seen), lastRestart: lastRestart(init.seen) };
+    return {
+      ready: init.ready,
+      total,
+      reason: ending(pod, init.reason),
+      restarts: restarts(init.seen),
+      lastRestart: lastRestart(init.seen),
+    };
   const statuses = pod.status?.containerStatuses ?? [];
   const counted = [...initStatuses.filter(({ name }) => sidecars.has(name) && init.seen.some((seen) => seen.name === name)), ...statuses];
   const ready = init.ready + statuses.filter(({ ready: isReady, state }) => isReady && state?.running !== undefined).length;

@@ -1,6 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ContainerStatus, configMaps, events, type KubeObject, leases, namespaces, nodes, type Pod, pods, type Resource, secrets, serviceAccounts } from "@peapod/api";
+import {
+  type ContainerStatus,
+  configMaps,
+  events,
+  type KubeObject,
+  leases,
+  namespaces,
+  nodes,
+  type Pod,
+  pods,
+  type Resource,
+  secrets,
+  serviceAccounts,
+} from "@peapod/api";
 import { humanDuration } from "./durations.ts";
 import { toTable } from "./table.ts";
 
@@ -23,11 +36,23 @@ for (const [seconds, want] of durations) {
   });
 }
 
-const running = (name: string, more: Partial<ContainerStatus> = {}): ContainerStatus => ({ name, ready: true, restartCount: 0, image: "i", imageID: "", state: { running: {} }, ...more });
-const waiting = (name: string, reason: string, more: Partial<ContainerStatus> = {}): ContainerStatus => running(name, { ready: false, state: { waiting: { reason } }, ...more });
+const running = (name: string, more: Partial<ContainerStatus> = {}): ContainerStatus => ({
+  name,
+  ready: true,
+  restartCount: 0,
+  image: "i",
+  imageID: "",
+  state: { running: {} },
+  ...more,
+});
+const waiting = (name: string, reason: string, more: Partial<ContainerStatus> = {}): ContainerStatus =>
+  running(name, { ready: false, state: { waiting: { reason } }, ...more });
 const ended = (name: string, exitCode: number, reason?: string, more: Partial<ContainerStatus> = {}): ContainerStatus =>
   running(name, { ready: false, state: { terminated: { exitCode, ...(reason === undefined ? {} : { reason }) } }, ...more });
-const restarted = (restartCount: number, seconds: number): Partial<ContainerStatus> => ({ restartCount, lastState: { terminated: { exitCode: 1, finishedAt: ago(seconds) } } });
+const restarted = (restartCount: number, seconds: number): Partial<ContainerStatus> => ({
+  restartCount,
+  lastState: { terminated: { exitCode: 1, finishedAt: ago(seconds) } },
+});
 const ready = { type: "Ready", status: "True" };
 
 interface Given {
@@ -77,7 +102,10 @@ for (const { does, given, want } of podCases) {
 }
 
 test("toTable() shows where a pod is, and its gates", () => {
-  const given = { spec: { nodeName: "n", readinessGates: [{ conditionType: "g" }, { conditionType: "h" }] }, status: { podIPs: [{ ip: "10.0.0.2" }], conditions: [{ type: "g", status: "True" }] } };
+  const given = {
+    spec: { nodeName: "n", readinessGates: [{ conditionType: "g" }, { conditionType: "h" }] },
+    status: { podIPs: [{ ip: "10.0.0.2" }], conditions: [{ type: "g", status: "True" }] },
+  };
   assert.deepEqual(cellsOf(pods as never, podWith(given))?.slice(5), ["10.0.0.2", "n", "<none>", "1/2"]);
 });
 
@@ -87,7 +115,11 @@ const kinds: { resource: Resource<never>; object: object; want: unknown[] }[] = 
   { resource: namespaces as never, object: { status: { phase: "Terminating" } }, want: ["x", "Terminating", "100s"] },
   { resource: serviceAccounts as never, object: {}, want: ["x", 0, "100s"] },
   { resource: leases as never, object: { spec: { holderIdentity: "me" } }, want: ["x", "me", "100s"] },
-  { resource: nodes as never, object: {}, want: ["x", "Unknown", "<none>", "100s", "", "<none>", "<none>", "<unknown>", "<unknown>", "<unknown>"] },
+  {
+    resource: nodes as never,
+    object: {},
+    want: ["x", "Unknown", "<none>", "100s", "", "<none>", "<none>", "<unknown>", "<unknown>", "<unknown>"],
+  },
   {
     resource: nodes as never,
     object: {
@@ -102,12 +134,29 @@ const kinds: { resource: Resource<never>; object: object; want: unknown[] }[] = 
   },
   {
     resource: events as never,
-    object: { type: "Normal", reason: "Started", message: " hello \n", count: 3, involvedObject: { kind: "Pod", name: "p", fieldPath: "spec" }, source: { component: "kubelet", host: "n" }, firstTimestamp: ago(60), lastTimestamp: ago(5) },
+    object: {
+      type: "Normal",
+      reason: "Started",
+      message: " hello \n",
+      count: 3,
+      involvedObject: { kind: "Pod", name: "p", fieldPath: "spec" },
+      source: { component: "kubelet", host: "n" },
+      firstTimestamp: ago(60),
+      lastTimestamp: ago(5),
+    },
     want: ["5s", "Normal", "Started", "pod/p", "spec", "kubelet, n", "hello", "60s", 3, "x"],
   },
   {
     resource: events as never,
-    object: { type: "Warning", reason: "R", message: "m", involvedObject: { kind: "Node" }, reportingComponent: "c", eventTime: ago(60), series: { count: 9, lastObservedTime: ago(2) } },
+    object: {
+      type: "Warning",
+      reason: "R",
+      message: "m",
+      involvedObject: { kind: "Node" },
+      reportingComponent: "c",
+      eventTime: ago(60),
+      series: { count: 9, lastObservedTime: ago(2) },
+    },
     want: ["2s", "Warning", "R", "node", "", "c", "m", "60s", 9, "x"],
   },
 ];

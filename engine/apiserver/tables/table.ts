@@ -19,7 +19,13 @@ export interface TableOptions {
 export function toTable(objects: readonly KubeObject[], options: TableOptions): Table {
   const { columns, cells } = tableKind(options.resource);
   const rows = objects.map((object) => ({ cells: [...cells(object, options.nowMs)], object: included(object, options) }));
-  const table = { kind: "Table", apiVersion: `meta.k8s.io/${options.version}`, metadata: options.metadata, columnDefinitions: options.withHeaders ? [...columns] : [], rows };
+  const table = {
+    kind: "Table",
+    apiVersion: `meta.k8s.io/${options.version}`,
+    metadata: options.metadata,
+    columnDefinitions: options.withHeaders ? [...columns] : [],
+    rows,
+  };
   return table as unknown as Table; // the schema has neither v1beta1, nor rows' objects
 }
 
