@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { configMaps, type KubeObject, type Pod, secrets } from "@peapod/api";
+import type { ManifestObject } from "./manifest.ts";
 import { inOrder, mergePatchOf, whyRecreate } from "./apply.ts";
 
 const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
@@ -61,7 +62,7 @@ test("whyRecreate() compares with what is stored where nothing was applied befor
 });
 
 test("inOrder() puts what others need first", () => {
-  const of = (resource: { kind: string }) => ({ resource, object: {} }) as never;
+  const of = (resource: { kind: string }): ManifestObject => ({ resource, object: {} }) as ManifestObject;
   const order = inOrder([of({ kind: "Pod" }), of(secrets), of({ kind: "Namespace" }), of(configMaps)]).map(({ resource }) => resource.kind);
   assert.deepEqual(order, ["Namespace", "ConfigMap", "Secret", "Pod"]);
 });

@@ -23,7 +23,7 @@ export class LogFollower {
   readonly #options: LogFollowerOptions;
   readonly #signal: AbortSignal;
   /** By pod uid and container name: what is read now and the instances taken up. */
-  readonly #containers = new Map<string, { reading: Promise<void>; readonly instances: Set<string> }>();
+  readonly #containers = new Map<string, { reading: Promise<void>; readonly instances: Set<string>; readonly place: LogPlace }>();
   /** Container ids that run, as of the last look. */
   readonly #running = new Set<string>();
   readonly #failures: unknown[] = [];
@@ -61,7 +61,7 @@ export class LogFollower {
 
   #take(pod: Pod, container: string, id: string, how: Pick<LogQuery, "previous" | "follow">): void {
     const key = `${pod.metadata.uid ?? ""}/${container}`;
-    const entry = this.#containers.get(key) ?? { reading: Promise.resolve(), instances: new Set<string>() };
+    const entry = this.#containers.get(key) ?? { reading: Promise.resolve(), instances: new Set<string>(), place: new LogPlace() };
     this.#containers.set(key, entry);
     if (entry.instances.has(id)) return;
     const isFirst = entry.instances.size === 0;
@@ -69,31 +69,43 @@ export class LogFollower {
     const { tailLines, sinceSeconds } = this.#options.query;
     const earlier = isFirst ? { ...(tailLines === undefined ? {} : { tailLines }), ...(sinceSeconds === undefined ? {} : { sinceSeconds }) } : {};
     entry.reading = entry.reading
-      .then(async () => await this.#read(pod, id, { ...earlier, ...how, container }))
+      .then(async () => await this.#read(pod, id, { ...earlier, ...how, container }, entry.place))
       .catch((cause: unknown) => {
         if (!this.#signal.aborted) this.#failures.push(cause);
       });
   }
 
-  /** Reads one instance to its end. A stream may end early, when the server does: then from the last line on. */
-  async #read(pod: Pod, id: string, query: LogQuery & { container: string }): Promise<void> {
-    const place = new LogPlace();
+  /**
+   * Reads one instance to its end. A stream may be cut off, when the server ends: then on from the last line. A log is asked for by
+   * the container's name, so what comes may be the next instance's by then; their common place keeps every line to once.
+   */
+  async #read(pod: Pod, id: string, query: LogQuery & { container: string }, place: LogPlace): Promise<void> {
+    const { container, follow = false } = query;
+    let outcome = await this.#pass(pod, query, place);
     for (;;) {
-      try {
-        place.resume();
-        const resumed = place.time === "" ? query : { ...query, sinceTime: place.time };
-        for await (const line of logLines(this.#options.client, placeOf(pod), resumed, this.#signal)) {
-          if (place.isNew(line)) this.#options.print(pod, query.container, line);
-        }
-      } catch (cause) {
-        if (this.#signal.aborted) return;
-        if (!(cause instanceof ApiError)) throw cause;
-        if (cause.code === 400 || cause.code === 404) return; // its log went with it
-        if (cause.code < 500) throw cause;
+      if (this.#signal.aborted || outcome === "none" || (outcome === "ended" && !(follow && this.#running.has(id)))) return;
+      await delay(RECONNECT_MS, undefined, { signal: this.#signal }).catch(() => {}); // aborted: seen at the next look
+      if (outcome === "ended" && !this.#running.has(id)) return;
+      await this.#pass(pod, { container, previous: true }, place);
+      outcome = await this.#pass(pod, { container, follow }, place);
+    }
+  }
+
+  /** One question. `none` is the server's word that there is no such log; `cut` that it broke off or did not answer. */
+  async #pass(pod: Pod, query: LogQuery, place: LogPlace): Promise<"ended" | "cut" | "none"> {
+    place.resume();
+    try {
+      const since = place.time === "" ? query : { ...query, sinceTime: place.time };
+      for await (const line of logLines(this.#options.client, placeOf(pod), since, this.#signal)) {
+        if (place.isNew(line)) this.#options.print(pod, query.container ?? "", line);
       }
-      if (query.follow !== true || !this.#running.has(id)) return;
-      await delay(RECONNECT_MS, undefined, { signal: this.#signal }).catch(() => {}); // aborted: the loop ends at its next look
-      if (this.#signal.aborted) return;
+      return "ended";
+    } catch (cause) {
+      if (this.#signal.aborted) return "cut";
+      if (!(cause instanceof ApiError)) throw cause;
+      if (cause.code === 400 || cause.code === 404) return "none";
+      if (cause.code < 500) throw cause;
+      return "cut";
     }
   }
 }

@@ -45,7 +45,7 @@ export interface HttpClient extends Client, Disposable {
 
 /** Connects with a kubeconfig; nothing is sent yet. Throws a KubeconfigError. */
 export async function connectHttp(choice: KubeconfigChoice): Promise<HttpClient> {
-  return new HttpsClient(new Transport(await readKubeconfig(choice)));
+  return new HttpsClient(new Transport(await readKubeconfig(choice), () => readKubeconfig(choice)));
 }
 
 /** A line of a watch or of progress is one object, and etcd's largest is 1.5 MiB: this is far above. */

@@ -2,6 +2,7 @@ import { Agent, type IncomingMessage } from "node:http";
 import { Agent as SecureAgent, request as secureRequest } from "node:https";
 import { request as plainRequest } from "node:http";
 import type { Status } from "@peapod/api";
+import { isErrno } from "@peapod/kit";
 import { ApiError } from "./client.ts";
 import type { ClusterAccess } from "./kubeconfig.ts";
 
@@ -22,12 +23,20 @@ const ANSWER_LIMIT_BYTES = 256 * 1024 * 1024;
 
 /** HTTP with the credentials of a kubeconfig. Connections are kept for the next request until `close`. */
 export class Transport {
-  readonly access: ClusterAccess;
+  readonly #reread: () => Promise<ClusterAccess>;
   readonly #agent: Agent;
+  #access: ClusterAccess;
 
-  constructor(access: ClusterAccess) {
-    this.access = access;
+  /** `reread` gives the kubeconfig as it is now: a server that came back may listen elsewhere. */
+  constructor(access: ClusterAccess, reread: () => Promise<ClusterAccess>) {
+    this.#access = access;
+    this.#reread = reread;
     this.#agent = access.server.protocol === "http:" ? new Agent({ keepAlive: true }) : new SecureAgent({ keepAlive: true });
+  }
+
+  /** What the kubeconfig says. */
+  get access(): ClusterAccess {
+    return this.#access;
   }
 
   /** The answer once its headers came, for reading as a stream. Throws an ApiError for every failure, but the signal's reason when that is aborted. */
@@ -48,12 +57,24 @@ export class Transport {
     request.once("response", resolve);
     request.on("error", reject); // also after the answer began: the body's reader sees that one by itself
     request.end(body);
-    const response = await promise.catch((cause: unknown) => {
-      throw signal.aborted ? signal.reason : unreachable(this.access.server, cause);
-    });
+    let response;
+    try {
+      response = await promise;
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      if (isErrno(cause, "ECONNREFUSED") && (await this.#moved())) return await this.open(exchange, signal);
+      throw unreachable(this.access.server, cause);
+    }
     response.on("error", () => {}); // whoever reads the body gets it; nobody may be reading yet
     if ((response.statusCode ?? 500) >= 400) throw await failure(response);
     return response;
+  }
+
+  /** Reads the kubeconfig again; tells whether it names another server now. */
+  async #moved(): Promise<boolean> {
+    const before = this.#access.server.href;
+    this.#access = await this.#reread().catch(() => this.#access); // gone or half written: as it was
+    return this.#access.server.href !== before;
   }
 
   /** The answer as a value, with its headers. */

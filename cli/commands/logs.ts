@@ -48,13 +48,19 @@ async function show(connection: Connection, invocation: Invocation, { pod, chose
 
 async function follow(connection: Connection, invocation: Invocation, { pod, container, print }: { pod: Pod; container: string | undefined; print: Print }): Promise<void> {
   const { client } = connection;
-  const follower = new LogFollower({ client, container, query: queryOf(invocation), print: (_pod, name, line) => print(name, line) }, invocation.signal);
-  for await (const current of followObject(client, pods, placeOf(pod), invocation.signal)) {
-    if (current === undefined || current.metadata.uid !== pod.metadata.uid) break;
-    follower.observe(current);
-    if (hasEnded(current)) break;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([invocation.signal, stop.signal]);
+  const follower = new LogFollower({ client, container, query: queryOf(invocation), print: (_pod, name, line) => print(name, line) }, signal);
+  try {
+    for await (const current of followObject(client, pods, placeOf(pod), signal)) {
+      if (current === undefined || current.metadata.uid !== pod.metadata.uid) break;
+      follower.observe(current);
+      if (hasEnded(current)) break;
+    }
+    await follower.finish();
+  } finally {
+    stop.abort();
   }
-  await follower.finish();
 }
 
 function hasLog(pod: Pod, container: string, previous: boolean): boolean {
