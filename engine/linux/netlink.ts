@@ -97,9 +97,13 @@ export class NetlinkSocket implements Disposable {
     const length = Number(calls.recv(this.#fd, buffer, buffer.length, MSG_DONTWAIT));
     if (length <= 0) throw netlinkError(koffi.errno(), "Cannot read from a netlink socket");
     const messages = [];
-    for (let at = 0; at + HEADER_BYTES <= length; ) {
+    for (let at = 0; at + HEADER_BYTES <= length;) {
       const size = buffer.readUInt32LE(at);
-      messages.push({ type: buffer.readUInt16LE(at + 4), sequence: buffer.readUInt32LE(at + 8), body: buffer.subarray(at + HEADER_BYTES, at + size) });
+      messages.push({
+        type: buffer.readUInt16LE(at + 4),
+        sequence: buffer.readUInt32LE(at + 8),
+        body: buffer.subarray(at + HEADER_BYTES, at + size),
+      });
       at += align(size);
     }
     return messages;
@@ -113,7 +117,7 @@ export class NetlinkSocket implements Disposable {
 /** The attributes of a message's body or of a nested attribute, by type. */
 export function parseAttributes(body: Buffer): Map<number, Buffer> {
   const attributes = new Map<number, Buffer>();
-  for (let at = 0; at + 4 <= body.length; ) {
+  for (let at = 0; at + 4 <= body.length;) {
     const size = body.readUInt16LE(at);
     if (size < 4) break; // nothing that the kernel writes
     attributes.set(body.readUInt16LE(at + 2) & 0x3fff, body.subarray(at + 4, at + size)); // without the flags NESTED and NET_BYTEORDER

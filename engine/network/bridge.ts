@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { isErrno } from "@peapod/kit";
 import type { Cidr } from "./cidr.ts";
-import { formatAddress, formatCidr } from "./cidr.ts";
+import { formatAddress } from "./cidr.ts";
 import { readIp, runIpBatch } from "./ip-command.ts";
 import type { NetworkNames } from "./names.ts";
 
@@ -52,7 +52,9 @@ export async function portsOfBridge(names: NetworkNames): Promise<string[]> {
 
 /** The MTU for pods: that of the device that leads out, so that nothing needs fragmenting there; 1500 where none does. */
 export async function outwardMtu(): Promise<number> {
-  const routes = JSON.parse((await readIp("Cannot read the default route", ["-4", "route", "show", "default"])) || "[]") as { dev?: string }[];
+  const routes = JSON.parse((await readIp("Cannot read the default route", ["-4", "route", "show", "default"])) || "[]") as {
+    dev?: string;
+  }[];
   const device = routes[0]?.dev;
   if (device === undefined) return 1500;
   const links = JSON.parse((await readIp("Cannot read the MTU", ["link", "show", "dev", device])) || "[]") as { mtu?: number }[];
@@ -73,9 +75,4 @@ export function writeSysctl(path: string, value: string): void {
   } catch (cause) {
     if (!isErrno(cause, "ENOENT")) throw cause;
   }
-}
-
-/** For messages: `10.1.2.0/24 (bridge pp-x)`. */
-export function describeBridge(names: NetworkNames, cidr: Cidr): string {
-  return `${formatCidr(cidr)} (bridge ${names.bridge})`;
 }

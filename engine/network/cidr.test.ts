@@ -5,7 +5,9 @@ import { contains, formatAddress, formatCidr, overlaps, parseAddress, parseCidr 
 import { chooseCidr, parseRoutes } from "./choose-cidr.ts";
 import { deviceName, networkNames, podMac } from "./names.ts";
 
-const anyCidr = fc.tuple(fc.nat(0xffff_ffff), fc.integer({ min: 0, max: 32 })).map(([address, prefix]) => parseCidr(`${formatAddress(address)}/${prefix}`) ?? assert.fail());
+const anyCidr = fc
+  .tuple(fc.nat(0xffff_ffff), fc.integer({ min: 0, max: 32 }))
+  .map(([address, prefix]) => parseCidr(`${formatAddress(address)}/${prefix}`) ?? assert.fail());
 
 test("parseAddress() is the inverse of formatAddress()", () => {
   fc.assert(fc.property(fc.nat(0xffff_ffff), (address) => parseAddress(formatAddress(address)) === address));

@@ -25,7 +25,9 @@ export async function forgetFlows(ports: readonly PortMapping[]): Promise<void> 
   const wanted = ports.filter((mapping) => mapping.protocol === "UDP");
   if (wanted.length === 0) return;
   using socket = new NetlinkSocket(NETLINK.NETFILTER);
-  const flows = await socket.request([{ type: IPCTNL_MSG_CT_GET, flags: NLM_F_DUMP, body: header, doing: "Cannot list tracked connections" }]);
+  const flows = await socket.request([
+    { type: IPCTNL_MSG_CT_GET, flags: NLM_F_DUMP, body: header, doing: "Cannot list tracked connections" },
+  ]);
   for (const { body } of flows) {
     const tuple = parseAttributes(body.subarray(header.length)).get(CTA_TUPLE_ORIG);
     if (tuple !== undefined && leadsTo(tuple, wanted)) await forget(socket, tuple);
@@ -38,7 +40,9 @@ function leadsTo(tuple: Buffer, wanted: readonly PortMapping[]): boolean {
   const address = parseAttributes(parts.get(CTA_TUPLE.IP) ?? Buffer.alloc(0)).get(CTA_IP_V4_DST);
   const port = protocol.get(CTA_PROTO.DST_PORT);
   if (protocol.get(CTA_PROTO.NUM)?.[0] !== IPPROTO_UDP || port === undefined || address === undefined) return false;
-  return wanted.some((mapping) => mapping.hostPort === port.readUInt16BE() && (isAny(mapping) || mapping.hostIP === formatAddress(address.readUInt32BE())));
+  return wanted.some(
+    (mapping) => mapping.hostPort === port.readUInt16BE() && (isAny(mapping) || mapping.hostIP === formatAddress(address.readUInt32BE())),
+  );
 }
 
 /** One that ended by itself meanwhile is forgotten, too. */

@@ -9,8 +9,19 @@ const cases: { does: string; chains: Chain[]; want: string[] }[] = [
   { does: "names iptables", chains: [forward], want: ["iptables"] },
   { does: "leaves Docker to the engine", chains: [forward, { family: "ip", table: "filter", name: "DOCKER-USER" }], want: [] },
   { does: "names ufw", chains: [forward, { family: "ip", table: "filter", name: "ufw-before-forward" }], want: ["ufw"] },
-  { does: "names a plain nftables rule set", chains: [{ family: "inet", table: "fw", name: "fwd", hook: "forward", policy: "drop" }], want: ["nftables"] },
-  { does: "passes over IPv6, and input", chains: [{ ...forward, family: "ip6" }, { ...forward, hook: "input" }], want: [] },
+  {
+    does: "names a plain nftables rule set",
+    chains: [{ family: "inet", table: "fw", name: "fwd", hook: "forward", policy: "drop" }],
+    want: ["nftables"],
+  },
+  {
+    does: "passes over IPv6, and input",
+    chains: [
+      { ...forward, family: "ip6" },
+      { ...forward, hook: "input" },
+    ],
+    want: [],
+  },
   {
     does: "names firewalld, which rejects without a policy",
     chains: [{ family: "inet", table: "firewalld", name: "filter_FORWARD", hook: "forward", policy: "accept" }],
@@ -20,7 +31,10 @@ const cases: { does: string; chains: Chain[]; want: string[] }[] = [
 for (const { does, chains, want } of cases) {
   test(`judgeChains() ${does}`, () => {
     const found = judgeChains(chains, "pp-x");
-    assert.deepEqual(found.map((firewall) => firewall.name), want);
+    assert.deepEqual(
+      found.map((firewall) => firewall.name),
+      want,
+    );
     for (const firewall of found) assert.match(firewall.advice, /pp-x/);
   });
 }
@@ -52,8 +66,12 @@ test("parsePublishedPorts() reads engines' maps and passes others over", () => {
 
 test("parseSockets() reads addresses, IPv4 in IPv6 clothes too", () => {
   const head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
-  const line = (address: string): string => `   0: ${address} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0\n`;
-  const parse = (address: string): string => parseSockets(head + line(address)).map((socket) => `${socket.address} ${socket.port} ${socket.state} ${socket.inode}`).join();
+  const line = (address: string): string =>
+    `   0: ${address} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0\n`;
+  const parse = (address: string): string =>
+    parseSockets(head + line(address))
+      .map((socket) => `${socket.address} ${socket.port} ${socket.state} ${socket.inode}`)
+      .join();
   assert.equal(parse("0100007F:1F90"), "127.0.0.1 8080 0A 4711");
   assert.equal(parse("00000000:0050"), "any 80 0A 4711");
   assert.equal(parse("00000000000000000000000000000000:0050"), "any 80 0A 4711");

@@ -79,5 +79,9 @@ function iptables(bridge: string, program: string, finding: string): ForeignFire
 }
 
 function nftables(bridge: string, chain: string, finding: string): ForeignFirewall {
-  return { name: "nftables", finding, advice: `nft insert rule ${chain} iifname ${bridge} accept && nft insert rule ${chain} oifname ${bridge} accept` };
+  return {
+    name: "nftables",
+    finding,
+    advice: `nft insert rule ${chain} iifname ${bridge} accept && nft insert rule ${chain} oifname ${bridge} accept`,
+  };
 }

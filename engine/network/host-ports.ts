@@ -30,7 +30,9 @@ export function findConflict(mapping: PortMapping, taken: readonly TakenPort[]):
 export async function portsOfOtherEngines(ownBridge: string, ownTable: string): Promise<TakenPort[]> {
   if (!devices().some((name) => name.startsWith("pp-") && name !== ownBridge)) return [];
   const json = await runProgram("nft", ["-j", "list", "maps", "ip"], { doing: "Cannot look for other engines' published ports" });
-  return parsePublishedPorts(json).flatMap(({ table, ...port }) => (table === ownTable ? [] : [{ ...port, holder: `another engine (nftables table ${table})` }]));
+  return parsePublishedPorts(json).flatMap(({ table, ...port }) =>
+    table === ownTable ? [] : [{ ...port, holder: `another engine (nftables table ${table})` }],
+  );
 }
 
 interface PublishedElsewhere {
@@ -51,7 +53,9 @@ export function parsePublishedPorts(json: string): PublishedElsewhere[] {
     return (map.elem ?? []).flatMap(([key]) => {
       const [port, protocol, address] = (key.concat ?? []).toReversed();
       if (typeof port !== "number") return [];
-      return [{ table: map.table, protocol: String(protocol).toUpperCase(), port, address: address === undefined ? undefined : String(address) }];
+      return [
+        { table: map.table, protocol: String(protocol).toUpperCase(), port, address: address === undefined ? undefined : String(address) },
+      ];
     });
   });
 }
@@ -76,7 +80,8 @@ async function isBound(mapping: PortMapping): Promise<boolean> {
   const fail = (cause: NodeJS.ErrnoException): void => {
     if (cause.code === "EADDRINUSE") resolve(true);
     else if (cause.code === "EADDRNOTAVAIL") resolve(false);
-    else reject(new EngineError("NETWORK_FAILED", `Cannot see whether host port ${mapping.hostPort}/${mapping.protocol} is free`, { cause }));
+    else
+      reject(new EngineError("NETWORK_FAILED", `Cannot see whether host port ${mapping.hostPort}/${mapping.protocol} is free`, { cause }));
   };
   if (mapping.protocol === "TCP") {
     const server = createServer((socket) => socket.destroy());

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { type NetlinkRequest, NetlinkSocket } from "../linux/netlink.ts";
@@ -5,7 +6,21 @@ import { hasDevice, writeSysctl } from "./bridge.ts";
 import { podMac } from "./names.ts";
 import type { PodAddress } from "./network.ts";
 import type { NetworkNamespace } from "./network-namespace.ts";
-import { addAddress, addDefaultRoute, addVeth, getLink, indexOf, joinBridge, removeLink, setHairpin, setUp } from "./rtnetlink.ts";
+import {
+  addAddress,
+  addDefaultRoute,
+  addVeth,
+  getLink,
+  indexOf,
+  isForwarding,
+  joinBridge,
+  removeLink,
+  setHairpin,
+  setUp,
+} from "./rtnetlink.ts";
+
+const FORWARDING_TIMEOUT_MS = 1_000;
+const FORWARDING_POLL_MS = 2;
 
 export interface LinkOptions {
   readonly bridge: string;
@@ -38,10 +53,27 @@ export async function linkPod(options: LinkOptions): Promise<void> {
   const index = indexOf((await ask(inside, [pair, getLink("eth0")]))[0]);
   writeSysctl(`net/ipv6/conf/${device}/disable_ipv6`, "1");
   const bridgeIndex = indexOf((await ask(outside, [getLink(bridge)]))[0]);
-  const configure = [setUp("lo"), addAddress(index, address.ip, address.prefixLength), setUp("eth0"), addDefaultRoute(index, address.gateway)];
+  const configure = [
+    setUp("lo"),
+    addAddress(index, address.ip, address.prefixLength),
+    setUp("eth0"),
+    addDefaultRoute(index, address.gateway),
+  ];
   // Both to their end: the sockets are closed after this.
   const results = await Promise.allSettled([ask(inside, configure), ask(outside, [joinBridge(device, bridgeIndex), setHairpin(device)])]);
   for (const result of results) if (result.status === "rejected") throw result.reason;
+  await untilForwarding(outside, device);
+}
+
+/**
+ * The bridge opens a port when the kernel has noted, in its own time, that the link is up: mostly at once, later while others hold its network
+ * lock. A pod that starts before loses its first packets, and TCP waits a second before it tries again.
+ */
+async function untilForwarding(socket: NetlinkSocket, device: string): Promise<void> {
+  for (let waitedMs = 0; waitedMs < FORWARDING_TIMEOUT_MS; waitedMs += FORWARDING_POLL_MS) {
+    if (isForwarding((await ask(socket, [getLink(device)]))[0])) return;
+    await delay(FORWARDING_POLL_MS);
+  }
 }
 
 /** Removes the host's end of a pod's link, and with it the pod's. Safe to repeat. */
@@ -63,5 +95,9 @@ async function ask(socket: NetlinkSocket, requests: readonly NetlinkRequest[]): 
 }
 
 function failed(cause: unknown): EngineError {
-  return new EngineError("NETWORK_FAILED", `Cannot connect the pod to its network: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  return new EngineError(
+    "NETWORK_FAILED",
+    `Cannot connect the pod to its network: ${cause instanceof Error ? cause.message : String(cause)}`,
+    { cause },
+  );
 }

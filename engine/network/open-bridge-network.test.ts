@@ -66,13 +66,21 @@ for (const netfilter of [false, true]) {
     assert.ok(setBridgeNetfilter(netfilter));
     const { network } = await world.open("aaaa0003");
     const outside = await world.outside();
-    const ports = [port(8080, 80), port(8053, 53, { protocol: "UDP" }), port(8081, 80, { hostIP: "127.0.0.1" }), port(8082, 80, { hostIP: "198.51.100.1" })];
+    const ports = [
+      port(8080, 80),
+      port(8053, 53, { protocol: "UDP" }),
+      port(8081, 80, { hostIP: "127.0.0.1" }),
+      port(8082, 80, { hostIP: "198.51.100.1" }),
+    ];
     const [a, b] = await Promise.all([world.pod(network, "pod-a", ports), world.pod(network, "pod-b")]);
     await a.serve("TCP", "0.0.0.0", 80, "a");
     await a.serve("UDP", "0.0.0.0", 53, "a");
     const everywhere = ["127.0.0.1", "127.0.0.9", "198.51.100.1", network.hostIP];
     for (const address of everywhere) {
-      for (const [protocol, number] of [["TCP", 8080], ["UDP", 8053]] as const) {
+      for (const [protocol, number] of [
+        ["TCP", 8080],
+        ["UDP", 8053],
+      ] as const) {
         const from = address.startsWith("127.") ? network.hostIP : address;
         assert.equal(await host.ask(protocol, address, number), `a ${from}`, `the machine, ${protocol} by ${address}`);
         if (address.startsWith("127.")) continue;
@@ -104,7 +112,10 @@ test("attach() takes over UDP flows that never pause, from nobody and from the p
   const publish = port(8053, 53, { protocol: "UDP" });
   try {
     await new Promise<void>((resolve) => flow.send("first", 8053, "198.51.100.1", () => resolve()));
-    for (const [uid, agent] of [["pod-a", a], ["pod-b", b]] as const) {
+    for (const [uid, agent] of [
+      ["pod-a", a],
+      ["pod-b", b],
+    ] as const) {
       await network.attach(uid, agent.netns, [publish], AbortSignal.timeout(5_000));
       await agent.serve("UDP", "0.0.0.0", 53, uid);
       await eventually(() => heard.startsWith(uid), { withinMs: 2_000 });
@@ -127,14 +138,27 @@ test("attach() says who has a host port, and leaves nothing of the failed connec
   await host.serve("UDP", "0.0.0.0", 7002, "x");
   await host.serve("TCP", "::", 7003, "x"); // takes IPv4, too
   const agent = await world.agent();
-  const attach = (...ports: ReturnType<typeof port>[]): Promise<unknown> => network.attach("pod-b", agent.netns, ports, AbortSignal.timeout(5_000));
+  const attach = (...ports: ReturnType<typeof port>[]): Promise<unknown> =>
+    network.attach("pod-b", agent.netns, ports, AbortSignal.timeout(5_000));
   assert.equal(await codeOf(attach(port(8080, 1))), "HOST_PORT_BUSY Host port 8080/TCP is taken by pod pod-a");
-  assert.equal(await codeOf(attach(port(8080, 1, { hostIP: "127.0.0.1" }))), "HOST_PORT_BUSY Host port 8080/TCP on 127.0.0.1 is taken by pod pod-a");
+  assert.equal(
+    await codeOf(attach(port(8080, 1, { hostIP: "127.0.0.1" }))),
+    "HOST_PORT_BUSY Host port 8080/TCP on 127.0.0.1 is taken by pod pod-a",
+  );
   assert.equal(await codeOf(attach(port(8443, 1))), "HOST_PORT_BUSY Host port 8443/TCP is taken by pod pod-a");
-  assert.equal(await codeOf(attach(port(9090, 1))), "HOST_PORT_BUSY Host port 9090/TCP is taken by another engine (nftables table peapod-bbbb0004)");
-  assert.match(await codeOf(attach(port(7002, 1))), new RegExp(`^HOST_PORT_BUSY Host port 7002/TCP is taken by process .* \\(pid ${process.pid}\\)$`));
+  assert.equal(
+    await codeOf(attach(port(9090, 1))),
+    "HOST_PORT_BUSY Host port 9090/TCP is taken by another engine (nftables table peapod-bbbb0004)",
+  );
+  assert.match(
+    await codeOf(attach(port(7002, 1))),
+    new RegExp(`^HOST_PORT_BUSY Host port 7002/TCP is taken by process .* \\(pid ${process.pid}\\)$`),
+  );
   assert.match(await codeOf(attach(port(7002, 1, { protocol: "UDP" }))), /^HOST_PORT_BUSY Host port 7002\/UDP is taken by process/);
-  assert.match(await codeOf(attach(port(7003, 1, { hostIP: "127.0.0.1" }))), /^HOST_PORT_BUSY Host port 7003\/TCP on 127.0.0.1 is taken by process/);
+  assert.match(
+    await codeOf(attach(port(7003, 1, { hostIP: "127.0.0.1" }))),
+    /^HOST_PORT_BUSY Host port 7003\/TCP on 127.0.0.1 is taken by process/,
+  );
   assert.match(await codeOf(attach(port(5000, 1), port(5000, 2))), /taken by another container of the same pod/);
   assert.match(await codeOf(attach(port(5000, 1, { hostIP: "::1" }))), /^NETWORK_FAILED .*IPv4/);
   assert.doesNotMatch(agent.sh("ip link"), /eth0/);
@@ -198,7 +222,10 @@ test("openBridgeNetwork() takes over from a killed engine without a gap", async 
 test("openBridgeNetwork() clears away devices without a pod, and connections without a device", async () => {
   await using world = new World();
   const first = await world.open("aaaa0007");
-  const [a, b] = await Promise.all([world.pod(first.network, "pod-a", [port(8080, 80)]), world.pod(first.network, "pod-b", [port(8081, 80)])]);
+  const [a, b] = await Promise.all([
+    world.pod(first.network, "pod-a", [port(8080, 80)]),
+    world.pod(first.network, "pod-b", [port(8081, 80)]),
+  ]);
   sh(`rm ${world.dir}/aaaa0007/network/pods/pod-a.json; echo half >${world.dir}/aaaa0007/network/pods/pod-z.json`);
   b.sh("ip link del eth0");
   const { network } = await world.open("aaaa0007");
@@ -259,7 +286,9 @@ test("openBridgeNetwork() gives engines that start at once networks of their own
   // Ids that make them all begin to look at the same block.
   const opened = await Promise.all(["10000abc", "20000abc", "30000abc", "40000abc"].map((id) => world.open(id)));
   assert.equal(new Set(opened.map(({ network }) => network.podCIDR)).size, 4);
-  const [a, b] = await Promise.all(opened.slice(0, 2).map(({ network }, index) => world.pod(network, `pod-${index}`, [port(8080 + index, 80)])));
+  const [a, b] = await Promise.all(
+    opened.slice(0, 2).map(({ network }, index) => world.pod(network, `pod-${index}`, [port(8080 + index, 80)])),
+  );
   await a?.serve("TCP", "0.0.0.0", 80, "a");
   assert.equal(await b?.ask("TCP", a?.ip ?? "", 80), `a ${opened[0]?.network.hostIP}`); // leaving b's network it is translated
   assert.equal(await b?.ask("TCP", opened[1]?.network.hostIP ?? "", 8080), `a ${opened[0]?.network.hostIP}`);
@@ -275,7 +304,13 @@ test("openBridgeNetwork() stays out of the way of others' routes, and moves when
     await world.pod(network, "pod-a");
     sh(`ip route add ${network.podCIDR.replace("/24", "/28")} dev foreign0 table 77`);
     const warnings: string[] = [];
-    const logger = { error: () => {}, info: () => {}, debug: () => {}, warn: (message: string, fields?: object) => void warnings.push(`${message} ${JSON.stringify(fields)}`), with: () => logger };
+    const logger = {
+      error: () => {},
+      info: () => {},
+      debug: () => {},
+      warn: (message: string, fields?: object) => void warnings.push(`${message} ${JSON.stringify(fields)}`),
+      with: () => logger,
+    };
     const { network: stays } = await world.open("aaaa000b", { log: logger });
     assert.equal(stays.podCIDR, network.podCIDR);
     assert.match(warnings[0] ?? "", /stays as it is while pods are connected.*a route to 10\..* by foreign0 exists/);
@@ -283,7 +318,10 @@ test("openBridgeNetwork() stays out of the way of others' routes, and moves when
     await scope[Symbol.asyncDispose]();
     const { network: moved } = await world.open("aaaa000b", { log: logger });
     assert.notEqual(moved.podCIDR, network.podCIDR);
-    await assert.rejects(world.open("cccc000b", { podCIDR: "10.20.0.0/16" }), /would cover what this machine routes elsewhere: a route to 10\.20\.30\./);
+    await assert.rejects(
+      world.open("cccc000b", { podCIDR: "10.20.0.0/16" }),
+      /would cover what this machine routes elsewhere: a route to 10\.20\.30\./,
+    );
     await assert.rejects(world.open("dddd000b", { podCIDR: "10.20.0.0/31" }), /no IPv4 block between/);
   } finally {
     sh("ip link del foreign0");

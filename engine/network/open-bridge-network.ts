@@ -41,17 +41,34 @@ export async function openBridgeNetwork(options: BridgeNetworkOptions): Promise<
   const names = networkNames(engineId);
   if (enableForwarding()) log.info("IPv4 forwarding switched on for the machine, pods need it");
   const book = await withMachineLock(lockPath, scope.signal, async () => {
-    const cidr = await settleCidr({ directory, names, engineId, log, ...(options.podCIDR === undefined ? {} : { asked: options.podCIDR }) });
+    const cidr = await settleCidr({
+      directory,
+      names,
+      engineId,
+      log,
+      ...(options.podCIDR === undefined ? {} : { asked: options.podCIDR }),
+    });
     await ensureBridge(names, cidr);
     return new AddressBook(directory, cidr);
   });
   await forgetLost(book, names, engineId);
-  const network = new BridgeNetwork({ book, names, engineId, lockPath, log, mtu: await outwardMtu(), tendEveryMs: options.tendEveryMs ?? 5_000 });
+  const network = new BridgeNetwork({
+    book,
+    names,
+    engineId,
+    lockPath,
+    log,
+    mtu: await outwardMtu(),
+    tendEveryMs: options.tendEveryMs ?? 5_000,
+  });
   scope.defer(async () => {
     try {
       await network.close();
     } catch (cause) {
-      log.error("cannot remove the pod network; the next engine with this state directory finds it and can", { bridge: names.bridge, cause });
+      log.error("cannot remove the pod network; the next engine with this state directory finds it and can", {
+        bridge: names.bridge,
+        cause,
+      });
     }
   });
   await network.restore();
@@ -88,10 +105,23 @@ async function settleCidr(question: CidrQuestion): Promise<Cidr> {
     log.warn("the pod network moves", { from: formatCidr(stored), reason });
     await removeBridge(names);
   }
-  const cidr = wanted ?? chooseCidr(foreign.map((route) => route.destination), Number.parseInt(engineId.replace(/[^0-9a-f]/gi, "0").slice(0, 8), 16));
-  if (cidr === undefined) throw new EngineError("NETWORK_FAILED", "Every private block of addresses is routed somewhere on this machine: name one for the pods with --pod-cidr");
+  const cidr =
+    wanted ??
+    chooseCidr(
+      foreign.map((route) => route.destination),
+      Number.parseInt(engineId.replace(/[^0-9a-f]/gi, "0").slice(0, 8), 16),
+    );
+  if (cidr === undefined)
+    throw new EngineError(
+      "NETWORK_FAILED",
+      "Every private block of addresses is routed somewhere on this machine: name one for the pods with --pod-cidr",
+    );
   const inTheWay = wanted === undefined ? undefined : foreign.find((route) => overlaps(route.destination, wanted));
-  if (inTheWay !== undefined) throw new EngineError("NETWORK_FAILED", `The pod network ${formatCidr(cidr)} would cover what this machine routes elsewhere: ${describe(inTheWay)}; choose another with --pod-cidr`);
+  if (inTheWay !== undefined)
+    throw new EngineError(
+      "NETWORK_FAILED",
+      `The pod network ${formatCidr(cidr)} would cover what this machine routes elsewhere: ${describe(inTheWay)}; choose another with --pod-cidr`,
+    );
   await writeFileAtomic(join(directory, "network.json"), `${JSON.stringify({ podCIDR: formatCidr(cidr) })}\n`, { sync: true });
   return cidr;
 }
@@ -99,7 +129,10 @@ async function settleCidr(question: CidrQuestion): Promise<Cidr> {
 function parseWanted(asked: string): Cidr {
   const cidr = parseCidr(asked);
   if (cidr !== undefined && cidr.prefixLength >= 8 && cidr.prefixLength <= 29) return cidr;
-  throw new EngineError("NETWORK_FAILED", `The pod network ${JSON.stringify(asked)} is no IPv4 block between /8 and /29, such as 10.88.7.0/24`);
+  throw new EngineError(
+    "NETWORK_FAILED",
+    `The pod network ${JSON.stringify(asked)} is no IPv4 block between /8 and /29, such as 10.88.7.0/24`,
+  );
 }
 
 function readStored(directory: string): Cidr | undefined {

@@ -30,7 +30,10 @@ export function podResolvConf({ host, upstream }: ResolvConfSources): string {
     ...(own.options.length > 0 ? [`options ${own.options.join(" ")}`] : []),
   ];
   if (nameservers.length === 0) {
-    lines.unshift("# The machine names no server that a pod could reach: those on its loopback are not the pod's.", "# Name one in the machine's /etc/resolv.conf.");
+    lines.unshift(
+      "# The machine names no server that a pod could reach: those on its loopback are not the pod's.",
+      "# Name one in the machine's /etc/resolv.conf.",
+    );
     // Without a nameserver line the C library asks 127.0.0.1, which here is the pod itself: refused at once.
   }
   return `${lines.join("\n")}\n`;
@@ -54,7 +57,10 @@ function parse(text: string): ResolvConf {
   let search: string[] = [];
   const options: string[] = [];
   for (const line of text.split("\n")) {
-    const [keyword, ...values] = line.replace(/[#;].*$/, "").trim().split(/\s+/);
+    const [keyword, ...values] = line
+      .replace(/[#;].*$/, "")
+      .trim()
+      .split(/\s+/);
     if (keyword === "nameserver" && values[0] !== undefined) nameservers.push(values[0]);
     else if (keyword === "search") search = values.filter((domain) => domain !== ".");
     else if (keyword === "domain") search = values.slice(0, 1);

@@ -44,7 +44,11 @@ export class PortPublisher {
       refuseConflict(mapping, taken);
       taken.push(takenBy("another container of the same pod", mapping));
     }
-    if (ports.length > 0) this.#claims.set(podUid, ports.map((mapping) => ({ mapping, podIP })));
+    if (ports.length > 0)
+      this.#claims.set(
+        podUid,
+        ports.map((mapping) => ({ mapping, podIP })),
+      );
   }
 
   /** Publishes what the pod has claimed. Throws HOST_PORT_BUSY where a program of the machine or another engine has a port. */
@@ -100,7 +104,9 @@ export class PortPublisher {
   async ensure(): Promise<void> {
     await this.#inTurn(async () => {
       if (await this.#hasTable()) return;
-      this.#options.log.warn("the engine's nftables table was removed by somebody else; making it anew", { table: this.#options.names.table });
+      this.#options.log.warn("the engine's nftables table was removed by somebody else; making it anew", {
+        table: this.#options.names.table,
+      });
       await this.#replace();
     });
   }

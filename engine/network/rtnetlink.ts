@@ -1,4 +1,4 @@
-import { attribute, type NetlinkRequest } from "../linux/netlink.ts";
+import { attribute, type NetlinkRequest, parseAttributes } from "../linux/netlink.ts";
 import { parseAddress } from "./cidr.ts";
 
 // From linux/rtnetlink.h, if_link.h, if_addr.h and veth.h.
@@ -12,7 +12,10 @@ const NLM_F_CREATE = 0x400;
 const IFLA = { ADDRESS: 1, IFNAME: 3, MTU: 4, MASTER: 10, LINKINFO: 18, NET_NS_FD: 28 } as const;
 const IFLA_INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;
 const VETH_INFO_PEER = 1;
+const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4;
+const BR_STATE_FORWARDING = 3;
+const LINK_HEADER_BYTES = 16;
 const IFA = { ADDRESS: 1, LOCAL: 2, BROADCAST: 4 } as const;
 const RTA = { OIF: 4, GATEWAY: 5 } as const;
 const AF_INET = 2;
@@ -21,7 +24,12 @@ const IFF_UP = 1;
 /** Makes a veth pair, both down: `name` here, `peer` in another namespace. */
 export function addVeth(options: { name: string; mac: string; mtu: number; peer: string; peerNamespaceFd: number }): NetlinkRequest {
   const { name, mac, mtu, peer, peerNamespaceFd } = options;
-  const peerInfo = Buffer.concat([linkHeader({}), attribute(IFLA.IFNAME, peer), attribute(IFLA.MTU, mtu), attribute(IFLA.NET_NS_FD, peerNamespaceFd)]);
+  const peerInfo = Buffer.concat([
+    linkHeader({}),
+    attribute(IFLA.IFNAME, peer),
+    attribute(IFLA.MTU, mtu),
+    attribute(IFLA.NET_NS_FD, peerNamespaceFd),
+  ]);
   const info = Buffer.concat([attribute(IFLA_INFO.KIND, "veth"), attribute(IFLA_INFO.DATA, attribute(VETH_INFO_PEER, peerInfo))]);
   const address = Buffer.from(mac.replaceAll(":", ""), "hex");
   const body = Buffer.concat([
@@ -36,7 +44,11 @@ export function addVeth(options: { name: string; mac: string; mtu: number; peer:
 
 /** Asks about a device. */
 export function getLink(name: string): NetlinkRequest {
-  return { type: RTM_GETLINK, body: Buffer.concat([linkHeader({}), attribute(IFLA.IFNAME, name)]), doing: `Cannot find the device ${name}` };
+  return {
+    type: RTM_GETLINK,
+    body: Buffer.concat([linkHeader({}), attribute(IFLA.IFNAME, name)]),
+    doing: `Cannot find the device ${name}`,
+  };
 }
 
 /** The device's index, from the answer to `getLink`. */
@@ -45,9 +57,21 @@ export function indexOf(answer: { readonly body: Buffer } | undefined): number {
   return answer.body.readInt32LE(4);
 }
 
+/** Tells whether the device is a bridge's that passes packets on, from the answer to `getLink`. */
+export function isForwarding(answer: { readonly body: Buffer } | undefined): boolean {
+  const link = parseAttributes(answer?.body.subarray(LINK_HEADER_BYTES) ?? Buffer.alloc(0));
+  const info = parseAttributes(link.get(IFLA.LINKINFO) ?? Buffer.alloc(0));
+  const port = parseAttributes(info.get(IFLA_INFO.SLAVE_DATA) ?? Buffer.alloc(0));
+  return port.get(IFLA_BRPORT_STATE)?.[0] === BR_STATE_FORWARDING;
+}
+
 /** Brings a device up. */
 export function setUp(name: string): NetlinkRequest {
-  return { type: RTM_NEWLINK, body: Buffer.concat([linkHeader({ up: true }), attribute(IFLA.IFNAME, name)]), doing: `Cannot bring ${name} up` };
+  return {
+    type: RTM_NEWLINK,
+    body: Buffer.concat([linkHeader({ up: true }), attribute(IFLA.IFNAME, name)]),
+    doing: `Cannot bring ${name} up`,
+  };
 }
 
 /** Puts a device on a bridge, and brings it up. */
@@ -66,7 +90,11 @@ export function setHairpin(name: string): NetlinkRequest {
 
 /** Removes a device, and its peer. */
 export function removeLink(name: string): NetlinkRequest {
-  return { type: RTM_DELLINK, body: Buffer.concat([linkHeader({}), attribute(IFLA.IFNAME, name)]), doing: `Cannot remove the device ${name}` };
+  return {
+    type: RTM_DELLINK,
+    body: Buffer.concat([linkHeader({}), attribute(IFLA.IFNAME, name)]),
+    doing: `Cannot remove the device ${name}`,
+  };
 }
 
 /** Gives a device an address. */
@@ -94,7 +122,7 @@ export function addDefaultRoute(index: number, gateway: string): NetlinkRequest 
 
 /** struct ifinfomsg; the device is named by an attribute. */
 function linkHeader({ up = false }: { up?: boolean }): Buffer {
-  const header = Buffer.alloc(16);
+  const header = Buffer.alloc(LINK_HEADER_BYTES);
   if (up) {
     header.writeUInt32LE(IFF_UP, 8); // flags
     header.writeUInt32LE(IFF_UP, 12); // which of them change

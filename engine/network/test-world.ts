@@ -44,11 +44,21 @@ export class World implements AsyncDisposable {
   readonly #scopes: Scope[] = [];
 
   /** Opens an engine's network; opened again with the same id it is the next process of that engine. */
-  async open(engineId: string, options: { log?: Logger; podCIDR?: string; tendEveryMs?: number } = {}): Promise<{ network: PodNetwork; scope: Scope }> {
+  async open(
+    engineId: string,
+    options: { log?: Logger; podCIDR?: string; tendEveryMs?: number } = {},
+  ): Promise<{ network: PodNetwork; scope: Scope }> {
     const scope = new Scope();
     this.#scopes.push(scope);
     const log = options.log ?? silentLogger;
-    const network = await openBridgeNetwork({ ...options, stateDir: join(this.dir, engineId), engineId, log, scope, lockPath: join(this.dir, "lock") });
+    const network = await openBridgeNetwork({
+      ...options,
+      stateDir: join(this.dir, engineId),
+      engineId,
+      log,
+      scope,
+      lockPath: join(this.dir, "lock"),
+    });
     return { network, scope };
   }
 

@@ -44,7 +44,9 @@ function make(path: string, maker: (path: string) => void): void {
     maker(path);
   } catch (cause) {
     if (isErrno(cause, "EEXIST")) return; // somebody was faster; the check afterwards decides
-    throw new EngineError("VOLUME_FAILED", `Cannot make the hostPath ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new EngineError("VOLUME_FAILED", `Cannot make the hostPath ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 }
 

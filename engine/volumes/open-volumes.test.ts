@@ -1,6 +1,21 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -114,7 +129,11 @@ test("setUp() writes files in upstream's layout and leaves equal ones alone", as
   const { volumes } = open(t);
   const setUp = (plan: VolumeFile[]): Promise<string> => volumes.setUp(POD, "config", { kind: "files", memory: false, files: plan });
   const umask = process.umask(0o077);
-  const path = await setUp([...files({ "a.conf": "one", "certs/ca/ca.crt": "C", same: "s" }), ...files({ script: "#!/bin/sh\n" }, 0o755), ...files({ private: "p" }, 0o400)]);
+  const path = await setUp([
+    ...files({ "a.conf": "one", "certs/ca/ca.crt": "C", same: "s" }),
+    ...files({ script: "#!/bin/sh\n" }, 0o755),
+    ...files({ private: "p" }, 0o400),
+  ]);
   process.umask(umask);
   const generation = readlinkSync(join(path, "..data"));
   assert.match(generation, /^\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+$/);
@@ -129,19 +148,28 @@ test("setUp() writes files in upstream's layout and leaves equal ones alone", as
   await setUp(next);
   assert.notEqual(readlinkSync(join(path, "..data")), generation);
   assert.ok(!existsSync(join(path, generation)));
-  assert.deepEqual(readdirSync(path).filter((name) => !name.startsWith("..")).sort(), ["a.conf", "new", "same"]);
+  assert.deepEqual(
+    readdirSync(path)
+      .filter((name) => !name.startsWith(".."))
+      .sort(),
+    ["a.conf", "new", "same"],
+  );
   const second = readlinkSync(join(path, "..data"));
   await setUp(next);
   assert.equal(readlinkSync(join(path, "..data")), second);
   await setUp(files({ "a.conf": "two", same: "s", new: "n" }, 0o600));
   assert.notEqual(readlinkSync(join(path, "..data")), second, "a changed mode is a change");
   await setUp([]);
-  assert.deepEqual(readdirSync(path).filter((name) => !name.startsWith("..")), []);
+  assert.deepEqual(
+    readdirSync(path).filter((name) => !name.startsWith("..")),
+    [],
+  );
 });
 
 test("setUp() heals what a killed update left half-made", async (t) => {
   const { volumes } = open(t);
-  const setUp = (contents: Record<string, string>): Promise<string> => volumes.setUp(POD, "config", { kind: "files", memory: false, files: files(contents) });
+  const setUp = (contents: Record<string, string>): Promise<string> =>
+    volumes.setUp(POD, "config", { kind: "files", memory: false, files: files(contents) });
   const path = await setUp({ a: "1", b: "1" });
   mkdirSync(join(path, "..2026_01_02_03_04_05.1"));
   writeFileSync(join(path, "..2026_01_02_03_04_05.1/half"), "");
@@ -157,10 +185,26 @@ test("setUp() heals what a killed update left half-made", async (t) => {
 test("setUp() refuses file names that lead elsewhere, and then changes nothing", async (t) => {
   const { volumes } = open(t);
   const setUp = (...paths: string[]): Promise<string> =>
-    volumes.setUp(POD, "config", { kind: "files", memory: false, files: paths.map((path) => ({ path, content: Buffer.from("x"), mode: 0o644 })) });
+    volumes.setUp(POD, "config", {
+      kind: "files",
+      memory: false,
+      files: paths.map((path) => ({ path, content: Buffer.from("x"), mode: 0o644 })),
+    });
   const path = await setUp("good");
   const before = readdirSync(path);
-  for (const bad of ["", "/etc/passwd", "../x", "a/../b", "..x", "..data", "a//b", "./a", "x".repeat(256), `${"y/".repeat(2100)}z`, "a\0b"]) {
+  for (const bad of [
+    "",
+    "/etc/passwd",
+    "../x",
+    "a/../b",
+    "..x",
+    "..data",
+    "a//b",
+    "./a",
+    "x".repeat(256),
+    `${"y/".repeat(2100)}z`,
+    "a\0b",
+  ]) {
     assert.match(await failure(setUp("good", bad)), /Invalid path/);
   }
   assert.match(await failure(setUp("a", "a/b")), /a is a file/);
@@ -182,7 +226,11 @@ test("setUp() keeps secret files in memory, out of others' reach", async (t) => 
 test("setUp() never lets a reader see two versions at once", async (t) => {
   const { volumes } = open(t);
   const setUp = (version: number): Promise<string> =>
-    volumes.setUp(POD, "config", { kind: "files", memory: true, files: files({ a: `${version}\n`.repeat(2000), b: `${version}\n`.repeat(2000) }) });
+    volumes.setUp(POD, "config", {
+      kind: "files",
+      memory: true,
+      files: files({ a: `${version}\n`.repeat(2000), b: `${version}\n`.repeat(2000) }),
+    });
   const path = await setUp(0);
   // Opens the folder of one moment, as programs that want a consistent view do, and reads both files in it.
   const reader = spawn(process.execPath, [
@@ -245,7 +293,8 @@ test("subPath() binds a folder or file inside the volume, making a missing folde
 
 test("subPath() of files and of a hostPath names what was there then", async (t) => {
   const { volumes, dir, reopen } = open(t);
-  const setUp = (content: string): Promise<string> => volumes.setUp(POD, "config", { kind: "files", memory: false, files: files({ "app.conf": content }) });
+  const setUp = (content: string): Promise<string> =>
+    volumes.setUp(POD, "config", { kind: "files", memory: false, files: files({ "app.conf": content }) });
   await setUp("one");
   const bound = await volumes.subPath(POD, "config", "app.conf");
   assert.equal(readFileSync(bound, "utf8"), "one");
@@ -267,8 +316,10 @@ test("subPath() never leads out of the volume", async (t) => {
   symlinkSync("/nowhere/at/all", join(path, "dangling"));
   mkdirSync(join(path, "real"));
   symlinkSync("real", join(path, "inside"));
-  for (const bad of ["/etc", "../x", "a/../../b", ""]) assert.match(await failure(volumes.subPath(POD, "data", bad)), /must be a relative path/);
-  for (const bad of ["etc", "etc/hosts", "up", "up/outside", "etc/made"]) assert.match(await failure(volumes.subPath(POD, "data", bad)), /leads out of its volume/);
+  for (const bad of ["/etc", "../x", "a/../../b", ""])
+    assert.match(await failure(volumes.subPath(POD, "data", bad)), /must be a relative path/);
+  for (const bad of ["etc", "etc/hosts", "up", "up/outside", "etc/made"])
+    assert.match(await failure(volumes.subPath(POD, "data", bad)), /leads out of its volume/);
   await failure(volumes.subPath(POD, "data", "dangling"));
   assert.ok(!existsSync("/etc/made") && !existsSync("/nowhere"));
   assert.equal(statSync(await volumes.subPath(POD, "data", "inside/made")).ino, statSync(join(path, "real/made")).ino);

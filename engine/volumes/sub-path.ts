@@ -113,7 +113,8 @@ function walk(volume: string, existing: readonly string[], missing: readonly str
     for (const name of missing) {
       mkdirSync(child(fd, name), { mode: 0o700 });
       enter(name);
-      if (!fstatSync(fd).isDirectory()) throw new EngineError("VOLUME_FAILED", `Found ${JSON.stringify(name)} changed a moment after it was made in ${volume}`);
+      if (!fstatSync(fd).isDirectory())
+        throw new EngineError("VOLUME_FAILED", `Found ${JSON.stringify(name)} changed a moment after it was made in ${volume}`);
       chmodSync(`/proc/self/fd/${fd}`, mode); // the umask has no say; through the descriptor, so it is the one just opened
     }
     return fd;
