@@ -86,6 +86,21 @@ for (const [call, fail] of Object.entries<(node: TestNode) => void>({
   });
 }
 
+for (const call of ["createContainer", "startContainer"] as const) {
+  test(`Kubelet counts a process that ${call} cannot start as one that ended with 128`, async () => {
+    await using node = await TestNode.open();
+    for (let time = 0; time < 2; time++) node.runtime.failNext(call, new EngineError("CONTAINER_START_FAILED", "no such file"));
+    node.start();
+    await node.createPod("web");
+    const pod = await node.until("web", ({ status }) => status?.containerStatuses?.[0]?.state?.waiting?.reason === "CrashLoopBackOff");
+    const { restartCount, lastState } = pod.status?.containerStatuses?.[0] ?? {};
+    assert.deepEqual(
+      [restartCount, lastState?.terminated?.exitCode, lastState?.terminated?.reason, lastState?.terminated?.message],
+      [1, 128, "StartError", "no such file"],
+    );
+  });
+}
+
 test("Kubelet goes through ErrImagePull to ImagePullBackOff", async () => {
   await using node = await TestNode.open();
   node.start();

@@ -66,11 +66,12 @@ export function noteTrouble(services: Services, record: PodRecord): void {
   record.troubles += 1;
 }
 
-/** What went wrong, as a pod's status and events say it: the message, and the causes' that it does not repeat. */
+/** What went wrong, as a pod's status and events say it: the message, and the causes' unless it repeats what they end with. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? describeError(error.cause) : "";
-  return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
+  const last = cause.split(": ").at(-1) ?? "";
+  return cause === "" || error.message.includes(last) ? error.message : `${error.message}: ${cause}`;
 }
 
 /** Runs calls for one pod's volumes one after the other. */

@@ -4,7 +4,7 @@ import { type Container, expandVariables, type Pod } from "@peapod/api";
 import { backoffMs } from "@peapod/kit";
 import { EngineError, hasCode } from "../errors.ts";
 import type { Image } from "../images/images.ts";
-import type { Mount, PodSandbox } from "../runtime/runtime.ts";
+import type { Mount } from "../runtime/runtime.ts";
 import { containerConfig, podLogsPath, rootfsKey } from "./container-config.ts";
 import { containerEnvironment } from "./environment.ts";
 import { availableImage } from "./image-access.ts";
@@ -87,42 +87,42 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
     logPath,
     nodeMemoryBytes: services.nodeMemoryBytes,
   });
-  const id = await services.runtime.createContainer(sandbox.value.id, config, signal);
+  let id: string;
+  try {
+    id = await services.runtime.createContainer(sandbox.value.id, config, signal);
+  } catch (cause) {
+    return startFailed(turn, start, cause); // some runtimes look for the executable at this step
+  }
   undo.defer(async () => services.runtime.removeContainer(id, signal));
   recordEvent(services, record, "Normal", "Created", `Created container: ${container.name}`, container.name);
   if (!(await turn.connected)) return "not yet";
-  return await begin(turn, start, id, sandbox.value, undo);
-}
-
-async function begin(
-  turn: Turn,
-  { container, attempt }: Start,
-  id: string,
-  sandbox: PodSandbox,
-  undo: AsyncDisposableStack,
-): Promise<"started" | "start failed"> {
-  const { services, record, signal } = turn;
   try {
     await services.runtime.startContainer(id, signal);
   } catch (cause) {
-    signal.throwIfAborted();
-    if (!hasCode(cause, "CONTAINER_START_FAILED")) throw cause;
-    const message = describeError(cause);
-    record.recallEnd(container.name, attempt, {
-      kind: "ended",
-      exitCode: START_ERROR_CODE,
-      reason: "StartError",
-      message,
-      startedAtMs: 0,
-      finishedAtMs: services.clock.nowMs(),
-    });
-    recordEvent(services, record, "Warning", "Failed", `Error: ${message}`, container.name);
-    return "start failed";
+    return startFailed(turn, start, cause);
   }
   undo.move(); // it is the record's now
   record.containers.set(id, await services.runtime.containerStatus(id));
-  services.log.info("container started", { pod: record.name, container: container.name, attempt, sandbox: sandbox.id });
+  services.log.info("container started", { pod: record.name, container: container.name, attempt, sandbox: sandbox.value.id });
   return "started";
+}
+
+/** A process that could not be started counts as a start that ended at once; anything else is thrown on. */
+function startFailed({ services, record, signal }: Turn, { container, attempt }: Start, cause: unknown): "start failed" {
+  signal.throwIfAborted();
+  if (!hasCode(cause, "CONTAINER_START_FAILED")) throw cause;
+  const message = describeError(cause);
+  const finishedAtMs = services.clock.nowMs();
+  record.recallEnd(container.name, attempt, {
+    kind: "ended",
+    exitCode: START_ERROR_CODE,
+    reason: "StartError",
+    message,
+    startedAtMs: 0,
+    finishedAtMs,
+  });
+  recordEvent(services, record, "Warning", "Failed", `Error: ${message}`, container.name);
+  return "start failed";
 }
 
 /** The environment and mounts of a container; undefined where its pod's volumes or address are not there. */
