@@ -4,7 +4,7 @@ import { badRequest, failure, serviceUnavailable, type Status } from "@peapod/ap
 import type { Logger } from "@peapod/kit";
 import { WebSocketServer } from "ws";
 import type { NodeServer } from "../kubelet/node-server.ts";
-import { StatusError, statusOf } from "./errors.ts";
+import { isOurs, StatusError, statusOf } from "./errors.ts";
 import { CHANNEL_V4, CHANNEL_V5, refuseExec, runExec } from "./exec-channel.ts";
 import type { ObjectApi } from "./object-api.ts";
 import { findContainer, refuseUnscheduled } from "./pod-container.ts";
@@ -69,7 +69,11 @@ export async function handleExecUpgrade(ground: ExecGround, route: Extract<Route
   const tty = query.flag("tty");
   const options = { command, tty, stdin: query.flag("stdin") };
   // The node's refusal goes through the WebSocket: after an answer that is no upgrade, clients try SPDY and show that failure.
-  const started = await ground.nodeServer.exec(container, options, signal).catch((cause: unknown) => new Refusal(statusOf(cause)));
+  const started = await ground.nodeServer.exec(container, options, signal).catch((cause: unknown) => {
+    const status = statusOf(cause);
+    if (isOurs(status) && !signal.aborted) ground.log.error("cannot exec", { pod: pod.metadata.name, error: cause });
+    return new Refusal(status);
+  });
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: MESSAGE_LIMIT_BYTES,
