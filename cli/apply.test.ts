@@ -5,7 +5,13 @@ import type { ManifestObject } from "./manifest.ts";
 import { inOrder, mergePatchOf, whyRecreate } from "./apply.ts";
 
 const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
-type Loose = Omit<KubeObject, "metadata"> & { metadata: Record<string, unknown>; data?: unknown; stringData?: unknown; spec?: unknown; status?: unknown };
+type Loose = Omit<KubeObject, "metadata"> & {
+  metadata: Record<string, unknown>;
+  data?: unknown;
+  stringData?: unknown;
+  spec?: unknown;
+  status?: unknown;
+};
 
 /** As it is stored after `object` was applied. */
 function applied(object: Loose, more: object = {}): KubeObject {
@@ -13,21 +19,32 @@ function applied(object: Loose, more: object = {}): KubeObject {
   return { ...object, ...more, metadata: { ...object.metadata, annotations, uid: "u" } } as KubeObject;
 }
 /** As it is sent. */
-const wanted = (object: Loose): KubeObject => JSON.parse(JSON.stringify(applied(object), (key, value: unknown) => (key === "uid" ? undefined : value))) as KubeObject;
+const wanted = (object: Loose): KubeObject =>
+  JSON.parse(JSON.stringify(applied(object), (key, value: unknown) => (key === "uid" ? undefined : value))) as KubeObject;
 const configMap = (data: Record<string, string>): Loose => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "c" }, data });
 const container = { name: "a", image: "x:1" };
 const pod = (spec: object): Loose => ({ apiVersion: "v1", kind: "Pod", metadata: { name: "p" }, spec });
 
-const withoutAnnotation = (patch: unknown): unknown => JSON.parse(JSON.stringify(patch, (key, value: unknown) => (key === ANNOTATION ? undefined : value)));
+const withoutAnnotation = (patch: unknown): unknown =>
+  JSON.parse(JSON.stringify(patch, (key, value: unknown) => (key === ANNOTATION ? undefined : value)));
 
 test("mergePatchOf() changes nothing where nothing changed", () => {
   assert.equal(mergePatchOf(applied(configMap({ a: "1" })), wanted(configMap({ a: "1" }))), undefined);
-  assert.equal(mergePatchOf(applied(pod({ containers: [container] }), { spec: { containers: [{ ...container, terminationMessagePath: "/x" }], nodeName: "n" } }), wanted(pod({ containers: [container] }))), undefined);
+  assert.equal(
+    mergePatchOf(
+      applied(pod({ containers: [container] }), { spec: { containers: [{ ...container, terminationMessagePath: "/x" }], nodeName: "n" } }),
+      wanted(pod({ containers: [container] })),
+    ),
+    undefined,
+  );
 });
 
 test("mergePatchOf() sets what changed, and takes away what is no longer wanted but not what others set", () => {
   const stored = applied(configMap({ a: "1", b: "2" }), { data: { a: "1", b: "2", other: "3" } });
-  assert.deepEqual(withoutAnnotation(mergePatchOf(stored, wanted(configMap({ a: "9" })))), { metadata: { annotations: {} }, data: { a: "9", b: null } });
+  assert.deepEqual(withoutAnnotation(mergePatchOf(stored, wanted(configMap({ a: "9" })))), {
+    metadata: { annotations: {} },
+    data: { a: "9", b: null },
+  });
 });
 
 test("mergePatchOf() compares a Secret's stringData with what it became", () => {

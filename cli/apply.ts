@@ -2,6 +2,7 @@ import { type ConfigMap, equalJson, type KubeObject, type Pod, pods } from "@pea
 import { ApiError, type Client } from "@peapod/client";
 import { deleteAndWait } from "./delete-object.ts";
 import type { ManifestObject } from "./manifest.ts";
+import { inNamespace, nameOf, placeOf } from "./object-name.ts";
 
 /** What applying an object came to. `recreated` was deleted first, since the change cannot be made in place. */
 export interface Applied extends ManifestObject {
@@ -24,23 +25,6 @@ const order = ["Namespace", "ServiceAccount", "ConfigMap", "Secret", "Pod"];
 /** In the order in which they are created; deleting goes the other way. */
 export function inOrder<T extends ManifestObject>(objects: readonly T[]): T[] {
   return objects.toSorted((left, right) => order.indexOf(left.resource.kind) - order.indexOf(right.resource.kind));
-}
-
-/** `pod/web`, as kubectl names things. */
-export function nameOf({ resource, object }: ManifestObject): string {
-  return `${resource.singular}/${object.metadata.name ?? `${object.metadata.generateName ?? ""}*`}`;
-}
-
-/** The object with the namespace it goes to. */
-export function inNamespace({ resource, object }: ManifestObject, namespace: string): ManifestObject {
-  if (!resource.namespaced || object.metadata.namespace !== undefined) return { resource, object };
-  return { resource, object: { ...object, metadata: { ...object.metadata, namespace } } };
-}
-
-/** Where an object with a name is. */
-export function placeOf(object: KubeObject): { namespace?: string; name: string } {
-  const { name = "", namespace } = object.metadata;
-  return namespace === undefined ? { name } : { namespace, name };
 }
 
 /**
@@ -69,7 +53,8 @@ export async function applyObject(client: Client, wanted: ManifestObject, option
     const changed = await client.patch(resource, placeOf(object), { type: "merge", body: patch }, write, signal);
     return { resource, object: changed, action: "configured" };
   } catch (cause) {
-    if (resource.kind === pods.kind && cause instanceof ApiError && cause.code === 422) return await recreate("this cannot be changed in place");
+    if (resource.kind === pods.kind && cause instanceof ApiError && cause.code === 422)
+      return await recreate("this cannot be changed in place");
     throw cause;
   }
 }
@@ -89,7 +74,10 @@ export function whyRecreate(stored: Pod, wanted: Pod): string | undefined {
 /** A merge patch (RFC 7386) from what is stored to what is wanted; undefined where they agree. */
 export function mergePatchOf(stored: KubeObject, wanted: KubeObject): unknown {
   const last = lastApplied(stored);
-  const patch = stored.kind === pods.kind ? podPatch(last, stored as Pod, wanted as KubeObject as Pod) : diff(last && withEncodedStrings(last), stored, withEncodedStrings(wanted));
+  const patch =
+    stored.kind === pods.kind
+      ? podPatch(last, stored as Pod, wanted as KubeObject as Pod)
+      : diff(last && withEncodedStrings(last), stored, withEncodedStrings(wanted));
   return patch === undefined || isOnlyLastApplied(patch, last, wanted) ? undefined : patch;
 }
 
@@ -170,7 +158,7 @@ function covers(stored: unknown, wanted: unknown): boolean {
 }
 
 function withoutImages(spec: Pod["spec"]): unknown {
-  return { ...spec, containers: spec?.containers.map(({ image: _, ...container }) => container) };
+  return { ...spec, containers: spec?.containers.map((container) => ({ ...container, image: "" })) };
 }
 
 async function getIfPresent(client: Client, { resource, object }: ManifestObject, signal: AbortSignal): Promise<KubeObject | undefined> {

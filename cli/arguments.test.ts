@@ -15,11 +15,29 @@ const specs: readonly FlagSpec[] = [
 
 const cases: { does: string; words: string[]; stopAfterFirst?: boolean; want: object }[] = [
   { does: "splits short flags that stand together", words: ["-it", "web"], want: { stdin: true, tty: true, positionals: ["web"] } },
-  { does: "takes a value after a space, an equals sign or at once", words: ["-c", "a", "-f=x", "-fy", "--file=z"], want: { container: "a", file: ["x", "y", "z"] } },
+  {
+    does: "takes a value after a space, an equals sign or at once",
+    words: ["-c", "a", "-f=x", "-fy", "--file=z"],
+    want: { container: "a", file: ["x", "y", "z"] },
+  },
   { does: "takes flags after plain words", words: ["web", "--tail", "5"], want: { tail: 5, positionals: ["web"] } },
-  { does: "leaves what follows -- alone", words: ["-i", "web", "--", "ls", "-l"], want: { stdin: true, positionals: ["web"], rest: ["ls", "-l"] } },
-  { does: "leaves a command's own flags alone where asked", words: ["-i", "web", "ls", "-l"], stopAfterFirst: true, want: { stdin: true, positionals: ["web", "ls", "-l"] } },
-  { does: "goes on after the first word where -- comes", words: ["web", "-c", "a", "--", "ls"], stopAfterFirst: true, want: { container: "a", positionals: ["web"], rest: ["ls"] } },
+  {
+    does: "leaves what follows -- alone",
+    words: ["-i", "web", "--", "ls", "-l"],
+    want: { stdin: true, positionals: ["web"], rest: ["ls", "-l"] },
+  },
+  {
+    does: "leaves a command's own flags alone where asked",
+    words: ["-i", "web", "ls", "-l"],
+    stopAfterFirst: true,
+    want: { stdin: true, positionals: ["web", "ls", "-l"] },
+  },
+  {
+    does: "goes on after the first word where -- comes",
+    words: ["web", "-c", "a", "--", "ls"],
+    stopAfterFirst: true,
+    want: { container: "a", positionals: ["web"], rest: ["ls"] },
+  },
   { does: "reads - as a plain word", words: ["-f", "-", "-"], want: { file: ["-"], positionals: ["-"] } },
   { does: "reads a time as seconds", words: ["--since", "1h30m"], want: { since: 5400 } },
   { does: "takes a negative number", words: ["--tail", "-1"], want: { tail: -1 } },
@@ -37,7 +55,16 @@ for (const { does, words, stopAfterFirst = false, want } of cases) {
       positionals,
       rest,
     };
-    const nothing = { stdin: false, tty: false, container: undefined, file: [], tail: undefined, since: undefined, positionals: [], rest: undefined };
+    const nothing = {
+      stdin: false,
+      tty: false,
+      container: undefined,
+      file: [],
+      tail: undefined,
+      since: undefined,
+      positionals: [],
+      rest: undefined,
+    };
     assert.deepEqual(said, { ...nothing, ...want });
   });
 }
@@ -53,12 +80,16 @@ const errors: { words: string[]; message: RegExp }[] = [
 ];
 for (const { words, message } of errors) {
   test(`parseArguments() refuses ${words.join(" ")}`, () => {
-    assert.throws(() => parseArguments(words, specs), (error) => error instanceof CliError && error.exitCode === 64 && message.test(error.message));
+    assert.throws(
+      () => parseArguments(words, specs),
+      (error) => error instanceof CliError && error.exitCode === 64 && message.test(error.message),
+    );
   });
 }
 
 test("parseDuration() reads what kubectl reads", () => {
-  assert.deepEqual(["90", "90s", "5m", "1h30m", "1.5s", "", "h", "5 m", "-3s"].map(parseDuration), [
-    90, 90, 300, 5400, 1.5, undefined, 0, undefined, undefined,
-  ].map((value, index) => (index === 6 ? undefined : value)));
+  assert.deepEqual(
+    ["90", "90s", "5m", "1h30m", "1.5s", "", "h", "5 m", "-3s"].map(parseDuration),
+    [90, 90, 300, 5400, 1.5, undefined, 0, undefined, undefined].map((value, index) => (index === 6 ? undefined : value)),
+  );
 });

@@ -73,7 +73,7 @@ export function parseArguments(words: readonly string[], specs: readonly FlagSpe
   const rest = end < 0 ? undefined : words.slice(end + 1);
   const values = new Map<string, Value>();
   const positionals: string[] = [];
-  for (let index = 0; index < own.length; ) {
+  for (let index = 0; index < own.length;) {
     const word = own[index] ?? "";
     index += 1;
     if (word === "-" || !word.startsWith("-")) {
@@ -85,7 +85,8 @@ export function parseArguments(words: readonly string[], specs: readonly FlagSpe
       continue;
     }
     for (const { spec, inline } of flagsIn(word, specs)) {
-      if (spec.kind !== "boolean" && inline === undefined && index >= own.length) throw usageError(`${word} needs a value: ${usageOf(spec)}`);
+      if (spec.kind !== "boolean" && inline === undefined && index >= own.length)
+        throw usageError(`${word} needs a value: ${usageOf(spec)}`);
       const value = spec.kind === "boolean" ? booleanOf(word, inline) : parseValue(spec, inline ?? own[index++] ?? "");
       const before = values.get(spec.name);
       values.set(spec.name, Array.isArray(value) && Array.isArray(before) ? [...before, ...value] : value);
@@ -129,7 +130,12 @@ function flagsIn(word: string, specs: readonly FlagSpec[]): { spec: FlagSpec; in
 }
 
 function unknownFlag(flag: string, specs: readonly FlagSpec[]): Error {
-  const near = flag.startsWith("--") ? suggest(flag.slice(2), specs.map((spec) => spec.name)) : undefined;
+  const near = flag.startsWith("--")
+    ? suggest(
+        flag.slice(2),
+        specs.map((spec) => spec.name),
+      )
+    : undefined;
   return usageError(`Unknown flag ${flag}${near === undefined ? "" : `, did you mean --${near}?`}`);
 }
 
@@ -147,5 +153,7 @@ function parseValue(spec: FlagSpec, text: string): Value {
   if (spec.kind === "string") return text;
   const number = spec.kind === "duration" ? parseDuration(text) : /^-?\d+$/.test(text) ? Number(text) : undefined;
   if (number !== undefined) return number;
-  throw usageError(`--${spec.name} takes ${spec.kind === "duration" ? "a time such as 90s, 5m or 1h30m" : "a whole number"}, not "${text}"`);
+  throw usageError(
+    `--${spec.name} takes ${spec.kind === "duration" ? "a time such as 90s, 5m or 1h30m" : "a whole number"}, not "${text}"`,
+  );
 }

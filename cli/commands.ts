@@ -53,7 +53,12 @@ export const commands: readonly Command[] = [
     summary: "List pods and their containers",
     usage: "[POD...]",
     completes: "pod",
-    flags: [{ name: "all-namespaces", short: "A", kind: "boolean", about: "in every namespace" }, namespaceFlag, outputFlag, ...serverFlags],
+    flags: [
+      { name: "all-namespaces", short: "A", kind: "boolean", about: "in every namespace" },
+      namespaceFlag,
+      outputFlag,
+      ...serverFlags,
+    ],
     examples: [
       { line: "ps", about: "what runs" },
       { line: "ps -A -o json", about: "everything, for a script" },
@@ -109,8 +114,19 @@ export const commands: readonly Command[] = [
     flags: [
       listenFlag,
       ...engineFlags,
-      { name: "idle-exit-minutes", kind: "number", value: "N", about: "end when nothing has been left to run for so long (default: never)" },
-      { name: "runtime", kind: "string", value: "PATH", completes: "file", about: "the OCI runtime (default: crun where it works, else runc)" },
+      {
+        name: "idle-exit-minutes",
+        kind: "number",
+        value: "N",
+        about: "end when nothing has been left to run for so long (default: never)",
+      },
+      {
+        name: "runtime",
+        kind: "string",
+        value: "PATH",
+        completes: "file",
+        about: "the OCI runtime (default: crun where it works, else runc)",
+      },
       { name: "log-level", kind: "string", choices: ["error", "warn", "info", "debug"], about: "how much it says (default info)" },
     ],
     examples: [{ line: "serve", about: "until Ctrl-C; pods go on running" }],
@@ -151,15 +167,13 @@ export const commands: readonly Command[] = [
     summary: "Say which fields of a manifest are supported",
     usage: "[KIND[.PATH]]",
     completes: "kind",
-    flags: [
-      { name: "only", kind: "string", choices: ["supported", "accepted", "refused"], about: "one of the three lists" },
-      outputFlag,
-    ],
+    flags: [{ name: "only", kind: "string", choices: ["supported", "accepted", "refused"], about: "one of the three lists" }, outputFlag],
     examples: [
       { line: "fields pod.spec.containers", about: "what a container may say" },
       { line: "fields --only refused", about: "what is refused, and why" },
     ],
-    details: "Supported fields work as on a cluster. Accepted ones mean nothing on one machine: a warning says so. Refused ones are an error.",
+    details:
+      "Supported fields work as on a cluster. Accepted ones mean nothing on one machine: a warning says so. Refused ones are an error.",
     load: async () => (await import("./commands/fields.ts")).fields,
   },
   {

@@ -22,7 +22,8 @@ const cases: { words: string[]; want: string[] }[] = [
   { words: ["peapod", "image", "load", "--na"], want: ["--name"] },
 ];
 for (const { words, want } of cases) {
-  test(`bashCompletion() completes ${words.join(" ")}`, async (t) => assert.deepEqual((await complete(words, t.signal)).toSorted(), want.toSorted()));
+  test(`bashCompletion() completes ${words.join(" ")}`, async (t) =>
+    assert.deepEqual((await complete(words, t.signal)).toSorted(), want.toSorted()));
 }
 
 test("zshCompletion() and fishCompletion() name every command and flag", () => {

@@ -22,7 +22,7 @@ export function bashCompletion(commands: readonly Command[]): string {
   return [
     "# bash completion for peapod",
     "_peapod() {",
-    '  local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]-}',
+    "  local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]-}",
     "  COMPREPLY=()",
     `  if ((COMP_CWORD == 1)); then COMPREPLY=($(compgen -W "${firstWords(commands).join(" ")} help" -- "$word")); return; fi`,
     ...groups(commands).map(
@@ -52,7 +52,9 @@ export function zshCompletion(commands: readonly Command[]): string {
     "_peapod() {",
     "  local command=${words[2]-}",
     "  if ((CURRENT == 2)); then",
-    `    local -a all=(${firstWords(commands).map((word) => zshQuote(`${word}:${summaryOf(commands, word)}`)).join(" ")})`,
+    `    local -a all=(${firstWords(commands)
+      .map((word) => zshQuote(`${word}:${summaryOf(commands, word)}`))
+      .join(" ")})`,
     "    _describe command all; return",
     "  fi",
     ...groups(commands).flatMap(({ group, members }) => [
@@ -73,7 +75,9 @@ export function zshCompletion(commands: readonly Command[]): string {
 
 /** A completion script for fish. */
 export function fishCompletion(commands: readonly Command[]): string {
-  const lines = firstWords(commands).map((word) => `complete -c peapod -n __fish_use_subcommand -f -a ${word} -d ${fishQuote(summaryOf(commands, word))}`);
+  const lines = firstWords(commands).map(
+    (word) => `complete -c peapod -n __fish_use_subcommand -f -a ${word} -d ${fishQuote(summaryOf(commands, word))}`,
+  );
   for (const { group, members } of groups(commands)) {
     lines.push(
       `complete -c peapod -n "__fish_seen_subcommand_from ${group}; and not __fish_seen_subcommand_from ${members.join(" ")}" -f -a "${members.join(" ")}"`,
@@ -86,7 +90,13 @@ export function fishCompletion(commands: readonly Command[]): string {
       .join("; and ");
     for (const flag of allFlags(command)) {
       const short = flag.short === undefined ? "" : ` -s ${flag.short}`;
-      const value = !takesValue(flag) ? "" : flag.choices !== undefined ? ` -x -a "${flag.choices.join(" ")}"` : flag.completes === undefined ? " -x" : " -r";
+      const value = !takesValue(flag)
+        ? ""
+        : flag.choices !== undefined
+          ? ` -x -a "${flag.choices.join(" ")}"`
+          : flag.completes === undefined
+            ? " -x"
+            : " -r";
       lines.push(`complete -c peapod -n "${condition}"${short} -l ${flag.name}${value} -d ${fishQuote(flag.about)}`);
     }
     const words = command.completes === "pod" ? `(${podNames})` : fixedWords(command)?.join(" ");

@@ -71,9 +71,12 @@ async function connectCluster(flags: Flags, config: CliConfig): Promise<HttpClie
 }
 
 function noEngineError(config: CliConfig, cause: unknown): CliError {
-  return new CliError(`No engine is running with the state directory ${config.stateDir}: start one with ${config.program} up or ${config.program} serve`, {
-    cause,
-  });
+  return new CliError(
+    `No engine is running with the state directory ${config.stateDir}: start one with ${config.program} up or ${config.program} serve`,
+    {
+      cause,
+    },
+  );
 }
 
 function namespaceOf(flags: Flags): string | undefined {

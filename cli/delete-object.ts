@@ -1,5 +1,5 @@
 import { ApiError, type Client, type DeleteOptions } from "@peapod/client";
-import { placeOf } from "./apply.ts";
+import { placeOf } from "./object-name.ts";
 import { followObject } from "./follow-object.ts";
 import type { ManifestObject } from "./manifest.ts";
 

@@ -83,7 +83,15 @@ export async function ensureEngine(invocation: Invocation): Promise<void> {
 /** The flags that give an engine this configuration. */
 export function engineArguments(config: CliConfig): string[] {
   const listen = config.listen === undefined ? [] : ["--listen", config.listen];
-  return ["--state-dir", resolve(config.stateDir), "--run-dir", resolve(config.runDir), ...listen, "--idle-exit-minutes", String(IDLE_EXIT_MINUTES)];
+  return [
+    "--state-dir",
+    resolve(config.stateDir),
+    "--run-dir",
+    resolve(config.runDir),
+    ...listen,
+    "--idle-exit-minutes",
+    String(IDLE_EXIT_MINUTES),
+  ];
 }
 
 async function answers(config: CliConfig, signal: AbortSignal): Promise<boolean> {

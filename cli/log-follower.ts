@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ContainerStatus, Pod } from "@peapod/api";
 import { ApiError, type HttpClient, type LogQuery } from "@peapod/client";
-import { placeOf } from "./apply.ts";
+import { placeOf } from "./object-name.ts";
 import { type LogLine, logLines } from "./log-lines.ts";
 
 export interface LogFollowerOptions {
@@ -67,7 +67,9 @@ export class LogFollower {
     const isFirst = entry.instances.size === 0;
     entry.instances.add(id);
     const { tailLines, sinceSeconds } = this.#options.query;
-    const earlier = isFirst ? { ...(tailLines === undefined ? {} : { tailLines }), ...(sinceSeconds === undefined ? {} : { sinceSeconds }) } : {};
+    const earlier = isFirst
+      ? { ...(tailLines === undefined ? {} : { tailLines }), ...(sinceSeconds === undefined ? {} : { sinceSeconds }) }
+      : {};
     entry.reading = entry.reading
       .then(async () => await this.#read(pod, id, { ...earlier, ...how, container }, entry.place))
       .catch((cause: unknown) => {

@@ -19,7 +19,9 @@ export async function* logLines(client: HttpClient, pod: NamedObject, query: Log
 }
 
 /** The lines of several logs in the order of time. */
-export async function* mergeByTime(logs: readonly { name: string; lines: AsyncGenerator<LogLine> }[]): AsyncGenerator<LogLine & { name: string }> {
+export async function* mergeByTime(
+  logs: readonly { name: string; lines: AsyncGenerator<LogLine> }[],
+): AsyncGenerator<LogLine & { name: string }> {
   const heads = await Promise.all(
     logs.map(async ({ name, lines }) => {
       const { value, done } = await lines.next();

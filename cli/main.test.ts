@@ -19,7 +19,12 @@ async function peapod(t: TestContext, ...args: string[]): Promise<{ exitCode: nu
 }
 
 test("main prints help for everything, a group and a command", async (t) => {
-  const [all, group, one, other] = await Promise.all([peapod(t, "--help"), peapod(t, "image", "--help"), peapod(t, "up", "--help"), peapod(t, "help", "logs")]);
+  const [all, group, one, other] = await Promise.all([
+    peapod(t, "--help"),
+    peapod(t, "image", "--help"),
+    peapod(t, "up", "--help"),
+    peapod(t, "help", "logs"),
+  ]);
   assert.match(all.stdout, /Commands:[^]*up +Run the pods[^]*Exit codes:/);
   assert.match(group.stdout, /image pull/);
   assert.match(one.stdout, /Usage: peapod up[^]*--detach[^]*Examples:/);

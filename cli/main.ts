@@ -54,8 +54,13 @@ function findCommand(words: readonly string[]): { command: Command | undefined; 
   const member = group.find(({ name }) => name === `${first} ${second}`);
   if (member !== undefined) return { command: member, after: words.slice(2) };
   if (second === "" || second.startsWith("-")) return { command: undefined, after: words.slice(1) };
-  const near = suggest(second, group.map(({ name }) => name.split(" ")[1] ?? ""));
-  throw usageError(`Unknown command "${first} ${second}"${near === undefined ? "" : `, did you mean ${first} ${near}?`} See ${config.program} ${first} --help`);
+  const near = suggest(
+    second,
+    group.map(({ name }) => name.split(" ")[1] ?? ""),
+  );
+  throw usageError(
+    `Unknown command "${first} ${second}"${near === undefined ? "" : `, did you mean ${first} ${near}?`} See ${config.program} ${first} --help`,
+  );
 }
 
 /** The flags of the environment's names win over it. */

@@ -48,7 +48,8 @@ async function readFileLimited(path: string): Promise<string> {
 async function fetchText(url: string, signal: AbortSignal): Promise<string> {
   try {
     const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_WITHIN_MS)]) });
-    if (!response.ok || response.body === null) throw new CliError(`Cannot fetch ${url}: the server answered ${response.status} ${response.statusText}`);
+    if (!response.ok || response.body === null)
+      throw new CliError(`Cannot fetch ${url}: the server answered ${response.status} ${response.statusText}`);
     return await readAll(response.body, url);
   } catch (cause) {
     signal.throwIfAborted();

@@ -16,24 +16,34 @@ test("parseManifest() names file, line and path of every problem", async () => {
 
 test("parseManifest() gives the objects of documents and lists, in order", () => {
   const configMap = (name: string): string => `{apiVersion: v1, kind: ConfigMap, metadata: {name: ${name}}}`;
-  const { objects, problems } = parse(`${configMap("a")}\n---\napiVersion: v1\nkind: List\nitems:\n- ${configMap("b")}\n- {kind: List, apiVersion: v1, items: [${configMap("c")}]}\n`);
+  const { objects, problems } = parse(
+    `${configMap("a")}\n---\napiVersion: v1\nkind: List\nitems:\n- ${configMap("b")}\n- {kind: List, apiVersion: v1, items: [${configMap("c")}]}\n`,
+  );
   assert.deepEqual(problems, []);
-  assert.deepEqual(objects.map(({ object }) => object.metadata.name), ["a", "b", "c"]);
+  assert.deepEqual(
+    objects.map(({ object }) => object.metadata.name),
+    ["a", "b", "c"],
+  );
 });
 
 test("parseManifest() refuses locally what the engine refuses, with its line", () => {
-  const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: web\n    image: nginx\n    livenessProbe:\n      exec: {command: [ls]}\n";
+  const pod =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: web\n    image: nginx\n    livenessProbe:\n      exec: {command: [ls]}\n";
   assert.match(parse(pod).problems.join("\n"), /^pod\.yaml:8: spec\.containers\[0\]\.livenessProbe: /);
   assert.deepEqual(parse(pod, false).problems, []);
 });
 
 test("parseManifest() refuses locally what breaks a rule, with its line", () => {
-  const pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  containers:\n  - name: web\n    image: nginx\n    volumeMounts:\n    - name: data\n      mountPath: /data\n";
+  const pod =
+    "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  containers:\n  - name: web\n    image: nginx\n    volumeMounts:\n    - name: data\n      mountPath: /data\n";
   assert.match(parse(pod).problems.join("\n"), /^pod\.yaml:10: spec\.containers\[0\]\.volumeMounts\[0\]\.name: /);
 });
 
 test("requireObjects() throws all problems together", () => {
-  assert.throws(() => requireObjects(parse("kind: Pod\n---\na: [")), (error) => error instanceof CliError && error.message.split("\n").length >= 3);
+  assert.throws(
+    () => requireObjects(parse("kind: Pod\n---\na: [")),
+    (error) => error instanceof CliError && error.message.split("\n").length >= 3,
+  );
   assert.throws(() => requireObjects(parse("# nothing\n")), /The manifest has no object/);
 });
 

@@ -52,7 +52,8 @@ export function parseManifest(sources: readonly ManifestSource[], options: Manif
 /** The objects of a manifest that has no problem. Throws a CliError with all of them otherwise, or when it is empty. */
 export function requireObjects(manifest: Manifest): readonly ManifestObject[] {
   if (manifest.problems.length === 1) throw new CliError(manifest.problems[0] ?? "");
-  if (manifest.problems.length > 1) throw new CliError(`${manifest.problems.length} problems in the manifest\n${manifest.problems.join("\n")}`);
+  if (manifest.problems.length > 1)
+    throw new CliError(`${manifest.problems.length} problems in the manifest\n${manifest.problems.join("\n")}`);
   if (manifest.objects.length === 0) throw new CliError("The manifest has no object");
   return manifest.objects;
 }
@@ -101,7 +102,9 @@ function readObject(value: unknown, options: ManifestOptions): ReadObject {
     problems.push({ path: ["metadata"], text: "metadata.name: required, and not there" });
   }
   if (options.forEngine && problems.length === 0) problems.push(...ruleProblems(object, resource));
-  return problems.length > 0 ? { problems, object: { resource, object: { ...object, metadata } } } : { problems, object: { resource, object } };
+  return problems.length > 0
+    ? { problems, object: { resource, object: { ...object, metadata } } }
+    : { problems, object: { resource, object } };
 }
 
 /** What the engine would refuse: said here, where the line is known. */
@@ -117,7 +120,10 @@ function unknownKind(apiVersion: string, kind: string): string {
   const sameKind = served.find((resource) => resource.kind === kind);
   const list = served.map((resource) => resource.kind).join(", ");
   if (sameKind !== undefined) return `kind: ${kind} is of apiVersion ${apiVersionOf(sameKind)}, not ${apiVersion}`;
-  const near = suggest(kind, served.map((resource) => resource.kind));
+  const near = suggest(
+    kind,
+    served.map((resource) => resource.kind),
+  );
   return `kind: ${kind} (${apiVersion}) is not supported${near === undefined ? "" : `, did you mean ${near}?`}; supported are ${list}`;
 }
 

@@ -18,12 +18,24 @@ test("Margin.format() gives each name its colour, and takes back what a line lea
 });
 
 test("formatTable() aligns columns", () => {
-  assert.equal(formatTable(["NAME", "AGE"], [["a", "5s"], ["longer", "2d"]]), "NAME     AGE\na        5s\nlonger   2d\n");
+  assert.equal(
+    formatTable(
+      ["NAME", "AGE"],
+      [
+        ["a", "5s"],
+        ["longer", "2d"],
+      ],
+    ),
+    "NAME     AGE\na        5s\nlonger   2d\n",
+  );
 });
 
 test("formatAge() writes ages as kubectl does", () => {
   const seconds = [0, 119, 120, 303, 600, 7200, 11_000, 30_000, 172_800, 700_000];
-  assert.deepEqual(seconds.map((value) => formatAge(value * 1000)), ["0s", "119s", "2m", "5m3s", "10m", "120m", "3h3m", "8h", "2d", "8d"]);
+  assert.deepEqual(
+    seconds.map((value) => formatAge(value * 1000)),
+    ["0s", "119s", "2m", "5m3s", "10m", "120m", "3h3m", "8h", "2d", "8d"],
+  );
 });
 
 test("formatBytes() writes sizes for people", () => {

@@ -4,7 +4,14 @@ import type { ContainerStatus, Pod } from "@peapod/api";
 import { podNotes } from "./pod-notes.ts";
 import { podStatusText, readyText } from "./pod-status.ts";
 
-const containerStatus = (more: Partial<ContainerStatus>): ContainerStatus => ({ name: "web", image: "", imageID: "", ready: false, restartCount: 0, ...more });
+const containerStatus = (more: Partial<ContainerStatus>): ContainerStatus => ({
+  name: "web",
+  image: "",
+  imageID: "",
+  ready: false,
+  restartCount: 0,
+  ...more,
+});
 const pod = (statuses: Partial<ContainerStatus>[], status: object = {}, metadata: object = {}): Pod =>
   ({
     apiVersion: "v1",
@@ -14,21 +21,54 @@ const pod = (statuses: Partial<ContainerStatus>[], status: object = {}, metadata
     status: { phase: "Running", containerStatuses: statuses.map(containerStatus), ...status },
   }) as Pod;
 const running = { state: { running: {} }, ready: true };
-const ended = (exitCode: number, reason = exitCode === 0 ? "Completed" : "Error") => ({ terminated: { exitCode, reason, containerID: `c${exitCode}` } });
+const ended = (exitCode: number, reason = exitCode === 0 ? "Completed" : "Error") => ({
+  terminated: { exitCode, reason, containerID: `c${exitCode}` },
+});
 
 const notes: { does: string; before?: Pod; after: Pod; want: string[] }[] = [
-  { does: "says nothing of a pod that runs", before: pod([{ state: { waiting: { reason: "ContainerCreating" } } }]), after: pod([running]), want: [] },
+  {
+    does: "says nothing of a pod that runs",
+    before: pod([{ state: { waiting: { reason: "ContainerCreating" } } }]),
+    after: pod([running]),
+    want: [],
+  },
   { does: "says how a container ended", before: pod([running]), after: pod([{ state: ended(3) }]), want: ["trouble web exited with 3"] },
   { does: "says it once", before: pod([{ state: ended(3) }]), after: pod([{ state: ended(3) }]), want: [] },
-  { does: "says why where it is no plain end", before: pod([running]), after: pod([{ state: ended(137, "OOMKilled") }]), want: ["trouble web exited with 137 (OOMKilled)"] },
-  { does: "counts restarts, with how the last instance ended", before: pod([running]), after: pod([{ ...running, restartCount: 1, lastState: ended(1) }]), want: ["trouble web exited with 1", "info web restarted, for the 1st time"] },
-  { does: "says why a container waits, at the first look too", after: pod([{ state: { waiting: { reason: "ErrImagePull", message: "no such image" } } }]), want: ["trouble web ErrImagePull: no such image"] },
-  { does: "is calm about containers that are stopped", before: pod([running]), after: pod([{ state: ended(143) }], {}, { deletionTimestamp: "x" }), want: ["info web exited with 143"] },
-  { does: "says why a pod failed", after: pod([], { phase: "Failed", reason: "Evicted", message: "too much" }), want: ["trouble  Evicted: too much"] },
+  {
+    does: "says why where it is no plain end",
+    before: pod([running]),
+    after: pod([{ state: ended(137, "OOMKilled") }]),
+    want: ["trouble web exited with 137 (OOMKilled)"],
+  },
+  {
+    does: "counts restarts, with how the last instance ended",
+    before: pod([running]),
+    after: pod([{ ...running, restartCount: 1, lastState: ended(1) }]),
+    want: ["trouble web exited with 1", "info web restarted, for the 1st time"],
+  },
+  {
+    does: "says why a container waits, at the first look too",
+    after: pod([{ state: { waiting: { reason: "ErrImagePull", message: "no such image" } } }]),
+    want: ["trouble web ErrImagePull: no such image"],
+  },
+  {
+    does: "is calm about containers that are stopped",
+    before: pod([running]),
+    after: pod([{ state: ended(143) }], {}, { deletionTimestamp: "x" }),
+    want: ["info web exited with 143"],
+  },
+  {
+    does: "says why a pod failed",
+    after: pod([], { phase: "Failed", reason: "Evicted", message: "too much" }),
+    want: ["trouble  Evicted: too much"],
+  },
 ];
 for (const { does, before, after, want } of notes) {
   test(`podNotes() ${does}`, () => {
-    assert.deepEqual(podNotes(before, after).map(({ level, container = "", text }) => `${level} ${container} ${text}`), want);
+    assert.deepEqual(
+      podNotes(before, after).map(({ level, container = "", text }) => `${level} ${container} ${text}`),
+      want,
+    );
   });
 }
 

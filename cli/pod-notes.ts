@@ -35,11 +35,18 @@ function containerNotes(before: ContainerStatus | undefined, after: ContainerSta
     const detail = ended.reason === "StartError" || ended.reason === "ContainerCannotRun" ? `: ${ended.message ?? ""}` : "";
     notes.push({ level: ended.exitCode === 0 || isStopping ? "info" : "trouble", container, text: how + detail });
   }
-  if (before !== undefined && after.restartCount > before.restartCount) notes.push({ level: "info", container, text: `restarted, for the ${nth(after.restartCount)} time` });
+  if (before !== undefined && after.restartCount > before.restartCount)
+    notes.push({ level: "info", container, text: `restarted, for the ${nth(after.restartCount)} time` });
   const waiting = after.state?.waiting;
-  const isNew = waiting?.reason !== before?.state?.waiting?.reason || (waiting?.message !== before?.state?.waiting?.message && waiting?.reason !== "CrashLoopBackOff");
+  const isNew =
+    waiting?.reason !== before?.state?.waiting?.reason ||
+    (waiting?.message !== before?.state?.waiting?.message && waiting?.reason !== "CrashLoopBackOff");
   if (waiting?.reason !== undefined && !passing.has(waiting.reason) && isNew && !isStopping) {
-    notes.push({ level: "trouble", container, text: waiting.message === undefined ? waiting.reason : `${waiting.reason}: ${waiting.message}` });
+    notes.push({
+      level: "trouble",
+      container,
+      text: waiting.message === undefined ? waiting.reason : `${waiting.reason}: ${waiting.message}`,
+    });
   }
   return notes;
 }

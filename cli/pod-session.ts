@@ -1,6 +1,6 @@
 import { type Event, events, type Pod, pods } from "@peapod/api";
 import { ApiError, type HttpClient } from "@peapod/client";
-import { placeOf } from "./apply.ts";
+import { placeOf } from "./object-name.ts";
 import { followObject } from "./follow-object.ts";
 import { LogFollower } from "./log-follower.ts";
 import { Margin } from "./margin.ts";

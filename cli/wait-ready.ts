@@ -1,6 +1,6 @@
 import { events, type Pod, pods } from "@peapod/api";
 import type { HttpClient } from "@peapod/client";
-import { placeOf } from "./apply.ts";
+import { placeOf } from "./object-name.ts";
 import { exitCodes } from "./cli-error.ts";
 import { followObject } from "./follow-object.ts";
 import { logLines } from "./log-lines.ts";
@@ -19,7 +19,12 @@ const LAST_EVENTS = 5;
 const LAST_LINES = 10;
 
 /** Waits until every pod is ready or has succeeded. Gives the exit code; a failure is reported with what the pods say of it. */
-export async function waitReady(client: HttpClient, wanted: readonly Pod[], options: WaitReadyOptions, signal: AbortSignal): Promise<number> {
+export async function waitReady(
+  client: HttpClient,
+  wanted: readonly Pod[],
+  options: WaitReadyOptions,
+  signal: AbortSignal,
+): Promise<number> {
   const { terminal, withinMs } = options;
   const deadline = AbortSignal.timeout(withinMs);
   const outcomes = await Promise.all(wanted.map((pod) => waitOne(client, pod, options, { deadline, signal })));
@@ -60,23 +65,40 @@ async function waitOne(
 }
 
 /** What is known of a pod that did not come up: its containers, its last events, and the last lines of what ended. */
-async function report(client: HttpClient, wanted: Pod, what: string, { terminal, signal }: { terminal: Terminal; signal: AbortSignal }): Promise<void> {
-  const { items } = await client.list(pods, { namespace: wanted.metadata.namespace ?? "default", fieldSelector: `metadata.name=${wanted.metadata.name}` }, signal);
+async function report(
+  client: HttpClient,
+  wanted: Pod,
+  what: string,
+  { terminal, signal }: { terminal: Terminal; signal: AbortSignal },
+): Promise<void> {
+  const { items } = await client.list(
+    pods,
+    { namespace: wanted.metadata.namespace ?? "default", fieldSelector: `metadata.name=${wanted.metadata.name}` },
+    signal,
+  );
   const pod = items[0];
-  terminal.note(`${terminal.paintNote("red", `pod/${wanted.metadata.name} ${what}`)}${pod === undefined ? "" : ` (${podStatusText(pod)})`}`);
+  terminal.note(
+    `${terminal.paintNote("red", `pod/${wanted.metadata.name} ${what}`)}${pod === undefined ? "" : ` (${podStatusText(pod)})`}`,
+  );
   if (pod === undefined) return;
   for (const status of pod.status?.containerStatuses ?? []) {
     const ended = status.state?.terminated ?? status.lastState?.terminated;
-    const detail = status.state?.waiting?.message ?? ended?.message ?? (ended === undefined ? undefined : `it exited with ${ended.exitCode}`);
-    terminal.note(`  container ${status.name}: ${containerStatusText(status)}${detail === undefined || detail === "" ? "" : `: ${detail}`}`);
+    const detail =
+      status.state?.waiting?.message ?? ended?.message ?? (ended === undefined ? undefined : `it exited with ${ended.exitCode}`);
+    terminal.note(
+      `  container ${status.name}: ${containerStatusText(status)}${detail === undefined || detail === "" ? "" : `: ${detail}`}`,
+    );
     if (ended === undefined || ended.exitCode === 0) continue;
     try {
-      for await (const { text } of logLines(client, placeOf(pod), { container: status.name, tailLines: LAST_LINES }, signal)) terminal.note(`    ${text}`);
+      for await (const { text } of logLines(client, placeOf(pod), { container: status.name, tailLines: LAST_LINES }, signal))
+        terminal.note(`    ${text}`);
     } catch {
       signal.throwIfAborted(); // its log is gone, and that is not what is reported here
     }
   }
   const list = await client.list(events, { namespace: pod.metadata.namespace ?? "default" }, signal);
-  const warnings = list.items.filter(({ type, involvedObject }) => type === "Warning" && involvedObject.uid === pod.metadata.uid).slice(-LAST_EVENTS);
+  const warnings = list.items
+    .filter(({ type, involvedObject }) => type === "Warning" && involvedObject.uid === pod.metadata.uid)
+    .slice(-LAST_EVENTS);
   for (const { reason, message } of warnings) terminal.note(`  ${reason}: ${message}`);
 }

@@ -6,8 +6,20 @@ const value = (text: string): unknown => parseYaml(text).documents[0]?.value;
 
 test("parseYaml() reads scalars as go-yaml does", () => {
   const cases: Record<string, unknown> = {
-    "0644": 420, "0o644": 420, "0x1F": 31, yes: true, off: false, on: true, "12:30": "12:30", "2001-01-01": "2001-01-01",
-    "1_000": 1000, "1.5": 1.5, '"0644"': "0644", "~": null, "8080:80": "8080:80", "=": "=",
+    "0644": 420,
+    "0o644": 420,
+    "0x1F": 31,
+    yes: true,
+    off: false,
+    on: true,
+    "12:30": "12:30",
+    "2001-01-01": "2001-01-01",
+    "1_000": 1000,
+    "1.5": 1.5,
+    '"0644"': "0644",
+    "~": null,
+    "8080:80": "8080:80",
+    "=": "=",
   };
   for (const [text, want] of Object.entries(cases)) assert.deepEqual(value(`a: ${text}`), { a: want }, text);
 });
@@ -17,7 +29,10 @@ test("parseYaml() merges maps and follows aliases", () => {
 });
 
 test("parseYaml() reads several documents, and leaves empty ones out", () => {
-  assert.deepEqual(parseYaml("---\na: 1\n---\n# nothing\n---\nb: 2\n...\n").documents.map((document) => document.value), [{ a: 1 }, { b: 2 }]);
+  assert.deepEqual(
+    parseYaml("---\na: 1\n---\n# nothing\n---\nb: 2\n...\n").documents.map((document) => document.value),
+    [{ a: 1 }, { b: 2 }],
+  );
 });
 
 test("parseYaml() reads JSON, with tabs and escapes", () => {
@@ -26,7 +41,10 @@ test("parseYaml() reads JSON, with tabs and escapes", () => {
 
 test("parseYaml() says where the text is no YAML, and goes on with the other documents", () => {
   const { documents, problems } = parseYaml("a: 1\na: 2\n---\nb: [1\n---\nc: 3\n");
-  assert.deepEqual(documents.map((document) => document.value), [{ c: 3 }]);
+  assert.deepEqual(
+    documents.map((document) => document.value),
+    [{ c: 3 }],
+  );
   assert.deepEqual(problems.map(({ line }) => line)[0], 2);
   assert.equal(problems[0]?.message, "this key is there twice");
   assert.ok(problems.some(({ line }) => line >= 4));
@@ -34,7 +52,8 @@ test("parseYaml() says where the text is no YAML, and goes on with the other doc
 
 test("parseYaml() refuses aliases that would grow without bound", () => {
   const lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"];
-  for (let level = 1; level < 9; level += 1) lines.push(`a${level}: &a${level} [${Array.from({ length: 10 }, () => `*a${level - 1}`).join(", ")}]`);
+  for (let level = 1; level < 9; level += 1)
+    lines.push(`a${level}: &a${level} [${Array.from({ length: 10 }, () => `*a${level - 1}`).join(", ")}]`);
   assert.match(parseYaml(lines.join("\n")).problems[0]?.message ?? "", /too many aliases/);
 });
 
@@ -42,7 +61,14 @@ test("lineOf() gives the line of a field's name, an item, or what is nearest", (
   const [document] = parseYaml("kind: Pod\nspec:\n  containers:\n  - name: a\n  - name: b\n    image: x\n").documents;
   const lineOf = (...path: (string | number)[]): number | undefined => document?.lineOf(path);
   assert.deepEqual(
-    [lineOf("kind"), lineOf("spec", "containers"), lineOf("spec", "containers", 1), lineOf("spec", "containers", 1, "image"), lineOf("spec", "containers", 1, "command"), lineOf("status")],
+    [
+      lineOf("kind"),
+      lineOf("spec", "containers"),
+      lineOf("spec", "containers", 1),
+      lineOf("spec", "containers", 1, "image"),
+      lineOf("spec", "containers", 1, "command"),
+      lineOf("status"),
+    ],
     [1, 3, 5, 6, 5, 1],
   );
 });

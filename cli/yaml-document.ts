@@ -1,4 +1,14 @@
-import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, parseAllDocuments, type ScalarTag, type SchemaOptions } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  LineCounter,
+  parseAllDocuments,
+  type ScalarTag,
+  type SchemaOptions,
+} from "yaml";
 
 /** One document of a text: its value, and where each part of it stands. */
 export interface YamlDocument {
@@ -22,7 +32,13 @@ const MOST_ALIASES = 1_000;
  */
 export function parseYaml(text: string): { documents: YamlDocument[]; problems: YamlProblem[] } {
   const lines = new LineCounter();
-  const parsed = parseAllDocuments(text.replace(/^\uFEFF/, ""), { ...dialect, lineCounter: lines, uniqueKeys: true, prettyErrors: false, strict: true });
+  const parsed = parseAllDocuments(text.replace(/^\uFEFF/, ""), {
+    ...dialect,
+    lineCounter: lines,
+    uniqueKeys: true,
+    prettyErrors: false,
+    strict: true,
+  });
   const documents: YamlDocument[] = [];
   const problems: YamlProblem[] = [];
   for (const document of Array.isArray(parsed) ? parsed : []) {

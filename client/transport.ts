@@ -63,6 +63,8 @@ export class Transport {
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       if (isErrno(cause, "ECONNREFUSED") && (await this.#moved())) return await this.open(exchange, signal);
+      // A kept connection that the server closed meanwhile: what changes nothing may be asked again.
+      if (isErrno(cause, "ECONNRESET") && request.reusedSocket && exchange.method === "GET") return await this.open(exchange, signal);
       throw unreachable(this.access.server, cause);
     }
     response.on("error", () => {}); // whoever reads the body gets it; nobody may be reading yet
@@ -120,7 +122,8 @@ export async function failure(response: IncomingMessage): Promise<ApiError> {
 
 /** What stands for a server that gave no answer. */
 export function unreachable(server: URL, cause: unknown): ApiError {
-  const why = cause instanceof AggregateError ? cause.errors.map(String).join("; ") : cause instanceof Error ? cause.message : String(cause);
+  const why =
+    cause instanceof AggregateError ? cause.errors.map(String).join("; ") : cause instanceof Error ? cause.message : String(cause);
   const message = `Cannot reach ${server.origin}: ${why}`;
   return new ApiError(
     { apiVersion: "v1", kind: "Status", metadata: {}, status: "Failure", reason: "ServiceUnavailable", code: 503, message },

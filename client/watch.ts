@@ -17,7 +17,7 @@ export async function* watchObjects<T extends KubeObject>(
   signal: AbortSignal,
 ): AsyncGenerator<WatchEvent<T>> {
   let resourceVersion = since;
-  for (let failures = 0; ; ) {
+  for (let failures = 0; ;) {
     try {
       for await (const line of open(resourceVersion)) {
         failures = 0;

@@ -1,5 +1,6 @@
 import { type KubeObject } from "@peapod/api";
-import { inNamespace, inOrder, nameOf } from "../apply.ts";
+import { inOrder } from "../apply.ts";
+import { inNamespace, nameOf } from "../object-name.ts";
 import { CliError, exitCodes } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
 import { connect } from "../connection.ts";

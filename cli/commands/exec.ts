@@ -22,7 +22,10 @@ export async function exec(invocation: Invocation): Promise<number> {
   const stream = await connection.client.exec(pod, { command, stdin, tty, ...(container === undefined ? {} : { container }) }, signal);
   using _raw = tty && stdin ? rawTerminal(stream) : undefined;
   if (stdin) void sendInput(stream);
-  const copies = Promise.all([copy(stream.stdout, (chunk) => process.stdout.write(chunk)), copy(stream.stderr, (chunk) => process.stderr.write(chunk))]);
+  const copies = Promise.all([
+    copy(stream.stdout, (chunk) => process.stdout.write(chunk)),
+    copy(stream.stderr, (chunk) => process.stderr.write(chunk)),
+  ]);
   try {
     const exitCode = await stream.exitCode;
     stream.close(); // the process is done, whatever still holds its output open

@@ -45,6 +45,7 @@ function select(word: string): FieldEntry[] {
     // Below a field that is taken or refused as a whole nothing is listed: the field itself answers.
     return path === "" || plain === path || plain.startsWith(`${path}.`) || (path.startsWith(`${plain}.`) && entry.support !== "supported");
   });
-  if (found.length === 0) throw new CliError(`A ${resource.kind} has no field "${steps.join(".")}"; see peapod fields ${resource.singular}`);
+  if (found.length === 0)
+    throw new CliError(`A ${resource.kind} has no field "${steps.join(".")}"; see peapod fields ${resource.singular}`);
   return found;
 }

@@ -29,7 +29,12 @@ async function list(invocation: Invocation): Promise<number> {
     const names = image.repoTags.length > 0 ? image.repoTags : image.repoDigests.length > 0 ? image.repoDigests.slice(0, 1) : ["<none>"];
     return names.map((name) => [name, shortId(image.id), formatBytes(image.sizeBytes), formatAge(Date.now() - image.createdAtMs)]);
   });
-  invocation.terminal.write(formatTable(["IMAGE", "ID", "SIZE", "AGE"], rows.toSorted((left, right) => ((left[0] ?? "") < (right[0] ?? "") ? -1 : 1))));
+  invocation.terminal.write(
+    formatTable(
+      ["IMAGE", "ID", "SIZE", "AGE"],
+      rows.toSorted((left, right) => ((left[0] ?? "") < (right[0] ?? "") ? -1 : 1)),
+    ),
+  );
   return exitCodes.success;
 }
 
@@ -94,7 +99,13 @@ async function prune(invocation: Invocation): Promise<number> {
 }
 
 /** Shows the steps of a pull or load, and gives its last line. */
-async function steps(connection: Connection, { signal }: Invocation, verb: "pull" | "load", body: unknown, view: PullView): Promise<unknown> {
+async function steps(
+  connection: Connection,
+  { signal }: Invocation,
+  verb: "pull" | "load",
+  body: unknown,
+  view: PullView,
+): Promise<unknown> {
   for await (const line of connection.client.requestLines({ method: "POST", path: `${IMAGES}/${verb}`, body }, signal)) {
     const step = line as PullStep | { image: ListedImage } | { images: ListedImage[] } | { error: { message: string } }; // the engine's own
     if ("error" in step) throw new CliError(step.error.message);

@@ -1,6 +1,6 @@
 import { type Pod, pods } from "@peapod/api";
 import type { LogQuery } from "@peapod/client";
-import { placeOf } from "../apply.ts";
+import { placeOf } from "../object-name.ts";
 import { CliError, exitCodes, usageError } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
 import { connect, type Connection } from "../connection.ts";
@@ -23,7 +23,8 @@ export async function logs(invocation: Invocation): Promise<number> {
   if (container !== undefined && !names.includes(container)) {
     throw new CliError(`Pod ${name} has no container "${container}"; it has: ${names.join(", ")}`);
   }
-  const margin = container === undefined && names.length > 1 ? new Margin(names, (colour, text) => terminal.paint(colour, text)) : undefined;
+  const margin =
+    container === undefined && names.length > 1 ? new Margin(names, (colour, text) => terminal.paint(colour, text)) : undefined;
   const withTime = flags.boolean("timestamps");
   const print = (from: string, line: LogLine): void => {
     const text = withTime ? `${line.time} ${line.text}` : line.text;
@@ -37,7 +38,11 @@ export async function logs(invocation: Invocation): Promise<number> {
 
 type Print = (container: string, line: LogLine) => void;
 
-async function show(connection: Connection, invocation: Invocation, { pod, chosen, print }: { pod: Pod; chosen: readonly string[]; print: Print }): Promise<void> {
+async function show(
+  connection: Connection,
+  invocation: Invocation,
+  { pod, chosen, print }: { pod: Pod; chosen: readonly string[]; print: Print },
+): Promise<void> {
   const { flags, signal } = invocation;
   const query = { ...queryOf(invocation), previous: flags.boolean("previous") };
   // Of several, those that have no log yet (or no earlier instance) have nothing to add; of one, that is an error.
@@ -46,11 +51,18 @@ async function show(connection: Connection, invocation: Invocation, { pod, chose
   for await (const line of mergeByTime(sources)) print(line.name, line);
 }
 
-async function follow(connection: Connection, invocation: Invocation, { pod, container, print }: { pod: Pod; container: string | undefined; print: Print }): Promise<void> {
+async function follow(
+  connection: Connection,
+  invocation: Invocation,
+  { pod, container, print }: { pod: Pod; container: string | undefined; print: Print },
+): Promise<void> {
   const { client } = connection;
   const stop = new AbortController();
   const signal = AbortSignal.any([invocation.signal, stop.signal]);
-  const follower = new LogFollower({ client, container, query: queryOf(invocation), print: (_pod, name, line) => print(name, line) }, signal);
+  const follower = new LogFollower(
+    { client, container, query: queryOf(invocation), print: (_pod, name, line) => print(name, line) },
+    signal,
+  );
   try {
     for await (const current of followObject(client, pods, placeOf(pod), signal)) {
       if (current === undefined || current.metadata.uid !== pod.metadata.uid) break;

@@ -29,7 +29,8 @@ export async function stop({ config, flags, terminal, signal }: Invocation): Pro
   await client.request({ method: "POST", path: "/peapod.dev/v1/engine/stop" }, signal);
   const deadline = performance.now() + STOP_WITHIN_MS;
   while (await isAlive(engine.pid)) {
-    if (performance.now() > deadline) throw new CliError(`The engine (process ${engine.pid}) has not ended after ${STOP_WITHIN_MS / 1000} s`);
+    if (performance.now() > deadline)
+      throw new CliError(`The engine (process ${engine.pid}) has not ended after ${STOP_WITHIN_MS / 1000} s`);
     await delay(20, undefined, { signal });
   }
   const left = items.filter(({ status }) => status?.phase === "Running" || status?.phase === "Pending").length;

@@ -1,5 +1,6 @@
 import { type Pod, pods } from "@peapod/api";
-import { type Applied, applyObject, inOrder, nameOf } from "../apply.ts";
+import { type Applied, applyObject, inOrder } from "../apply.ts";
+import { nameOf } from "../object-name.ts";
 import { exitCodes } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
 import { connect, type Connection } from "../connection.ts";

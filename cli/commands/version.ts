@@ -13,7 +13,12 @@ export async function version(invocation: Invocation): Promise<number> {
     (content) => (JSON.parse(content) as { version: string }).version,
     () => undefined, // none runs, or it is not ours to see
   );
-  const facts = { version: own.version, kubernetes: KUBERNETES_VERSION, node: process.version, ...(engine === undefined ? {} : { engine }) };
+  const facts = {
+    version: own.version,
+    kubernetes: KUBERNETES_VERSION,
+    node: process.version,
+    ...(engine === undefined ? {} : { engine }),
+  };
   if (flags.string("output") !== undefined) return await printValue(invocation, facts);
   terminal.line(`peapod ${facts.version} (Kubernetes ${facts.kubernetes}, Node.js ${facts.node})`);
   if (engine !== undefined && engine !== facts.version) terminal.line(`engine ${engine} is running: restart it to use this version`);

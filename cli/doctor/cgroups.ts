@@ -11,12 +11,28 @@ export interface CgroupLayout {
 }
 
 const wanted = ["cpu", "memory", "pids"];
-const known = ["blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "net_cls", "net_prio", "perf_event", "pids", "rdma", "misc"];
+const known = [
+  "blkio",
+  "cpu",
+  "cpuacct",
+  "cpuset",
+  "devices",
+  "freezer",
+  "hugetlb",
+  "memory",
+  "net_cls",
+  "net_prio",
+  "perf_event",
+  "pids",
+  "rdma",
+  "misc",
+];
 
 /** Which cgroups there are, and which OCI runtime works with them. */
 export const checkCgroups: Check = async ({ signal }) => {
   const layout = parseCgroupMounts(await readFile("/proc/self/mounts", "utf8"));
-  const v2Text = layout.v2MountPoint === undefined ? "" : await readFile(`${layout.v2MountPoint}/cgroup.controllers`, "utf8").catch(() => ""); // not there: it owns none
+  const v2Text =
+    layout.v2MountPoint === undefined ? "" : await readFile(`${layout.v2MountPoint}/cgroup.controllers`, "utf8").catch(() => ""); // not there: it owns none
   const v2Controllers = v2Text.split(/\s+/).filter((name) => name !== "");
   const [crun, runc] = await Promise.all([versionOf("crun", ["--version"], signal), versionOf("runc", ["--version"], signal)]);
   return [describeCgroups(layout, v2Controllers), describeRuntime(layout, v2Controllers, { crun, runc })];
@@ -39,7 +55,12 @@ export function describeCgroups({ mode, v1Controllers }: CgroupLayout, v2Control
   if (mode === "none") return lacks("fail", "cgroups", "none are mounted", "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
   const missing = wanted.filter((name) => !v1Controllers.includes(name) && !v2Controllers.includes(name));
   if (missing.length === 0) return ok("cgroups", names[mode]);
-  return lacks("warn", "cgroups", `${names[mode]}, without ${missing.join(", ")}: such limits have no effect`, "add cgroup_enable=memory to the kernel's command line, or mount the controller");
+  return lacks(
+    "warn",
+    "cgroups",
+    `${names[mode]}, without ${missing.join(", ")}: such limits have no effect`,
+    "add cgroup_enable=memory to the kernel's command line, or mount the controller",
+  );
 }
 
 /** Which OCI runtime the engine takes, and why not the faster one. */
@@ -52,8 +73,21 @@ export function describeRuntime(
   const owned = mode === "hybrid" ? v2Controllers : [];
   const refuses = owned.length > 0;
   if (crun !== undefined && !refuses) return ok(name, crun);
-  if (runc === undefined) return lacks("fail", name, crun === undefined ? "neither crun nor runc is there" : "crun does not work on this machine, and runc is not there", "apt-get install runc");
+  if (runc === undefined)
+    return lacks(
+      "fail",
+      name,
+      crun === undefined ? "neither crun nor runc is there" : "crun does not work on this machine, and runc is not there",
+      "apt-get install runc",
+    );
   if (crun === undefined && !refuses) return lacks("warn", name, `${runc}; crun would start containers faster`, "apt-get install crun");
-  const mend = owned.map((controller) => `mkdir -p /sys/fs/cgroup/${controller} && mount -t cgroup -o ${controller} cgroup /sys/fs/cgroup/${controller}`).join(" && ");
-  return lacks("warn", name, `${runc}; crun is faster, but refuses this machine: v1 and v2 are both mounted, and v2 still owns ${owned.join(", ")}`, mend);
+  const mend = owned
+    .map((controller) => `mkdir -p /sys/fs/cgroup/${controller} && mount -t cgroup -o ${controller} cgroup /sys/fs/cgroup/${controller}`)
+    .join(" && ");
+  return lacks(
+    "warn",
+    name,
+    `${runc}; crun is faster, but refuses this machine: v1 and v2 are both mounted, and v2 still owns ${owned.join(", ")}`,
+    mend,
+  );
 }

@@ -40,19 +40,33 @@ async function checkCapabilities({ isRoot }: CheckFacts): Promise<Finding> {
   if (missing.length === 0) return ok("root", "with every capability that pods need");
   const state = missing.some((one) => one.state === "fail") ? "fail" : "warn";
   const found = missing.map(({ name, without }) => `without ${name}: ${without}`).join("; ");
-  return lacks(state, "root", found, "nothing to run: whoever started this machine or container keeps the capability back (docker run --privileged gives all)");
+  return lacks(
+    state,
+    "root",
+    found,
+    "nothing to run: whoever started this machine or container keeps the capability back (docker run --privileged gives all)",
+  );
 }
 
 async function checkNamespaces({ signal }: CheckFacts): Promise<Finding> {
-  return await attempt("namespaces", "network, IPC, UTS, PID, mount and cgroup", ["unshare", "--net", "--ipc", "--uts", "--pid", "--fork", "--mount", "--cgroup", "true"], signal, {
-    state: "fail",
-    mend: "use a kernel with namespaces, or a machine that allows them",
-  });
+  return await attempt(
+    "namespaces",
+    "network, IPC, UTS, PID, mount and cgroup",
+    ["unshare", "--net", "--ipc", "--uts", "--pid", "--fork", "--mount", "--cgroup", "true"],
+    signal,
+    {
+      state: "fail",
+      mend: "use a kernel with namespaces, or a machine that allows them",
+    },
+  );
 }
 
 async function checkLinks({ signal }: CheckFacts): Promise<Finding> {
   const script = "ip link add peapod-b type bridge && ip link add peapod-v type veth peer name peapod-w";
-  return await attempt("network devices", "bridge and veth", ["unshare", "--net", "sh", "-c", script], signal, { state: "fail", mend: "modprobe bridge veth" });
+  return await attempt("network devices", "bridge and veth", ["unshare", "--net", "sh", "-c", script], signal, {
+    state: "fail",
+    mend: "modprobe bridge veth",
+  });
 }
 
 async function checkNftables({ signal }: CheckFacts): Promise<Finding> {
@@ -70,10 +84,16 @@ async function checkOverlay({ stateDir, signal }: CheckFacts): Promise<Finding> 
   try {
     for (const part of ["lower", "upper", "work", "merged"]) await mkdir(join(folder, part));
     const options = `lowerdir=${folder}/lower,upperdir=${folder}/upper,workdir=${folder}/work`;
-    return await attempt(name, `works in ${dirname(folder)}`, ["unshare", "--mount", "mount", "-t", "overlay", "overlay", "-o", options, `${folder}/merged`], signal, {
-      state: "fail",
-      mend: `modprobe overlay; where ${dirname(folder)} is itself an overlay, as in a container, use a real file system: PEAPOD_STATE_DIR=/other/place`,
-    });
+    return await attempt(
+      name,
+      `works in ${dirname(folder)}`,
+      ["unshare", "--mount", "mount", "-t", "overlay", "overlay", "-o", options, `${folder}/merged`],
+      signal,
+      {
+        state: "fail",
+        mend: `modprobe overlay; where ${dirname(folder)} is itself an overlay, as in a container, use a real file system: PEAPOD_STATE_DIR=/other/place`,
+      },
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -38,7 +38,9 @@ async function checkFirewalls(signal: AbortSignal): Promise<Finding[]> {
 export function judgeFirewalls(chains: readonly Chain[]): Finding[] {
   const dropping = chains.filter(({ hook, policy, family }) => hook === "forward" && policy === "drop" && ["ip", "inet"].includes(family));
   const findings = dropping
-    .filter(({ family, table }) => !chains.some((chain) => chain.family === family && chain.table === table && chain.name === "DOCKER-USER"))
+    .filter(
+      ({ family, table }) => !chains.some((chain) => chain.family === family && chain.table === table && chain.name === "DOCKER-USER"),
+    )
     .filter(({ table }) => table !== "firewalld")
     .map(({ family, table, name }) => {
       const isUfw = chains.some((chain) => chain.table === table && chain.name.startsWith("ufw-"));
@@ -50,7 +52,9 @@ export function judgeFirewalls(chains: readonly Chain[]): Finding[] {
     });
   if (chains.some(({ table, name }) => table === "firewalld" && name === "filter_FORWARD")) {
     const what = "firewalld rejects forwarded packets of devices in none of its zones";
-    findings.push(lacks("warn", "firewalld", what, "firewall-cmd --permanent --zone=trusted --add-interface=pp-+ && firewall-cmd --reload"));
+    findings.push(
+      lacks("warn", "firewalld", what, "firewall-cmd --permanent --zone=trusted --add-interface=pp-+ && firewall-cmd --reload"),
+    );
   }
   return findings;
 }

@@ -12,14 +12,26 @@ interface Program {
 
 /** What the engine runs. `warn`: only some pods or images need it. */
 const programs: readonly Program[] = [
-  { command: "conmon", versionArguments: ["--version"], debianPackage: "conmon", purpose: "keeps containers and their logs", state: "fail" },
+  {
+    command: "conmon",
+    versionArguments: ["--version"],
+    debianPackage: "conmon",
+    purpose: "keeps containers and their logs",
+    state: "fail",
+  },
   { command: "ip", versionArguments: ["-V"], debianPackage: "iproute2", purpose: "connects pods", state: "fail" },
   { command: "nft", versionArguments: ["--version"], debianPackage: "nftables", purpose: "publishes ports", state: "fail" },
   { command: "unshare", versionArguments: ["--version"], debianPackage: "util-linux", purpose: "makes namespaces", state: "fail" },
   { command: "nsenter", versionArguments: ["--version"], debianPackage: "util-linux", purpose: "enters namespaces", state: "fail" },
   { command: "skopeo", versionArguments: ["--version"], debianPackage: "skopeo", purpose: "brings images from registries", state: "warn" },
   { command: "mmdebstrap", versionArguments: ["--version"], debianPackage: "mmdebstrap", purpose: "makes apt.local images", state: "warn" },
-  { command: "catatonit", versionArguments: ["--version"], debianPackage: "catatonit", purpose: "is process 1 where a pod shares processes", state: "warn" },
+  {
+    command: "catatonit",
+    versionArguments: ["--version"],
+    debianPackage: "catatonit",
+    purpose: "is process 1 where a pod shares processes",
+    state: "warn",
+  },
 ];
 
 const seccompProfiles = ["/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"];
@@ -41,7 +53,10 @@ export async function versionOf(command: string, args: readonly string[], signal
   }
 }
 
-async function checkProgram({ command, versionArguments, debianPackage, purpose, state }: Program, { signal }: CheckFacts): Promise<Finding> {
+async function checkProgram(
+  { command, versionArguments, debianPackage, purpose, state }: Program,
+  { signal }: CheckFacts,
+): Promise<Finding> {
   const version = await versionOf(command, versionArguments, signal);
   if (version === undefined) return lacks(state, command, `not there; it ${purpose}`, `apt-get install ${debianPackage}`);
   return ok(command, version);
@@ -55,5 +70,10 @@ async function checkSeccomp(): Promise<Finding> {
     );
     if (isThere) return ok("seccomp profile", path);
   }
-  return lacks("fail", "seccomp profile", "not there; containers run with the usual one", "apt-get install golang-github-containers-common");
+  return lacks(
+    "fail",
+    "seccomp profile",
+    "not there; containers run with the usual one",
+    "apt-get install golang-github-containers-common",
+  );
 }

@@ -86,7 +86,8 @@ async function route(options: NodeApiOptions, request: IncomingMessage, response
   if (methods === undefined) throw new NodeApiError(unknownPath());
   const method = request.method ?? "GET";
   const handler = Object.entries(methods).find(([name]) => name === method)?.[1];
-  if (handler === undefined) throw new NodeApiError(methodNotAllowed({ group: "peapod.dev", plural: url.pathname.slice(PREFIX.length) }, method));
+  if (handler === undefined)
+    throw new NodeApiError(methodNotAllowed({ group: "peapod.dev", plural: url.pathname.slice(PREFIX.length) }, method));
   await handler({ ...options, request, response, query: url.searchParams, signal });
 }
 
@@ -99,7 +100,8 @@ async function pull({ images, request, response, signal }: Exchange): Promise<vo
 
 async function load({ images, request, response, signal }: Exchange): Promise<void> {
   const { path, reference } = await readJsonBody(request);
-  if (typeof path !== "string" || !isAbsolute(path)) throw new NodeApiError(badRequest('Name an absolute path on this machine: {"path": PATH}'));
+  if (typeof path !== "string" || !isAbsolute(path))
+    throw new NodeApiError(badRequest('Name an absolute path on this machine: {"path": PATH}'));
   if (reference !== undefined && typeof reference !== "string") throw new NodeApiError(badRequest("reference: expected a string"));
   const options = reference === undefined ? {} : { reference };
   const work = async (stop: AbortSignal): Promise<object> => ({ images: await images.loadImages(path, options, stop) });
