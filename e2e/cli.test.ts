@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
-import { peapod, startEngine } from "./engine-fixture.ts";
+import { KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
 import { idle, list, pod, shell } from "./pods.ts";
 
 /** A command in the foreground, as in a terminal of its own. */
@@ -36,7 +36,7 @@ test("peapod up in the foreground shows one log with names in the margin; Ctrl-C
   assert.doesNotMatch(up.said(), /\u001b\[/, "no colours where there is no terminal");
   up.interrupt();
   assert.equal(await up.ended, 130);
-  assert.equal((await engine.command("kubectl", ["get", "pods,configmap/extra", "--ignore-not-found", "-o", "name"])).stdout, "");
+  assert.equal((await engine.command(KUBECTL, ["get", "pods,configmap/extra", "--ignore-not-found", "-o", "name"])).stdout, "");
 });
 
 test("peapod up -d, ps, logs, exec, down", async (t) => {
@@ -70,7 +70,7 @@ test("peapod up -d, ps, logs, exec, down", async (t) => {
   assert.match(terminal.stdout, /a terminal of \d+ \d+/);
   await engine.peapod("up", "-d", folder); // again: nothing to do
   await engine.peapod("down", folder);
-  assert.equal((await engine.command("kubectl", ["get", "pods,secret/key", "--ignore-not-found", "-o", "name"])).stdout, "");
+  assert.equal((await engine.command(KUBECTL, ["get", "pods,secret/key", "--ignore-not-found", "-o", "name"])).stdout, "");
   await engine.peapod("down", folder); // again: gone already is fine
 });
 
@@ -104,7 +104,7 @@ spec:
   assert.match(outcome.stderr, /pod\.yaml:15: spec\.containers\[1\]\.imagePullPolcy: unknown field, did you mean imagePullPolicy\?/);
   assert.match(outcome.stderr, /pod\.yaml:16: spec\.containers\[1\]\.ports\[0\]\.containerPort: /);
   assert.match(outcome.stderr, /pod\.yaml:17: spec\.initContainers: /);
-  assert.equal((await engine.command("kubectl", ["get", "configmap", "before", "--ignore-not-found", "-o", "name"])).stdout, "");
+  assert.equal((await engine.command(KUBECTL, ["get", "configmap", "before", "--ignore-not-found", "-o", "name"])).stdout, "");
 });
 
 test("up starts an engine where none runs, stop ends it, and pods go on meanwhile", async (t) => {

@@ -10,6 +10,9 @@ import { assertNothingLeft } from "./leaks.ts";
 /** The launcher, as a user calls it. */
 export const peapod: string = fileURLToPath(new URL("../peapod", import.meta.url));
 
+/** A real kubectl, fetched by tools/fetch-kubectl.ts. */
+export const KUBECTL = "/var/cache/peapod-tools/kubectl-v32/kubectl";
+
 /** Where tests keep state: overlayfs cannot lie on overlayfs, and this is a real directory wherever engines run. */
 const PLACE = "/var/lib/peapod";
 
@@ -112,8 +115,8 @@ export async function startEngine(t: TestContext, options: EngineFixtureOptions 
     pid: () => (JSON.parse(readFileSync(join(runDir, "engine.json"), "utf8")) as { pid: number }).pid, // written by the engine
     peapod: (...args) => must(peapod, args),
     command,
-    kubectl: (...args) => must("kubectl", args),
-    apply: (manifest) => must("kubectl", ["apply", "-f", "-"], manifest),
+    kubectl: (...args) => must(KUBECTL, args),
+    apply: (manifest) => must(KUBECTL, ["apply", "-f", "-"], manifest),
     kill: async () => {
       if (child === undefined) return;
       process.kill(engine.pid(), "SIGKILL");
@@ -141,7 +144,7 @@ export async function startEngine(t: TestContext, options: EngineFixtureOptions 
         async () => {
           if (started.exitCode !== null)
             throw new Error(`The engine ended with ${started.exitCode}: ${readFileSync(join(folder, "engine.log"), "utf8").slice(-2000)}`);
-          await must("kubectl", ["get", "--raw", "/readyz"]);
+          await must(KUBECTL, ["get", "--raw", "/readyz"]);
         },
         { withinMs: 20_000, everyMs: 50 },
       );
@@ -158,7 +161,7 @@ export async function startEngine(t: TestContext, options: EngineFixtureOptions 
     try {
       if (child === undefined) await engine.start();
       engineId = engine.engineId();
-      await must("kubectl", ["delete", "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=30s"]);
+      await must(KUBECTL, ["delete", "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=30s"]);
       await engine.stop();
       await assertNothingLeft({ engineId, stateDir, runDir });
     } catch (cause) {

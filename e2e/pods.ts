@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { eventually } from "@peapod/kit";
-import type { Outcome, TestEngine } from "./engine-fixture.ts";
+import { KUBECTL, type Outcome, type TestEngine } from "./engine-fixture.ts";
 
 /** The image of the tests: Debian's busybox, made on the spot. */
 export const IMAGE = "apt.local/busybox";
@@ -38,7 +38,7 @@ export async function applyReady(engine: TestEngine, manifest: string, ...names:
 
 /** Runs a shell script in a container; never throws for its exit code. */
 export function inContainer(engine: TestEngine, podName: string, container: string, script: string): Promise<Outcome> {
-  return engine.command("kubectl", ["exec", podName, "-c", container, "--", "/bin/busybox", "sh", "-c", script]);
+  return engine.command(KUBECTL, ["exec", podName, "-c", container, "--", "/bin/busybox", "sh", "-c", script]);
 }
 
 /** What a script in a container prints, once it exits with 0. */

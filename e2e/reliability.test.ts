@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually, run } from "@peapod/kit";
-import { peapod, startEngine } from "./engine-fixture.ts";
+import { KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
 import { findTraces } from "./leaks.ts";
 import { applyReady, field, idle, list, pod, shell } from "./pods.ts";
 
@@ -48,7 +48,7 @@ test("kill -9 of the engine at random moments: containers go on, logs lose nothi
     await engine.kill();
     await engine.start();
     await engine.kubectl("wait", "--for=condition=Ready", "--timeout=30s", `pod/churn-${round}`);
-    const deletion = engine.command("kubectl", ["delete", "pod", `churn-${round}`, "--wait=false"]);
+    const deletion = engine.command(KUBECTL, ["delete", "pod", `churn-${round}`, "--wait=false"]);
     await deletion;
     await delay(Math.random() * 100);
     await engine.kill();

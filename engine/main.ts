@@ -57,6 +57,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
     openBridgeNetwork({ stateDir, engineId, log, scope, ...(config.podCIDR === undefined ? {} : { podCIDR: config.podCIDR }) }),
     readMachine(stateDir),
   ]);
+  scope.defer(async () => void (await runtime.removeIfEmpty()));
   const inUse = async (): Promise<Set<string>> => new Set((await runtime.listContainers()).map((container) => container.imageId));
   const images = await openImages({ stateDir, runDir, log, scope, inUse });
   const volumes = openVolumes({ stateDir, log });

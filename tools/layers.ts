@@ -88,6 +88,7 @@ function judge(file: string, target: string): string[] {
     : target.startsWith("@peapod/")
       ? (target.slice("@peapod/".length).split("/")[0] ?? "")
       : undefined;
+  if (own === "package.json") return []; // the version
   if (own === undefined) {
     if (layer.node !== false || isTest) return [];
     return [`${file}: imports ${target}, but ${layer.path} runs anywhere: no node:* and no packages`];
