@@ -78,7 +78,7 @@ test("containerEnvironment() expands what is defined earlier, and nothing else",
     },
     sources,
   );
-  assert.equal(variables.LATE, "fast $(AFTER) $(BASE)");
+  assert.equal(variables["LATE"], "fast $(AFTER) $(BASE)");
 });
 
 test("containerEnvironment() takes envFrom with a prefix, below env, and tells what it skips", () => {

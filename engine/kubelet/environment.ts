@@ -39,7 +39,7 @@ export interface Environment {
  * defined earlier. Throws CONTAINER_CONFIG_INVALID, in upstream's words, for what is missing and not optional.
  */
 export function containerEnvironment(container: Container, sources: EnvironmentSources): Environment {
-  const variables: Record<string, string> = {};
+  const variables = Object.create(null) as Record<string, string>; // a variable may be called __proto__
   const skipped: string[] = [];
   for (const source of container.envFrom ?? []) {
     const { entries, title } = envFromEntries(source, sources);

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Pod, Volume } from "@peapod/api";
+import type { VolumePlan } from "../volumes/volumes.ts";
+import type { References } from "./environment.ts";
+import { planVolumes } from "./volume-plans.ts";
+
+const references = (data: Record<string, string> = { "a.txt": "A", "b.txt": "B" }): References => ({
+  configMaps: new Map([
+    ["settings", { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" }, data, binaryData: { raw: "/w==" } }],
+  ]),
+  secrets: new Map([
+    ["login", { apiVersion: "v1", kind: "Secret", metadata: { name: "login" }, data: { password: Buffer.from("s").toString("base64") } }],
+  ]),
+});
+const pod = (volume: Omit<Volume, "name">): Pod => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "web" },
+  spec: { containers: [], volumes: [{ name: "v", ...volume }] },
+});
+const planOf = (volume: Omit<Volume, "name">): VolumePlan | undefined => planVolumes(pod(volume), references()).plans.get("v");
+
+const plans: { of: string; volume: Omit<Volume, "name">; want: VolumePlan }[] = [
+  { of: "an emptyDir", volume: { emptyDir: {} }, want: { kind: "emptyDir", medium: "" } },
+  {
+    of: "an emptyDir in memory",
+    volume: { emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
+    want: { kind: "emptyDir", medium: "Memory", sizeLimitBytes: 64 * 1024 ** 2 },
+  },
+  { of: "a hostPath", volume: { hostPath: { path: "/srv" } }, want: { kind: "hostPath", source: { path: "/srv" } } },
+  {
+    of: "a ConfigMap",
+    volume: { configMap: { name: "settings", defaultMode: 0o600 } },
+    want: {
+      kind: "files",
+      memory: false,
+      files: [
+        { path: "a.txt", content: Buffer.from("A"), mode: 0o600 },
+        { path: "b.txt", content: Buffer.from("B"), mode: 0o600 },
+        { path: "raw", content: Buffer.from([0xff]), mode: 0o600 },
+      ],
+    },
+  },
+  {
+    of: "items of a ConfigMap",
+    volume: { configMap: { name: "settings", items: [{ key: "a.txt", path: "sub/one", mode: 0o400 }] } },
+    want: { kind: "files", memory: false, files: [{ path: "sub/one", content: Buffer.from("A"), mode: 0o400 }] },
+  },
+  {
+    of: "a Secret, in memory",
+    volume: { secret: { secretName: "login" } },
+    want: { kind: "files", memory: true, files: [{ path: "password", content: Buffer.from("s"), mode: 0o644 }] },
+  },
+  {
+    of: "an optional ConfigMap that is missing",
+    volume: { configMap: { name: "none", optional: true } },
+    want: { kind: "files", memory: false, files: [] },
+  },
+];
+
+for (const { of, volume, want } of plans) {
+  test(`planVolumes() resolves ${of}`, () => assert.deepEqual(planOf(volume), want));
+}
+
+for (const { of, volume, message } of [
+  {
+    of: "ConfigMap",
+    volume: { configMap: { name: "none" } },
+    message: 'MountVolume.SetUp failed for volume "v" : configmap "none" not found',
+  },
+  {
+    of: "Secret",
+    volume: { secret: { secretName: "none" } },
+    message: 'MountVolume.SetUp failed for volume "v" : secret "none" not found',
+  },
+  {
+    of: "key of a ConfigMap",
+    volume: { configMap: { name: "settings", items: [{ key: "c", path: "c" }] } },
+    message: 'MountVolume.SetUp failed for volume "v" : configmap references non-existent config key: c',
+  },
+]) {
+  test(`planVolumes() says in upstream's words which ${of} is missing`, () =>
+    assert.throws(() => planOf(volume), { code: "VOLUME_FAILED", message }));
+}
+
+test("planVolumes() gives another digest when what a volume shows changes", () => {
+  const volume = pod({ configMap: { name: "settings" } });
+  assert.equal(planVolumes(volume, references()).digest, planVolumes(volume, references()).digest);
+  assert.notEqual(planVolumes(volume, references()).digest, planVolumes(volume, references({ "a.txt": "other" })).digest);
+});
