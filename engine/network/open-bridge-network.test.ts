@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
-import { foreignFirewalls } from "./foreign-firewalls.ts";
 import { host, leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.ts";
 
 leaveForOwnMachine();
@@ -219,6 +220,34 @@ test("openBridgeNetwork() takes over from a killed engine without a gap", async 
   socket.destroy();
 });
 
+test("openBridgeNetwork() finds its way from wherever the engine before was killed", async () => {
+  await using world = new World();
+  const agents = await Promise.all([world.agent(), world.agent(), world.agent()]);
+  const churn = new URL("./network-churn.ts", import.meta.url).pathname;
+  for (let round = 0; round < 6; round++) {
+    const args = [churn, join(world.dir, "aaaa000f"), join(world.dir, "lock"), "aaaa000f", ...agents.map((agent) => agent.netns)];
+    const engine = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const ended = new Promise((resolve) => engine.once("close", resolve));
+    await new Promise((resolve) => engine.stdout.once("data", resolve));
+    await delay(Math.random() * 60); // the moment of the kill is what varies
+    engine.kill("SIGKILL");
+    await ended;
+    const { network, scope } = await world.open("aaaa000f");
+    const pods = await Promise.all(
+      agents.map(async (agent, index) => {
+        const { ip } = await network.attach(`pod-${index}`, agent.netns, [port(8080 + index, 80)], AbortSignal.timeout(5_000));
+        if (round === 0) await agent.serve("TCP", "0.0.0.0", 80, `pod-${index}`);
+        return ip;
+      }),
+    );
+    assert.equal(await agents[0]?.ask("TCP", pods[1] ?? "", 80), `pod-1 ${pods[0]}`);
+    assert.equal(await host.ask("TCP", "127.0.0.1", 8082), `pod-2 ${network.hostIP}`);
+    for (const podUid of await network.listPods()) await network.detach(podUid);
+    await scope[Symbol.asyncDispose]();
+    assert.doesNotMatch(sh("ip link; nft list ruleset"), /ppv|aaaa000f/);
+  }
+});
+
 test("openBridgeNetwork() clears away devices without a pod, and connections without a device", async () => {
   await using world = new World();
   const first = await world.open("aaaa0007");
@@ -326,56 +355,4 @@ test("openBridgeNetwork() stays out of the way of others' routes, and moves when
   } finally {
     sh("ip link del foreign0");
   }
-});
-
-for (const program of ["iptables-nft", "iptables-legacy"]) {
-  test(`attach() passes Docker's firewall by the chain it leaves to others, also when Docker comes back: ${program}`, async () => {
-    await using world = new World();
-    setBridgeNetfilter(true); // Docker loads it, so even pod-to-pod packets meet its FORWARD chain
-    const rules = ["-N DOCKER-USER", "-A DOCKER-USER -j RETURN", "-P FORWARD DROP", "-A FORWARD -j DOCKER-USER"];
-    const docker = (lines: readonly string[]): void => void sh(lines.map((line) => `${program} ${line}`).join(";"));
-    docker(rules);
-    try {
-      const { network, scope } = await world.open("aaaa000c", { tendEveryMs: 50 });
-      const outside = await world.outside();
-      await outside.serve("TCP", "0.0.0.0", 80, "outside");
-      const [a, b] = await Promise.all([world.pod(network, "pod-a", [port(8080, 80)]), world.pod(network, "pod-b")]);
-      await a.serve("TCP", "0.0.0.0", 80, "a");
-      const everything = async (): Promise<boolean> => {
-        assert.equal(await a.ask("TCP", "198.51.100.2", 80), "outside 198.51.100.1");
-        assert.equal(await b.ask("TCP", a.ip, 80), `a ${b.ip}`);
-        assert.equal(await outside.ask("TCP", "198.51.100.1", 8080), "a 198.51.100.2");
-        return true;
-      };
-      await everything();
-      assert.deepEqual(await foreignFirewalls("pp-aaaa000c"), []);
-      docker(["-F FORWARD", "-F DOCKER-USER", "-X DOCKER-USER"]);
-      docker(rules);
-      await eventually(everything, { withinMs: 5_000 });
-      sh(`nft delete table ip peapod-aaaa000c`); // as systemctl restart nftables does
-      await eventually(everything, { withinMs: 5_000 });
-      await Promise.all([network.detach("pod-a"), network.detach("pod-b")]);
-      await scope[Symbol.asyncDispose]();
-      assert.equal(sh(`${program} -S DOCKER-USER`), "-N DOCKER-USER\n-A DOCKER-USER -j RETURN\n");
-    } finally {
-      docker(["-P FORWARD ACCEPT", "-F FORWARD", "-F DOCKER-USER", "-X DOCKER-USER"]);
-    }
-  });
-}
-
-test("foreignFirewalls() names what drops the pods' packets, with what to run", async () => {
-  await using world = new World();
-  await world.open("aaaa000d");
-  assert.deepEqual(await foreignFirewalls("pp-aaaa000d"), []);
-  sh("iptables-nft -P FORWARD DROP");
-  const [found, ...more] = await foreignFirewalls("pp-aaaa000d");
-  assert.deepEqual(more, []);
-  assert.match(found?.finding ?? "", /FORWARD.* drops forwarded packets by policy/);
-  const outside = await world.outside();
-  const { network } = await world.open("aaaa000d");
-  await outside.serve("TCP", "0.0.0.0", 80, "outside");
-  const a = await world.pod(network, "pod-a");
-  assert.equal(await a.ask("TCP", "198.51.100.2", 80), "TIMEOUT");
-  sh(found?.advice ?? "");
-  assert.equal(await a.ask("TCP", "198.51.100.2", 80), "outside 198.51.100.1");
 });
