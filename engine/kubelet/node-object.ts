@@ -1,4 +1,4 @@
-import { arch, cpus, hostname, release, totalmem } from "node:os";
+import { arch, cpus, release, totalmem } from "node:os";
 import { statfs } from "node:fs/promises";
 import { formatQuantity, type Node, type NodeCondition, type NodeStatus, parseQuantity } from "@peapod/api";
 import { readTextIfPresent } from "@peapod/kit";
@@ -19,12 +19,7 @@ export interface MachineFacts {
 /** As upstream's default. */
 const MAXIMUM_PODS = 110;
 /** The version of the Kubernetes API that the engine keeps to. */
-export const KUBELET_VERSION = "v1.36.0";
-
-/** The name a node has when none is given: the host's, in lower case. */
-export function defaultNodeName(): string {
-  return hostname().toLowerCase();
-}
+const KUBELET_VERSION = "v1.36.0";
 
 /** Reads what a Node shows of this machine. `stateDir` is where pods' storage is. */
 export async function readMachine(stateDir: string): Promise<MachineFacts> {

@@ -2,7 +2,6 @@ import {
   type Container,
   type ContainerState,
   type ContainerStatus,
-  equalJson,
   type Pod,
   type PodCondition,
   type PodStatus,
@@ -51,13 +50,8 @@ export function podStatus(pod: Pod, seen: PodSeen, previous: PodStatus, facts: S
   };
 }
 
-/** Whether two statuses say the same. */
-export function isSameStatus(left: PodStatus, right: PodStatus): boolean {
-  return equalJson(left, right);
-}
-
 /** A time as the API writes it: whole seconds. */
-export function timestamp(ms: number): string {
+function timestamp(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
