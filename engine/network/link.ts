@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
-import { type NetlinkRequest, NetlinkSocket } from "../linux/netlink.ts";
+import { type NetlinkAnswer, type NetlinkRequest, NetlinkSocket } from "../linux/netlink.ts";
 import { hasDevice, writeSysctl } from "./bridge.ts";
 import { podMac } from "./names.ts";
 import type { PodAddress } from "./network.ts";
@@ -13,14 +13,15 @@ import {
   getLink,
   indexOf,
   isForwarding,
+  isOperational,
   joinBridge,
   removeLink,
   setHairpin,
   setUp,
 } from "./rtnetlink.ts";
 
-const FORWARDING_TIMEOUT_MS = 1_000;
-const FORWARDING_POLL_MS = 2;
+const READY_TIMEOUT_MS = 1_000;
+const READY_POLL_MS = 2;
 
 export interface LinkOptions {
   readonly bridge: string;
@@ -62,17 +63,19 @@ export async function linkPod(options: LinkOptions): Promise<void> {
   // Both to their end: the sockets are closed after this.
   const results = await Promise.allSettled([ask(inside, configure), ask(outside, [joinBridge(device, bridgeIndex), setHairpin(device)])]);
   for (const result of results) if (result.status === "rejected") throw result.reason;
-  await untilForwarding(outside, device);
+  await until(isForwarding, outside, device);
+  await until(isOperational, inside, "eth0");
 }
 
 /**
- * The bridge opens a port when the kernel has noted, in its own time, that the link is up: mostly at once, later while others hold its network
- * lock. A pod that starts before loses its first packets, and TCP waits a second before it tries again.
+ * The kernel notes in its own time that a link is up, mostly at once, later while others hold its network lock. Before that the bridge does
+ * not pass its packets on, and the device whose peer came up second drops what it is given to send: a pod that starts
+ * before loses its first packets, and TCP waits a second before it tries again.
  */
-async function untilForwarding(socket: NetlinkSocket, device: string): Promise<void> {
-  for (let waitedMs = 0; waitedMs < FORWARDING_TIMEOUT_MS; waitedMs += FORWARDING_POLL_MS) {
-    if (isForwarding((await ask(socket, [getLink(device)]))[0])) return;
-    await delay(FORWARDING_POLL_MS);
+async function until(isReady: (answer: NetlinkAnswer | undefined) => boolean, socket: NetlinkSocket, device: string): Promise<void> {
+  for (let waitedMs = 0; waitedMs < READY_TIMEOUT_MS; waitedMs += READY_POLL_MS) {
+    if (isReady((await ask(socket, [getLink(device)]))[0])) return;
+    await delay(READY_POLL_MS);
   }
 }
 

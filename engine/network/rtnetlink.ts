@@ -9,12 +9,13 @@ const RTM_NEWADDR = 20;
 const RTM_NEWROUTE = 24;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
-const IFLA = { ADDRESS: 1, IFNAME: 3, MTU: 4, MASTER: 10, LINKINFO: 18, NET_NS_FD: 28 } as const;
+const IFLA = { ADDRESS: 1, IFNAME: 3, MTU: 4, MASTER: 10, OPERSTATE: 16, LINKINFO: 18, NET_NS_FD: 28 } as const;
 const IFLA_INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;
 const VETH_INFO_PEER = 1;
 const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4;
 const BR_STATE_FORWARDING = 3;
+const IF_OPER_UP = 6;
 const LINK_HEADER_BYTES = 16;
 const IFA = { ADDRESS: 1, LOCAL: 2, BROADCAST: 4 } as const;
 const RTA = { OIF: 4, GATEWAY: 5 } as const;
@@ -63,6 +64,12 @@ export function isForwarding(answer: { readonly body: Buffer } | undefined): boo
   const info = parseAttributes(link.get(IFLA.LINKINFO) ?? Buffer.alloc(0));
   const port = parseAttributes(info.get(IFLA_INFO.SLAVE_DATA) ?? Buffer.alloc(0));
   return port.get(IFLA_BRPORT_STATE)?.[0] === BR_STATE_FORWARDING;
+}
+
+/** Tells whether the device can send, from the answer to `getLink`. */
+export function isOperational(answer: { readonly body: Buffer } | undefined): boolean {
+  const link = parseAttributes(answer?.body.subarray(LINK_HEADER_BYTES) ?? Buffer.alloc(0));
+  return link.get(IFLA.OPERSTATE)?.[0] === IF_OPER_UP;
 }
 
 /** Brings a device up. */

@@ -12,7 +12,7 @@ import { openBridgeNetwork } from "./open-bridge-network.ts";
 export interface Agent {
   readonly netns: string;
   serve(protocol: "TCP" | "UDP", host: string, port: number, answer: string): Promise<void>;
-  /** What the answer was, or the error's code; TIMEOUT after half a second. */
+  /** What the answer was, or the error's code; TIMEOUT after 0.8 s, less than TCP takes to try again. */
   ask(protocol: "TCP" | "UDP", host: string, port: number): Promise<string>;
   /** Runs a shell command inside. */
   sh(command: string): string;
