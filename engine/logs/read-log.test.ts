@@ -17,7 +17,10 @@ test("readLog() throws LOG_NOT_FOUND where there is no log", async (t) => {
 test("readLog() gives the last lines, however many blocks they fill", async (t) => {
   const path = await logPath(t);
   const lines = Array.from({ length: 9_000 }, (_, index) => `line ${index} ${"x".repeat(index % 97)}`);
-  await writeFile(path, lines.map((text, index) => (index % 3 === 0 ? `${cri("P", text.slice(0, 3))}${cri("F", text.slice(3))}` : cri("F", text))).join(""));
+  await writeFile(
+    path,
+    lines.map((text, index) => (index % 3 === 0 ? `${cri("P", text.slice(0, 3))}${cri("F", text.slice(3))}` : cri("F", text))).join(""),
+  );
   for (const tailLines of [0, 1, 2, 3, 500, 4_000, 8_999, 9_000, 10_000]) {
     const want = lines.slice(Math.max(0, lines.length - tailLines)).map((text) => `${text}\n`);
     assert.equal(await collect({ ...base, path, tailLines }), want.join(""));

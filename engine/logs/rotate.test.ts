@@ -21,7 +21,12 @@ test("rotateLog() renames, reopens, compresses the older and removes the oldest"
     const reopen = async (): Promise<void> => await writeFile(log.path, `${round}`.repeat(100));
     assert.equal(await rotateLog(log, { policy, reopen, clock: clockAt(round * 1000) }, signal), true);
   }
-  assert.deepEqual((await readdir(directory)).sort(), ["0.log", "0.log.19700101-000002.gz", "0.log.19700101-000003.gz", "0.log.19700101-000004"]);
+  assert.deepEqual((await readdir(directory)).sort(), [
+    "0.log",
+    "0.log.19700101-000002.gz",
+    "0.log.19700101-000003.gz",
+    "0.log.19700101-000004",
+  ]);
   assert.equal(gunzipSync(await readFile(join(directory, "0.log.19700101-000003.gz"))).toString(), "2".repeat(100));
 });
 

@@ -52,7 +52,11 @@ export async function rotateLogs(options: RotationOptions, signal: AbortSignal):
  * Rotates one log if it has grown too large: renames it to `0.log.20060102-150405`, has a new one opened, compresses the older ones
  * and removes the oldest. Gives whether it did. The file just renamed stays plain until the next time: readers still follow it.
  */
-export async function rotateLog(open: OpenLog, { policy, reopen, clock }: Omit<RotationOptions, "list" | "log">, signal: AbortSignal): Promise<boolean> {
+export async function rotateLog(
+  open: OpenLog,
+  { policy, reopen, clock }: Omit<RotationOptions, "list" | "log">,
+  signal: AbortSignal,
+): Promise<boolean> {
   if ((await sizeOf(open.path)) < policy.maxSizeBytes) return false;
   const rotated = await listRotated(open.path);
   const kept = rotated.slice(Math.max(0, rotated.length - Math.max(0, policy.maxFiles - 2)));

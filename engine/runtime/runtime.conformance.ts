@@ -47,7 +47,19 @@ export function runtimeConformance(label: string, withRuntime: (use: (under: Run
     const created = await runtime.containerStatus(id);
     assert.deepEqual(
       { ...created, createdAtMs: 0 },
-      { id, sandboxId, pod: sandboxConfig.pod, name: "main", attempt: 3, image: "busybox:1", imageId: "sha256:1", specHash: "hash", logPath: config.logPath, createdAtMs: 0, state: { kind: "created" } },
+      {
+        id,
+        sandboxId,
+        pod: sandboxConfig.pod,
+        name: "main",
+        attempt: 3,
+        image: "busybox:1",
+        imageId: "sha256:1",
+        specHash: "hash",
+        logPath: config.logPath,
+        createdAtMs: 0,
+        state: { kind: "created" },
+      },
     );
     await runtime.startContainer(id, signal);
     assert.equal((await runtime.containerStatus(id)).state.kind, "running");
@@ -83,12 +95,17 @@ export function runtimeConformance(label: string, withRuntime: (use: (under: Run
     const { runtime } = under;
     const { id: sandboxId } = await runtime.runPodSandbox(sandboxConfig, signal);
     const ids = await Promise.all(
-      ["a", "b"].map(async (name) => await runtime.createContainer(sandboxId, containerConfig(under, { name, args: under.argsToRun }), signal)),
+      ["a", "b"].map(
+        async (name) => await runtime.createContainer(sandboxId, containerConfig(under, { name, args: under.argsToRun }), signal),
+      ),
     );
     await runtime.startContainer(ids[0] ?? "", signal);
     await runtime.stopPodSandbox(sandboxId, signal);
     assert.ok((await runtime.listContainers()).every(({ state }) => state.kind === "exited"));
-    await assert.rejects(runtime.createContainer(sandboxId, containerConfig(under, { args: under.argsToRun }), signal), isCode("SANDBOX_NOT_FOUND"));
+    await assert.rejects(
+      runtime.createContainer(sandboxId, containerConfig(under, { args: under.argsToRun }), signal),
+      isCode("SANDBOX_NOT_FOUND"),
+    );
     await runtime.removePodSandbox(sandboxId, signal);
     assert.deepEqual(await runtime.listContainers(), []);
   });
@@ -97,7 +114,10 @@ export function runtimeConformance(label: string, withRuntime: (use: (under: Run
     const { runtime } = under;
     await assert.rejects(runtime.containerStatus("none"), isCode("CONTAINER_NOT_FOUND"));
     await assert.rejects(runtime.startContainer("none", signal), isCode("CONTAINER_NOT_FOUND"));
-    await assert.rejects(runtime.createContainer("none", containerConfig(under, { args: under.argsToRun }), signal), isCode("SANDBOX_NOT_FOUND"));
+    await assert.rejects(
+      runtime.createContainer("none", containerConfig(under, { args: under.argsToRun }), signal),
+      isCode("SANDBOX_NOT_FOUND"),
+    );
     await runtime.stopContainer("none", 1, signal);
     await runtime.removeContainer("none", signal);
     await runtime.stopPodSandbox("none", signal);
@@ -108,7 +128,10 @@ export function runtimeConformance(label: string, withRuntime: (use: (under: Run
     const { runtime } = under;
     const { id: sandboxId } = await runtime.runPodSandbox(sandboxConfig, signal);
     const id = await runtime.createContainer(sandboxId, containerConfig(under, { args: under.argsToRun }), signal);
-    await assert.rejects(runtime.exec(id, { command: under.argsToEcho, tty: false, stdin: true }, signal), "a created container runs nothing else");
+    await assert.rejects(
+      runtime.exec(id, { command: under.argsToEcho, tty: false, stdin: true }, signal),
+      "a created container runs nothing else",
+    );
     await runtime.startContainer(id, signal);
     const session = await runtime.exec(id, { command: under.argsToEcho, tty: false, stdin: true }, signal);
     const said = collect(session.stdout);
@@ -149,7 +172,10 @@ export const sandboxConfig: PodSandboxConfig = {
 };
 
 /** A container of the implementation under test. */
-export function containerConfig(under: Pick<RuntimeUnderTest, "rootfsPath" | "logDirectory">, overrides: Partial<ContainerConfig>): ContainerConfig {
+export function containerConfig(
+  under: Pick<RuntimeUnderTest, "rootfsPath" | "logDirectory">,
+  overrides: Partial<ContainerConfig>,
+): ContainerConfig {
   const name = overrides.name ?? "main";
   return {
     name,

@@ -99,7 +99,9 @@ export class Cgroups {
   /** How many processes the kernel has killed in a cgroup because its memory was used up. */
   countOomKills(path: string): number {
     const file = this.version === 2 ? "memory.events" : "memory.oom_control";
-    const hierarchy = this.#hierarchies.find(({ version, controllers }) => version === this.version && (version === 2 || controllers.includes("memory")));
+    const hierarchy = this.#hierarchies.find(
+      ({ version, controllers }) => version === this.version && (version === 2 || controllers.includes("memory")),
+    );
     if (hierarchy === undefined) return 0;
     try {
       const text = readFileSync(join(hierarchy.mountPoint, path, file), "utf8");
@@ -174,7 +176,8 @@ function limitsV1(resources: LinuxResources, controllers: readonly string[]): [s
   const limits: [string, string][] = [];
   if (controllers.includes("cpu")) {
     if (cpuShares !== undefined) limits.push(["cpu.shares", String(cpuShares)]);
-    if (cpuQuotaUs !== undefined) limits.push(["cpu.cfs_period_us", String(cpuPeriodUs ?? 100_000)], ["cpu.cfs_quota_us", String(cpuQuotaUs)]);
+    if (cpuQuotaUs !== undefined)
+      limits.push(["cpu.cfs_period_us", String(cpuPeriodUs ?? 100_000)], ["cpu.cfs_quota_us", String(cpuQuotaUs)]);
   }
   if (controllers.includes("memory") && memoryLimitBytes !== undefined) limits.push(["memory.limit_in_bytes", String(memoryLimitBytes)]);
   if (controllers.includes("pids") && pidsLimit !== undefined) limits.push(["pids.max", String(pidsLimit)]);
@@ -193,7 +196,10 @@ function limitsV2(resources: LinuxResources): [string, string][] {
 
 function processesBelow(path: string): number[] {
   try {
-    const own = readFileSync(join(path, "cgroup.procs"), "utf8").split("\n").filter((line) => line !== "").map(Number);
+    const own = readFileSync(join(path, "cgroup.procs"), "utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map(Number);
     return [...own, ...childrenOf(path).flatMap((name) => processesBelow(join(path, name)))];
   } catch (cause) {
     if (isErrno(cause, "ENOENT", "ENODEV", "EOPNOTSUPP")) return [];
@@ -219,7 +225,9 @@ function removeEmpty(path: string): boolean {
 
 function childrenOf(path: string): string[] {
   try {
-    return readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
   } catch (cause) {
     if (isErrno(cause, "ENOENT")) return [];
     throw cause;

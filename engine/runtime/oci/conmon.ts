@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { readTextIfPresent } from "@peapod/kit";
+import { defaultPath } from "./container-defaults.ts";
 
 /** How to start a container's monitor. */
 export interface MonitorOptions {
@@ -67,7 +68,8 @@ export async function createWithConmon(options: MonitorOptions, signal: AbortSig
     await report.catch(() => {}); // the error that ended this is the one that counts
     signal.throwIfAborted();
     const said = (await readTextIfPresent(join(options.bundle, bundleFiles.monitorLog)))?.trim() ?? "";
-    if (cause instanceof MonitorError && cause.message === SILENT && said !== "") throw new MonitorError(`conmon: ${said.slice(-1_000)}`, { cause });
+    if (cause instanceof MonitorError && cause.message === SILENT && said !== "")
+      throw new MonitorError(`conmon: ${said.slice(-1_000)}`, { cause });
     throw cause;
   } finally {
     signal.removeEventListener("abort", abort);
@@ -89,7 +91,7 @@ function spawnMonitor(options: MonitorOptions): ChildProcess {
   try {
     return spawn(options.conmonPath, monitorArguments(options), {
       cwd: options.bundle,
-      env: { PATH: process.env["PATH"] ?? "", _OCI_SYNCPIPE: "3", ...(options.adopt === undefined ? {} : { _OCI_STARTPIPE: "4" }) },
+      env: { PATH: defaultPath, _OCI_SYNCPIPE: "3", ...(options.adopt === undefined ? {} : { _OCI_STARTPIPE: "4" }) },
       stdio: ["ignore", "ignore", log, "pipe", ...(options.adopt === undefined ? [] : ["pipe" as const])],
       detached: true,
     });
@@ -100,15 +102,16 @@ function spawnMonitor(options: MonitorOptions): ChildProcess {
 
 function monitorArguments({ runtime, containerId, bundle, logPath, exitDir, tty, stdin }: MonitorOptions): string[] {
   const log = join(bundle, bundleFiles.runtimeLog);
+  const runtimeArguments = [`--root=${runtime.root}`, `--log=${log}`, "--log-format=json"];
   return [
-    ...["--api-version", "1", "-c", containerId, "-u", containerId, "-r", runtime.path, "-b", bundle],
-    ...["-p", join(bundle, bundleFiles.pid), "-P", join(bundle, bundleFiles.monitorPid), "-l", `k8s-file:${logPath}`],
+    ["--api-version", "1", "-c", containerId, "-u", containerId, "-r", runtime.path, "-b", bundle],
+    ["-p", join(bundle, bundleFiles.pid), "-P", join(bundle, bundleFiles.monitorPid), "-l", `k8s-file:${logPath}`],
     // Its attach socket stands in the bundle; no log is forced to disk on exit: that took longer than the exit itself.
-    ...["--exit-dir", exitDir, "--full-attach", "--no-sync-log"],
-    ...[`--root=${runtime.root}`, `--log=${log}`, "--log-format=json"].flatMap((argument) => ["--runtime-arg", argument]),
-    ...(tty ? ["-t"] : []),
-    ...(stdin ? ["-i", "--leave-stdin-open"] : []),
-  ];
+    ["--exit-dir", exitDir, "--full-attach", "--no-sync-log"],
+    runtimeArguments.flatMap((argument) => ["--runtime-arg", argument]),
+    tty ? ["-t"] : [],
+    stdin ? ["-i", "--leave-stdin-open"] : [],
+  ].flat();
 }
 
 /** The first line of the sync pipe. conmon's parent half exits at once; the half that reports keeps the pipe. */

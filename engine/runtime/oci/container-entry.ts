@@ -48,7 +48,10 @@ export class ContainerEntry {
     if (this.hasEnded) return false;
     const { exitCode, finishedAtMs, oomKilled } = facts;
     const startedAtMs = this.#startedAtMs ?? this.record.createdAtMs;
-    this.#state = exitCode === undefined ? { kind: "unknown", startedAtMs, finishedAtMs } : { kind: "exited", exitCode, startedAtMs, finishedAtMs, oomKilled };
+    this.#state =
+      exitCode === undefined
+        ? { kind: "unknown", startedAtMs, finishedAtMs }
+        : { kind: "exited", exitCode, startedAtMs, finishedAtMs, oomKilled };
     this.#ended.resolve();
     return true;
   }

@@ -13,7 +13,8 @@ const WITHIN = { withinMs: 5_000 };
 
 test("createContainer() gives a process its user, environment, rights and view of the machine", async () => {
   await withOciRuntime(async (bed) => {
-    const script = "id; pwd; hostname; echo $HOME:$HOSTNAME:$A; grep -E 'Cap(Bnd|Eff)|Seccomp:' /proc/self/status; ls / /proc/acpi; ps; touch /x || echo read-only";
+    const script =
+      "id; pwd; hostname; echo $HOME:$HOSTNAME:$A; grep -E 'Cap(Bnd|Eff)|Seccomp:' /proc/self/status; ls / /proc/acpi; ps; touch /x || echo read-only";
     const overrides = { args: ["sh", "-c", script], user: "web", env: ["A=b"], workingDir: "/made/here", readonlyRootfs: true };
     await runToEnd(bed, containerConfig(bed, overrides));
     const said = text(bed.log());
@@ -29,7 +30,8 @@ test("createContainer() shows the pod's /dev/shm and mounts, and nothing else of
     const shared = join(bed.logDirectory, "shared");
     mkdirSync(shared);
     writeFileSync(join(shared, "from-host"), "hello");
-    const script = "cat /data/from-host; echo; touch /data/new || echo refused; touch /rw/new && echo written; mount | grep -E ' /(data|rw|dev/shm) ' | cut -d' ' -f3,6; ls /proc/1/root/";
+    const script =
+      "cat /data/from-host; echo; touch /data/new || echo refused; touch /rw/new && echo written; mount | grep -E ' /(data|rw|dev/shm) ' | cut -d' ' -f3,6; ls /proc/1/root/";
     const mounts = [
       { hostPath: shared, containerPath: "/rw", readonly: false },
       { hostPath: shared, containerPath: "/data", readonly: true },
@@ -46,10 +48,18 @@ test("createContainer() leaves nothing of a container that cannot be made, and s
   await withOciRuntime(async (bed) => {
     const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
     const bad: [Partial<ContainerConfig>, Parameters<typeof hasCode>[1], RegExp][] = [
-      [{ args: ["nope"] }, "CONTAINER_START_FAILED", /^Cannot create container "main": .*exec: "nope": executable file not found in \$PATH$/],
+      [
+        { args: ["nope"] },
+        "CONTAINER_START_FAILED",
+        /^Cannot create container "main": .*exec: "nope": executable file not found in \$PATH$/,
+      ],
       [{ user: "nobody-here" }, "CONTAINER_CONFIG_INVALID", /no matching entries in the image's \/etc\/passwd/],
       [{ stopSignal: "SIGNONE" }, "CONTAINER_CONFIG_INVALID", /no such signal/],
-      [{ mounts: [{ hostPath: "/none/such", containerPath: "/x", readonly: true }] }, "CONTAINER_CREATE_FAILED", /\/none\/such.*no such file or directory/],
+      [
+        { mounts: [{ hostPath: "/none/such", containerPath: "/x", readonly: true }] },
+        "CONTAINER_CREATE_FAILED",
+        /\/none\/such.*no such file or directory/,
+      ],
       [{ logPath: "/none/such/0.log" }, "CONTAINER_CREATE_FAILED", /log/],
     ];
     for (const [overrides, code, message] of bad) {
@@ -109,19 +119,36 @@ test("runPodSandbox() refuses a sysctl that would change the host, and leaves no
       const config: PodSandboxConfig = { ...sandboxConfig, sysctls: { [name]: "1" } };
       await assert.rejects(bed.runtime.runPodSandbox(config, signal), (error) => hasCode(error, "CONTAINER_CONFIG_INVALID"), name);
     }
-    await assert.rejects(bed.runtime.runPodSandbox({ ...sandboxConfig, sysctls: { "net.ipv4.none_such": "1" } }, signal), (error) => hasCode(error, "RUNTIME_FAILED"));
+    await assert.rejects(bed.runtime.runPodSandbox({ ...sandboxConfig, sysctls: { "net.ipv4.none_such": "1" } }, signal), (error) =>
+      hasCode(error, "RUNTIME_FAILED"),
+    );
     assert.deepEqual(readdirSync(join(bed.runDir, "sandboxes")), []);
-    const { id } = await bed.runtime.runPodSandbox({ ...sandboxConfig, sysctls: { "net.core.somaxconn": "777" }, shmSizeBytes: 1024 * 1024 }, signal);
-    await runToEnd(bed, containerConfig(bed, { args: ["sh", "-c", "cat /proc/sys/net/core/somaxconn /proc/sys/net/ipv4/ip_unprivileged_port_start; dd if=/dev/zero of=/dev/shm/x bs=1k count=2k"] }), id);
+    const { id } = await bed.runtime.runPodSandbox(
+      { ...sandboxConfig, sysctls: { "net.core.somaxconn": "777" }, shmSizeBytes: 1024 * 1024 },
+      signal,
+    );
+    await runToEnd(
+      bed,
+      containerConfig(bed, {
+        args: [
+          "sh",
+          "-c",
+          "cat /proc/sys/net/core/somaxconn /proc/sys/net/ipv4/ip_unprivileged_port_start; dd if=/dev/zero of=/dev/shm/x bs=1k count=2k",
+        ],
+      }),
+      id,
+    );
     assert.match(text(bed.log()), /^777\n0\n/);
     assert.match(bed.log(), /No space left/);
   });
 });
 
-test("exec() runs on a terminal with a size that changes", async () => {
+test("exec() runs on a terminal with a size that changes", { timeout: 20_000 }, async () => {
   await withOciRuntime(async (bed) => {
     const id = await start(bed, containerConfig(bed, { args: bed.argsToRun }));
-    const session = await bed.runtime.exec(id, { command: ["sh", "-c", "stty size; read x; stty size; exit 5"], tty: true, stdin: true, size: { columns: 100, rows: 30 } }, signal);
+    const script = 'stty size; read x; until [ "$(stty size)" = "40 120" ]; do sleep 0.02; done; echo got $x; exit 5';
+    const size = { columns: 100, rows: 30 };
+    const session = await bed.runtime.exec(id, { command: ["sh", "-c", script], tty: true, stdin: true, size }, signal);
     let said = "";
     const reading = (async () => {
       for await (const chunk of session.stdout) said += Buffer.from(chunk).toString("utf8");
@@ -131,7 +158,7 @@ test("exec() runs on a terminal with a size that changes", async () => {
     await session.write(Buffer.from("go\n"));
     assert.equal(await session.exitCode, 5);
     await reading;
-    assert.match(said, /40 120/);
+    assert.match(said, /got go\r\n$/);
   });
 });
 
@@ -145,8 +172,13 @@ test("exec() says what cannot be started, and ends with the whole process when a
     const killed = await bed.runtime.exec(id, { command: ["sh", "-c", "kill -9 $$"], tty: false, stdin: false }, signal);
     assert.equal(await killed.exitCode, 137);
     const stop = new AbortController();
-    const session = await bed.runtime.exec(id, { command: ["sh", "-c", "sleep 5432 & sleep 5433; true"], tty: false, stdin: false }, stop.signal);
-    const isListed = (listing: string): boolean => ["5432", "5433"].every((seconds) => new RegExp(`\\S +sleep ${seconds}$`, "m").test(listing));
+    const session = await bed.runtime.exec(
+      id,
+      { command: ["sh", "-c", "sleep 5432 & sleep 5433; true"], tty: false, stdin: false },
+      stop.signal,
+    );
+    const isListed = (listing: string): boolean =>
+      ["5432", "5433"].every((seconds) => new RegExp(`\\S +sleep ${seconds}$`, "m").test(listing));
     await eventually(async () => isListed(await execute(bed, id, ["ps"])), WITHIN);
     stop.abort();
     await session.exitCode;
@@ -172,7 +204,9 @@ test("a root file system's links do not lead out of it", async () => {
   await withOciRuntime(async (bed) => {
     unlinkSync(join(bed.rootfsPath, "etc/passwd"));
     symlinkSync("../../../../../../../../../etc/shadow", join(bed.rootfsPath, "etc/passwd"));
-    await assert.rejects(start(bed, containerConfig(bed, { args: bed.argsToRun, user: "daemon" })), (error) => hasCode(error, "CONTAINER_CONFIG_INVALID"));
+    await assert.rejects(start(bed, containerConfig(bed, { args: bed.argsToRun, user: "daemon" })), (error) =>
+      hasCode(error, "CONTAINER_CONFIG_INVALID"),
+    );
   });
 });
 

@@ -37,7 +37,12 @@ export class Containers {
     this.checkAll();
   }
 
-  async create(sandboxId: string, sandbox: { paths: SandboxPaths; pod: PodMetadata }, config: ContainerConfig, signal: AbortSignal): Promise<string> {
+  async create(
+    sandboxId: string,
+    sandbox: { paths: SandboxPaths; pod: PodMetadata },
+    config: ContainerConfig,
+    signal: AbortSignal,
+  ): Promise<string> {
     const { cgroups, clock, bootId, directories, machine, seccomp } = this.#context;
     const id = randomBytes(32).toString("hex");
     const bundle = join(directories.containers, id);
@@ -69,7 +74,10 @@ export class Containers {
     const { runtime, clock } = this.#context;
     if (entry.state.kind === "running") return;
     if (entry.state.kind !== "created" || entry.processes === undefined) {
-      throw new EngineError("CONTAINER_START_FAILED", `Cannot start container "${entry.record.name}": it is ${entry.state.kind}, not created`);
+      throw new EngineError(
+        "CONTAINER_START_FAILED",
+        `Cannot start container "${entry.record.name}": it is ${entry.state.kind}, not created`,
+      );
     }
     const startedAtMs = clock.nowMs();
     writeRecord(entry.bundle, recordFiles.started, startedAtMs);
@@ -98,14 +106,16 @@ export class Containers {
   async kill(entry: ContainerEntry): Promise<void> {
     if (entry.processes === undefined) await killHalfMade(entry.bundle);
     await this.#context.cgroups.killAll(entry.record.cgroupPath);
-    if (entry.processes === undefined) return this.#end(entry, { exitCode: undefined, finishedAtMs: this.#context.clock.nowMs(), oomKilled: false });
+    if (entry.processes === undefined)
+      return this.#end(entry, { exitCode: undefined, finishedAtMs: this.#context.clock.nowMs(), oomKilled: false });
     signalProcess(entry.processes.container, "SIGKILL");
     const deadline = performance.now() + END_WITHIN_MS;
     while (!entry.hasEnded && performance.now() < deadline) {
       await untilEnded(entry, 250);
       this.check(entry.record.id);
     }
-    if (!entry.hasEnded) throw new EngineError("RUNTIME_FAILED", `Cannot stop container "${entry.record.name}": it does not end on SIGKILL`);
+    if (!entry.hasEnded)
+      throw new EngineError("RUNTIME_FAILED", `Cannot stop container "${entry.record.name}": it does not end on SIGKILL`);
   }
 
   async remove(id: string): Promise<void> {
@@ -153,7 +163,8 @@ export class Containers {
     }
     if (entry.processes === undefined) return;
     const { container, monitor } = entry.processes;
-    const isLost = entry.record.bootId !== this.#context.bootId || (!isRunning(container) && (monitor === undefined || !isRunning(monitor)));
+    const isLost =
+      entry.record.bootId !== this.#context.bootId || (!isRunning(container) && (monitor === undefined || !isRunning(monitor)));
     // conmon may have written the file and ended between the two looks.
     if (!isLost || readExitFile(this.#context.directories.exits, id) !== undefined) return;
     this.#end(entry, { exitCode: undefined, finishedAtMs: this.#context.clock.nowMs(), oomKilled: false });
@@ -172,10 +183,25 @@ export class Containers {
     return entry;
   }
 
-  async #monitor(record: ContainerRecord, bundle: string, { tty, stdin }: ContainerConfig, signal: AbortSignal): Promise<ContainerProcesses> {
+  async #monitor(
+    record: ContainerRecord,
+    bundle: string,
+    { tty, stdin }: ContainerConfig,
+    signal: AbortSignal,
+  ): Promise<ContainerProcesses> {
     const { conmonPath, runtime, directories, cgroups } = this.#context;
     const adopt = cgroups.movesMonitors ? async (pid: number): Promise<void> => await cgroups.adoptMonitor(pid) : undefined;
-    const options = { conmonPath, runtime, containerId: record.id, bundle, logPath: record.logPath, exitDir: directories.exits, tty, stdin, adopt };
+    const options = {
+      conmonPath,
+      runtime,
+      containerId: record.id,
+      bundle,
+      logPath: record.logPath,
+      exitDir: directories.exits,
+      tty,
+      stdin,
+      adopt,
+    };
     const pid = await createWithConmon(options, signal);
     const container = identifyProcess(pid);
     if (container === undefined) throw new MonitorError(`its process ${pid} ended before it was started`);
@@ -188,9 +214,11 @@ export class Containers {
   async #erase({ record, bundle, processes }: ContainerEntry): Promise<void> {
     const { cgroups, runtime, directories } = this.#context;
     if (processes === undefined) await killHalfMade(bundle);
-    else if (processes.monitor !== undefined && readExitFile(directories.exits, record.id) === undefined) signalProcess(processes.monitor, "SIGKILL");
+    else if (processes.monitor !== undefined && readExitFile(directories.exits, record.id) === undefined)
+      signalProcess(processes.monitor, "SIGKILL");
     await cgroups.killAll(record.cgroupPath);
-    if (existsSync(join(runtime.root, record.id))) await runRuntime(runtime, ["delete", "--force", record.id], AbortSignal.timeout(CLEAN_WITHIN_MS));
+    if (existsSync(join(runtime.root, record.id)))
+      await runRuntime(runtime, ["delete", "--force", record.id], AbortSignal.timeout(CLEAN_WITHIN_MS));
     await cgroups.remove(record.cgroupPath);
     rmSync(join(directories.exits, record.id), { force: true });
     rmSync(bundle, { recursive: true, force: true });

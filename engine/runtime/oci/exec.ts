@@ -32,7 +32,12 @@ export interface ExecLaunch {
  * Starts a command in a running container, with the user, environment and rights of the container's own process.
  * Aborting `signal` kills it. A command that cannot be started says so on stderr and exits with 126 or 127, as in a shell.
  */
-export async function execInContainer(context: RuntimeContext, entry: ContainerEntry, options: ExecOptions, signal: AbortSignal): Promise<ExecSession> {
+export async function execInContainer(
+  context: RuntimeContext,
+  entry: ContainerEntry,
+  options: ExecOptions,
+  signal: AbortSignal,
+): Promise<ExecSession> {
   if (options.command.length === 0) throw new EngineError("CONTAINER_CONFIG_INVALID", "Cannot exec: the command is empty");
   const launch = prepareExec(context, entry, options);
   try {
@@ -59,7 +64,20 @@ function prepareExec({ runtime, cgroups }: RuntimeContext, entry: ContainerEntry
   writeFileSync(processPath, JSON.stringify(ociProcess), { mode: 0o600 });
   return {
     program: runtime.path,
-    args: ["--root", runtime.root, "--log", logPath, "--log-format", "json", "exec", "--pid-file", pidPath, "--process", processPath, entry.record.id],
+    args: [
+      "--root",
+      runtime.root,
+      "--log",
+      logPath,
+      "--log-format",
+      "json",
+      "exec",
+      "--pid-file",
+      pidPath,
+      "--process",
+      processPath,
+      entry.record.id,
+    ],
     pidPath,
     kill: () => killSession(cgroups, entry.record.cgroupPath, pidPath),
     exitCode: (code) => (existsSync(pidPath) ? code : startFailure(readIfPresent(logPath), code)),
@@ -111,7 +129,8 @@ async function writeTo(stdin: Writable, chunk: Uint8Array): Promise<void> {
 async function* nameRuntimeErrors(stderr: AsyncIterable<Buffer>, pidPath: string): AsyncGenerator<Uint8Array> {
   let isFirst = true;
   for await (const chunk of stderr) {
-    if (isFirst && chunk.subarray(0, 12).toString("latin1") === "exec failed:" && !existsSync(pidPath)) yield Buffer.from("OCI runtime exec failed: ");
+    if (isFirst && chunk.subarray(0, 12).toString("latin1") === "exec failed:" && !existsSync(pidPath))
+      yield Buffer.from("OCI runtime exec failed: ");
     isFirst = false;
     yield chunk;
   }

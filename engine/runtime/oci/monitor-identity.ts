@@ -21,7 +21,9 @@ export function findMonitor(bundle: string): { readonly monitor?: ProcessIdentit
 export async function killHalfMade(bundle: string): Promise<void> {
   const deadline = performance.now() + KILL_WITHIN_MS;
   for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
-    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && commandLine(Number(name)).includes(bundle)).map(Number);
+    const pids = readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name) && commandLine(Number(name)).includes(bundle))
+      .map(Number);
     const found = pids.map(identifyProcess).filter((process) => process !== undefined);
     if (found.length === 0) return;
     if (performance.now() > deadline) throw new Error(`Processes ${pids.join(", ")} do not end on SIGKILL`);

@@ -33,7 +33,9 @@ export function parseMountInfo(text: string): MountLine[] {
     .filter((line) => line !== "")
     .map((line) => {
       const fields = line.split(" ");
-      const mountPoint = (fields[4] ?? "").replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+      const mountPoint = (fields[4] ?? "").replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+        String.fromCharCode(Number.parseInt(octal, 8)),
+      );
       const optional = fields.slice(6, fields.indexOf("-", 6));
       return { mountPoint, isShared: optional.some((field) => field.startsWith("shared:")) };
     });
@@ -42,6 +44,9 @@ export function parseMountInfo(text: string): MountLine[] {
 /** Tells whether what is mounted at `path`, the innermost and last of them, passes mounts on to others. */
 export function isOnSharedMount(mounts: readonly MountLine[], path: string): boolean {
   const above = mounts.filter(({ mountPoint }) => mountPoint === "/" || path === mountPoint || path.startsWith(`${mountPoint}/`));
-  const innermost = above.reduce((best, next) => (next.mountPoint.length >= best.mountPoint.length ? next : best), { mountPoint: "", isShared: false });
+  const innermost = above.reduce((best, next) => (next.mountPoint.length >= best.mountPoint.length ? next : best), {
+    mountPoint: "",
+    isShared: false,
+  });
   return innermost.isShared;
 }

@@ -1,9 +1,6 @@
-import { existsSync, readFileSync, realpathSync, rmdirSync, rmSync, watch } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { realpathSync, rmdirSync, rmSync, watch } from "node:fs";
 import { release } from "node:os";
-import { delimiter, join } from "node:path";
-import { type Clock, isErrno, type Logger, run, type Scope, systemClock } from "@peapod/kit";
-import { EngineError } from "../../errors.ts";
+import { type Clock, isErrno, type Logger, type Scope, systemClock } from "@peapod/kit";
 import type {
   Container,
   ContainerConfig,
@@ -15,17 +12,16 @@ import type {
   PodSandboxConfig,
 } from "../runtime.ts";
 import { Cgroups } from "./cgroups.ts";
-import { runtimeCandidates, unifiedMountPoint } from "./choose-runtime.ts";
-import { defaultCapabilities } from "./container-defaults.ts";
 import { makePrivateDirectory, readBootId } from "./container-record.ts";
 import { Containers } from "./containers.ts";
 import { EventHub } from "./event-hub.ts";
 import { execInContainer } from "./exec.ts";
+import { findProgram, findRuntime, loadSeccomp, lowestOomScoreAdj, readRuntimeVersion } from "./machine.ts";
 import { protectMounts, unprotectMounts } from "./mount-protection.ts";
 import { reopenLog } from "./reopen-log.ts";
 import { type RunDirectories, runDirectories, type RuntimeContext } from "./runtime-context.ts";
 import { Sandboxes } from "./sandboxes.ts";
-import { compileSeccomp, isKernelAtLeast } from "./seccomp.ts";
+import { isKernelAtLeast } from "./seccomp.ts";
 
 export interface OciRuntimeOptions {
   /** Gone after a reboot, on a tmpfs; only root may look into it. */
@@ -42,7 +38,6 @@ export interface OciRuntimeOptions {
   readonly seccompProfilePath?: string;
 }
 
-const SECCOMP_PROFILE_PATH = "/usr/share/containers/seccomp.json";
 const CHECK_EVERY_MS = 5_000;
 
 /**
@@ -57,19 +52,20 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
   for (const path of Object.values(directories)) makePrivateDirectory(path);
   protectMounts(directories.sandboxes);
   const runtimePath = options.runtimePath ?? findRuntime();
-  const { name, version } = await readVersion(runtimePath, scope.signal);
+  const { name, version } = await readRuntimeVersion(runtimePath, scope.signal);
+  const cgroups = new Cgroups(engineId);
   const context: RuntimeContext = {
     runtime: { path: runtimePath, root: directories.runtime },
     conmonPath: findProgram("conmon", "conmon"),
     catatonitPath: findProgram("catatonit", "catatonit"),
     directories,
-    cgroups: new Cgroups(engineId),
+    cgroups,
     machine: {
-      cgroupVersion: new Cgroups(engineId).version,
+      cgroupVersion: cgroups.version,
       lowestOomScoreAdj: lowestOomScoreAdj(),
       recursiveReadonly: isKernelAtLeast(release(), "5.12") && (name === "crun" || isKernelAtLeast(version, "1.1")),
     },
-    seccomp: await loadSeccomp(options.seccompProfilePath ?? SECCOMP_PROFILE_PATH),
+    seccomp: await loadSeccomp(options.seccompProfilePath),
     bootId: readBootId(),
     clock: options.clock ?? systemClock,
     log,
@@ -190,50 +186,4 @@ function removeDirectories({ pauseRoot, ...others }: RunDirectories): void {
       if (!isErrno(cause, "ENOENT", "ENOTEMPTY")) throw cause;
     }
   }
-}
-
-function findRuntime(): string {
-  const mounts = readFileSync("/proc/mounts", "utf8");
-  const unified = unifiedMountPoint(mounts);
-  const unifiedControllers = unified === undefined ? "" : readFileSync(join(unified, "cgroup.controllers"), "utf8");
-  const candidates = runtimeCandidates({ mounts, unifiedControllers });
-  for (const name of candidates) {
-    const path = findOnPath(name);
-    if (path !== undefined) return path;
-  }
-  throw new EngineError("MACHINE_LACKS", `Cannot find ${candidates.join(" or ")} on the PATH. Install one: apt-get install ${candidates.at(-1)}`);
-}
-
-function findProgram(name: string, debianPackage: string): string {
-  const path = findOnPath(name);
-  if (path === undefined) throw new EngineError("MACHINE_LACKS", `Cannot find ${name} on the PATH. Install it: apt-get install ${debianPackage}`);
-  return path;
-}
-
-function findOnPath(name: string): string | undefined {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/libexec/podman", "/usr/lib/podman"];
-  return folders.map((folder) => join(folder, name)).find((path) => path.startsWith("/") && existsSync(path));
-}
-
-async function readVersion(path: string, signal: AbortSignal): Promise<{ name: string; version: string }> {
-  const { stdout } = await run(path, ["--version"], { signal, timeoutMs: 10_000 });
-  const [, name = "oci", version = "0"] = /^(\S+) version (\d+(?:\.\d+)*)/m.exec(stdout) ?? [];
-  return { name, version };
-}
-
-async function loadSeccomp(path: string): Promise<RuntimeContext["seccomp"]> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    throw new EngineError("MACHINE_LACKS", `Cannot read the seccomp profile ${path}. Install it: apt-get install golang-github-containers-common`, { cause });
-  }
-  return compileSeccomp(JSON.parse(text), { arch: process.arch, capabilities: defaultCapabilities, kernelRelease: release() });
-}
-
-/** Without CAP_SYS_RESOURCE nobody can go below what the engine itself has. */
-function lowestOomScoreAdj(): number {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0"}`);
-  const mayLower = (effective & (1n << 24n)) !== 0n;
-  return mayLower ? -1000 : Number(readFileSync("/proc/self/oom_score_adj", "utf8"));
 }

@@ -9,7 +9,26 @@ import type { RuntimeUnderTest } from "../runtime.conformance.ts";
 import { cgroupHierarchies } from "./cgroups.ts";
 import { openOciRuntime, type OciRuntime, type OciRuntimeOptions } from "./oci-runtime.ts";
 
-const applets = ["sh", "sleep", "echo", "cat", "ls", "id", "ps", "env", "stty", "kill", "touch", "hostname", "mount", "true", "dd", "grep", "pwd", "mkdir"];
+const applets = [
+  "sh",
+  "sleep",
+  "echo",
+  "cat",
+  "ls",
+  "id",
+  "ps",
+  "env",
+  "stty",
+  "kill",
+  "touch",
+  "hostname",
+  "mount",
+  "true",
+  "dd",
+  "grep",
+  "pwd",
+  "mkdir",
+];
 
 /** An engine's runtime of a test's own, with busybox for a root file system. */
 export interface OciTestBed extends RuntimeUnderTest {
@@ -62,8 +81,13 @@ function makeRootfs(path: string): void {
 
 async function assertNothingLeft(base: string, runDir: string, engineId: string): Promise<void> {
   const mounts = readFileSync("/proc/mounts", "utf8");
-  assert.deepEqual(mounts.split("\n").filter((line) => line.includes(base)), [], "mounts are left");
-  for (const { mountPoint } of cgroupHierarchies(mounts)) assert.ok(!existsSync(join(mountPoint, `peapod-${engineId}`)), "a cgroup is left");
+  assert.deepEqual(
+    mounts.split("\n").filter((line) => line.includes(base)),
+    [],
+    "mounts are left",
+  );
+  for (const { mountPoint } of cgroupHierarchies(mounts))
+    assert.ok(!existsSync(join(mountPoint, `peapod-${engineId}`)), "a cgroup is left");
   assert.deepEqual(existsSync(runDir) ? readdirSync(runDir) : [], [], "files are left in the run directory");
   // conmon ends a moment after it wrote the exit code.
   await eventually(() => !execFileSync("ps", ["-eo", "args"], { encoding: "utf8" }).includes(base), { withinMs: 2_000 });

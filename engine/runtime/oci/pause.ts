@@ -36,7 +36,8 @@ export async function startPause(context: RuntimeContext, options: PauseOptions,
   await runDetached(context, options.id, bundle, signal);
   const pid = Number(readFileSync(join(bundle, bundleFiles.pid), "utf8"));
   const identity = identifyProcess(pid);
-  if (identity === undefined || options.paths.pid === undefined) throw new EngineError("RUNTIME_FAILED", "Cannot start the pause process: it ended at once");
+  if (identity === undefined || options.paths.pid === undefined)
+    throw new EngineError("RUNTIME_FAILED", "Cannot start the pause process: it ended at once");
   writeRecord(bundle, recordFiles.processes, identity);
   writeRecord(join(options.directory, "ns"), "pid", "");
   mount(options.paths.pid, { source: `/proc/${pid}/ns/pid`, flags: MS.BIND });
@@ -111,11 +112,18 @@ async function runDetached({ runtime }: RuntimeContext, id: string, bundle: stri
   const log = join(bundle, bundleFiles.runtimeLog);
   const args = ["--root", runtime.root, "--log", log, "--log-format", "json", "run", "--detach", "--bundle", bundle];
   const { promise, resolve, reject } = Promise.withResolvers<number | null>();
-  const child = spawn(runtime.path, [...args, "--pid-file", join(bundle, bundleFiles.pid), id], { stdio: "ignore", detached: true, signal });
+  const child = spawn(runtime.path, [...args, "--pid-file", join(bundle, bundleFiles.pid), id], {
+    stdio: "ignore",
+    detached: true,
+    signal,
+  });
   child.once("error", reject);
   child.once("exit", resolve);
   const exitCode = await promise;
   if (exitCode === 0) return;
   const said = cleanRuntimeError((await readTextIfPresent(log)) ?? "");
-  throw new EngineError("RUNTIME_FAILED", `Cannot start the pause process: ${said === "" ? `${runtime.path} exited with ${exitCode}` : said}`);
+  throw new EngineError(
+    "RUNTIME_FAILED",
+    `Cannot start the pause process: ${said === "" ? `${runtime.path} exited with ${exitCode}` : said}`,
+  );
 }

@@ -14,7 +14,8 @@ export async function reopenLog({ bundle, record }: ContainerEntry, signal: Abor
   if (!tell(join(bundle, bundleFiles.control))) return;
   const deadline = performance.now() + WITHIN_MS;
   for (let waitMs = 1; !existsSync(record.logPath); waitMs = Math.min(waitMs * 2, 100)) {
-    if (performance.now() > deadline) throw new EngineError("RUNTIME_FAILED", `Cannot reopen the log of container "${record.name}": conmon does not answer`);
+    if (performance.now() > deadline)
+      throw new EngineError("RUNTIME_FAILED", `Cannot reopen the log of container "${record.name}": conmon does not answer`);
     await delay(waitMs, undefined, { signal });
   }
 }

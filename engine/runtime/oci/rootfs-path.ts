@@ -11,7 +11,7 @@ const LINKS_LIMIT = 40; // the kernel's own, MAXSYMLINKS
 export function resolveInRoot(root: string, path: string): string {
   let todo = path.split("/");
   let inside: string[] = [];
-  for (let links = 0; todo.length > 0; ) {
+  for (let links = 0; todo.length > 0;) {
     const part = todo.shift();
     if (part === undefined || part === "" || part === ".") continue;
     if (part === "..") {

@@ -33,14 +33,22 @@ export function resolveUser(rootfs: string, user: string): ResolvedUser {
 function findUser(passwd: readonly string[][], wanted: string): { uid: number; fields: string[] | undefined } {
   const byName = passwd.find((fields) => fields[0] === wanted);
   const uid = parseId(byName?.[2] ?? wanted);
-  if (uid === undefined) throw new EngineError("CONTAINER_CONFIG_INVALID", `Cannot find user ${JSON.stringify(wanted)}: no matching entries in the image's /etc/passwd`);
+  if (uid === undefined)
+    throw new EngineError(
+      "CONTAINER_CONFIG_INVALID",
+      `Cannot find user ${JSON.stringify(wanted)}: no matching entries in the image's /etc/passwd`,
+    );
   return { uid, fields: byName ?? passwd.find((fields) => parseId(fields[2] ?? "") === uid) };
 }
 
 function findGroup(groups: readonly string[][], wanted: string): number {
   const byName = groups.find((fields) => fields[0] === wanted);
   const gid = parseId(byName?.[2] ?? wanted);
-  if (gid === undefined) throw new EngineError("CONTAINER_CONFIG_INVALID", `Cannot find group ${JSON.stringify(wanted)}: no matching entries in the image's /etc/group`);
+  if (gid === undefined)
+    throw new EngineError(
+      "CONTAINER_CONFIG_INVALID",
+      `Cannot find group ${JSON.stringify(wanted)}: no matching entries in the image's /etc/group`,
+    );
   return gid;
 }
 

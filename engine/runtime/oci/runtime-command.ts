@@ -18,7 +18,10 @@ export async function runRuntime(runtime: RuntimeCommand, args: readonly string[
  * and no `runc create failed:` before it.
  */
 export function cleanRuntimeError(text: string): string {
-  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const lines = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
   const messages = lines.map(lineMessage).filter((message) => message !== undefined);
   const last = messages.findLast(({ isError }) => isError) ?? messages.at(-1);
   return (last?.message ?? text.trim()).replace(/^(runc|crun) (create|run|start|exec) failed: /, "").trim();

@@ -101,7 +101,8 @@ export class Sandboxes {
   require(id: string): { paths: SandboxPaths; pod: PodMetadata } {
     const record = this.#records.get(id);
     if (record === undefined) throw new EngineError("SANDBOX_NOT_FOUND", `Cannot find sandbox ${id}`);
-    if (!this.#isReady(record)) throw new EngineError("SANDBOX_NOT_FOUND", `Cannot use sandbox ${id} of pod "${record.pod.name}": it is not ready`);
+    if (!this.#isReady(record))
+      throw new EngineError("SANDBOX_NOT_FOUND", `Cannot use sandbox ${id} of pod "${record.pod.name}": it is not ready`);
     return { paths: this.#paths(record), pod: record.pod };
   }
 
@@ -124,7 +125,11 @@ export class Sandboxes {
 
   async #startPause(record: SandboxRecord, signal: AbortSignal): Promise<void> {
     const directory = this.#directory(record.id);
-    const pause = await startPause(this.#context, { id: record.id, directory, paths: this.#paths(record), cgroupsPath: this.pauseCgroup(record) }, signal);
+    const pause = await startPause(
+      this.#context,
+      { id: record.id, directory, paths: this.#paths(record), cgroupsPath: this.pauseCgroup(record) },
+      signal,
+    );
     this.#pauses.set(record.id, pause);
   }
 

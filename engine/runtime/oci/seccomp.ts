@@ -21,7 +21,8 @@ const architectures: Readonly<Record<string, { readonly scmp: string; readonly p
  */
 export function compileSeccomp(profile: unknown, target: SeccompTarget): OciSeccomp {
   const arch = architectures[target.arch];
-  if (arch === undefined) throw new Error(`No seccomp architecture is known for ${target.arch}, only for ${Object.keys(architectures).join(" and ")}`);
+  if (arch === undefined)
+    throw new Error(`No seccomp architecture is known for ${target.arch}, only for ${Object.keys(architectures).join(" and ")}`);
   const { defaultAction, defaultErrnoRet, syscalls } = parseProfile(profile);
   const applies = (rule: ProfileRule): boolean => ruleApplies(rule, arch.profile, target);
   return {

@@ -7,7 +7,8 @@ const REALTIME_MAX = 64;
 /** The number of a signal: `SIGTERM`, `TERM`, `SIGRTMIN+3`, `15`. Throws CONTAINER_CONFIG_INVALID for one that Linux has not. */
 export function signalNumber(name: string): number {
   const number = parseSignal(name.toUpperCase());
-  if (number === undefined) throw new EngineError("CONTAINER_CONFIG_INVALID", `Cannot use stop signal ${JSON.stringify(name)}: no such signal`);
+  if (number === undefined)
+    throw new EngineError("CONTAINER_CONFIG_INVALID", `Cannot use stop signal ${JSON.stringify(name)}: no such signal`);
   return number;
 }
 

@@ -23,7 +23,12 @@ const OPEN_WITHIN_MS = 5_000;
  * Lets a created container go, as the runtime's own `start` does, without its 10 ms: reads the fifo and removes it.
  * Gives false where there is no such fifo, and the runtime itself must be asked; throws where the process is gone or does not answer.
  */
-export async function openStartGate(runtimeRoot: string, containerId: string, held: ProcessIdentity, signal: AbortSignal): Promise<boolean> {
+export async function openStartGate(
+  runtimeRoot: string,
+  containerId: string,
+  held: ProcessIdentity,
+  signal: AbortSignal,
+): Promise<boolean> {
   const path = startGatePath(runtimeRoot, containerId);
   let fd: number;
   try {

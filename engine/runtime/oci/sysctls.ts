@@ -18,7 +18,11 @@ export function sandboxSysctls(wanted: Readonly<Record<string, string>>): Namesp
 function sysctlPath(name: string): string {
   const parts = name.split(".");
   const isSafe = parts.every((part) => /^[\w-][\w/-]*$/.test(part)) && namespaced.some((pattern) => pattern.test(name));
-  if (!isSafe) throw new EngineError("CONTAINER_CONFIG_INVALID", `Cannot set sysctl ${JSON.stringify(name)} for a pod: it is not in a namespace of its own`);
+  if (!isSafe)
+    throw new EngineError(
+      "CONTAINER_CONFIG_INVALID",
+      `Cannot set sysctl ${JSON.stringify(name)} for a pod: it is not in a namespace of its own`,
+    );
   return `/proc/sys/${parts.join("/")}`;
 }
 
