@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
-import { KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
+import { isAlive, KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
 import { idle, list, pod, shell } from "./pods.ts";
 
 /** A command in the foreground, as in a terminal of its own. */
@@ -114,16 +113,16 @@ test("up starts an engine where none runs, stop ends it, and pods go on meanwhil
   const pid = engine.pid();
   assert.match(await engine.peapod("ps"), /pair\s+2\/2\s+Running/);
   await engine.peapod("stop");
-  assert.ok(!existsSync(`/proc/${pid}`));
+  assert.ok(!isAlive(pid));
   assert.equal((await engine.command(peapod, ["stop"])).exitCode, 0);
   await engine.start();
   assert.match(await engine.peapod("ps"), /pair\s+2\/2\s+Running\s+0/);
 });
 
 test("an engine told so ends when nothing has been left to run", async (t) => {
-  const engine = await startEngine(t, { flags: ["--idle-exit-minutes", "0.02"] });
+  const engine = await startEngine(t, { flags: ["--idle-exit-minutes", "0.05"] });
   const pid = engine.pid();
-  await eventually(() => !existsSync(`/proc/${pid}`), { withinMs: 10_000 });
+  await eventually(() => !isAlive(pid), { withinMs: 10_000 });
   await engine.stop();
 });
 

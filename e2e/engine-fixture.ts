@@ -176,6 +176,16 @@ export async function startEngine(t: TestContext, options: EngineFixtureOptions 
   return engine;
 }
 
+/** Tells whether a process is there, and no zombie that nobody has reaped yet. */
+export function isAlive(pid: number): boolean {
+  try {
+    const line = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return line.slice(line.lastIndexOf(")") + 2)[0] !== "Z";
+  } catch {
+    return false; // no such process
+  }
+}
+
 /** This process's environment without what would point a command elsewhere, or colour it. */
 function plainEnvironment(): Record<string, string> {
   const drop = /^(PEAPOD_|KUBECONFIG$|NODE_TEST_|NODE_OPTIONS$|FORCE_COLOR$)/;

@@ -14,7 +14,7 @@ const WEB = "busybox mkdir -p /www; echo served > /www/index.html; exec /bin/bus
 /** A network namespace with the face of a machine: an uplink with an address and a default route. */
 async function makeMachine(t: TestContext): Promise<string> {
   const name = `peapod-test-${process.pid}`;
-  const script = `ip netns add ${name} && ip -n ${name} link set lo up && ip -n ${name} link add uplink type dummy && ip -n ${name} addr add 192.0.2.10/24 dev uplink && ip -n ${name} link set uplink up && ip -n ${name} route add default via 192.0.2.1`;
+  const script = `ip netns add ${name} && ip -n ${name} link set lo up && ip -n ${name} link add uplink type veth peer name outside && ip -n ${name} addr add 192.0.2.10/24 dev uplink && ip -n ${name} link set uplink up && ip -n ${name} link set outside up && ip -n ${name} route add default via 192.0.2.1`;
   await run("sh", ["-c", script], { signal: signal() });
   t.after(() => run("ip", ["netns", "delete", name], { signal: signal() }));
   return `/run/netns/${name}`;

@@ -155,7 +155,7 @@ test("peapod image load, list, remove and prune", async (t) => {
   );
   const busy = await engine.command(launcher, ["image", "rm", "example.test/layout:1", "example.test/loaded:1", "example.test/archive:1"]);
   assert.notEqual(busy.exitCode, 0);
-  assert.match(busy.stderr, /in use|used by/i);
+  assert.match(busy.stderr, /a container uses it/);
   await engine.kubectl("delete", "pod", "uses");
   await engine.peapod("image", "prune", "--all");
   assert.deepEqual(JSON.parse(await engine.peapod("image", "list", "-o", "json")), []);
