@@ -52,6 +52,12 @@ const notes: { does: string; before?: Pod; after: Pod; want: string[] }[] = [
     want: ["trouble web ErrImagePull: no such image"],
   },
   {
+    does: "does not repeat what a failed pull said",
+    before: pod([{ state: { waiting: { reason: "ErrImagePull", message: "no such image" } } }]),
+    after: pod([{ state: { waiting: { reason: "ImagePullBackOff", message: "Back-off pulling image: ErrImagePull: no such image" } } }]),
+    want: ["trouble web ImagePullBackOff: Back-off pulling image"],
+  },
+  {
     does: "is calm about containers that are stopped",
     before: pod([running]),
     after: pod([{ state: ended(143) }], {}, { deletionTimestamp: "x" }),

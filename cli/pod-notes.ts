@@ -42,11 +42,10 @@ function containerNotes(before: ContainerStatus | undefined, after: ContainerSta
     waiting?.reason !== before?.state?.waiting?.reason ||
     (waiting?.message !== before?.state?.waiting?.message && waiting?.reason !== "CrashLoopBackOff");
   if (waiting?.reason !== undefined && !passing.has(waiting.reason) && isNew && !isStopping) {
-    notes.push({
-      level: "trouble",
-      container,
-      text: waiting.message === undefined ? waiting.reason : `${waiting.reason}: ${waiting.message}`,
-    });
+    // The back-off repeats what the failed pull just said.
+    const message =
+      before?.state?.waiting?.reason === "ErrImagePull" ? waiting.message?.replace(/: ErrImagePull: .*$/s, "") : waiting.message;
+    notes.push({ level: "trouble", container, text: message === undefined ? waiting.reason : `${waiting.reason}: ${message}` });
   }
   return notes;
 }
