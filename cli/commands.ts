@@ -116,7 +116,7 @@ export const commands: readonly Command[] = [
       ...engineFlags,
       {
         name: "idle-exit-minutes",
-        kind: "number",
+        kind: "string",
         value: "N",
         about: "end when nothing has been left to run for so long (default: never)",
       },
@@ -127,6 +127,8 @@ export const commands: readonly Command[] = [
         completes: "file",
         about: "the OCI runtime (default: crun where it works, else runc)",
       },
+      { name: "node-name", kind: "string", value: "NAME", about: "the node's name in the API (default: the machine's hostname)" },
+      { name: "pod-cidr", kind: "string", value: "CIDR", about: "IPv4 network of the pods (default: one free of the machine's routes)" },
       { name: "log-level", kind: "string", choices: ["error", "warn", "info", "debug"], about: "how much it says (default info)" },
     ],
     examples: [{ line: "serve", about: "until Ctrl-C; pods go on running" }],

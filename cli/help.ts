@@ -47,6 +47,9 @@ export function groupHelp(group: string, commands: readonly Command[], program: 
     "Commands:",
     ...columns(members.map((command) => [command.name, command.summary])),
     "",
+    "Examples:",
+    ...columns(members.flatMap(({ examples }) => examples).map(({ line, about }) => [`${program} ${line}`, about])),
+    "",
   ].join("\n");
 }
 

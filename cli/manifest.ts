@@ -101,19 +101,26 @@ function readObject(value: unknown, options: ManifestOptions): ReadObject {
   if (metadata.name === undefined && metadata.generateName === undefined && !problems.some(({ path }) => path[0] === "metadata")) {
     problems.push({ path: ["metadata"], text: "metadata.name: required, and not there" });
   }
-  if (options.forEngine && problems.length === 0) problems.push(...ruleProblems(object, resource));
+  if (options.forEngine) {
+    const isSound = problems.length === 0; // rules about a value that could not be read would only repeat that
+    problems.push(...supportProblems({ ...object, metadata }), ...(isSound ? ruleProblems(object, resource) : []));
+  }
   return problems.length > 0
     ? { problems, object: { resource, object: { ...object, metadata } } }
     : { problems, object: { resource, object } };
 }
 
-/** What the engine would refuse: said here, where the line is known. */
+/** What the engine refuses as not supported: said here, where the line is known. */
+function supportProblems(object: KubeObject): ObjectProblem[] {
+  return checkSupport(object).refusals.map(({ path, message }) => ({ path: parsePath(path), text: `${path}: ${message}` }));
+}
+
+/** The rules that the engine would find broken. */
 function ruleProblems(object: KubeObject, resource: Resource): ObjectProblem[] {
-  const refusals = checkSupport(object).refusals.map(({ path, message }) => ({ path: parsePath(path), text: `${path}: ${message}` }));
   const complete = applyDefaults(object);
   const named = resource.namespaced ? { namespace: "default", ...complete.metadata } : complete.metadata;
   const broken = validate({ ...complete, metadata: { ...named, name: named.name ?? `${named.generateName ?? ""}x` } });
-  return [...refusals, ...broken.map(({ field, message }) => ({ path: parsePath(field), text: message }))];
+  return broken.map(({ field, message }) => ({ path: parsePath(field), text: message }));
 }
 
 function unknownKind(apiVersion: string, kind: string): string {
