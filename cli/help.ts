@@ -54,6 +54,6 @@ export function groupHelp(group: string, commands: readonly Command[], program: 
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string[] {
-  const width = Math.min(44, Math.max(...rows.map(([left]) => left.length)));
+  const width = Math.min(60, Math.max(...rows.map(([left]) => left.length)));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd());
 }

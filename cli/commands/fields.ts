@@ -7,9 +7,9 @@ import { formatTable } from "../table.ts";
 
 const kinds = resources.filter(({ kind }) => ["Pod", "ConfigMap", "Secret", "Namespace"].includes(kind));
 const titles = {
-  supported: "Supported",
-  accepted: "Accepted without effect, with a warning",
-  refused: "Refused with an error",
+  supported: "supported: works as on a cluster",
+  accepted: "accepted: has no effect on one machine, and a warning says so",
+  refused: "refused: an error says so",
 } as const;
 
 /** `peapod fields`: the three lists of what a manifest may say. */
@@ -21,7 +21,7 @@ export async function fields(invocation: Invocation): Promise<number> {
   for (const [support, title] of Object.entries(titles)) {
     const entries = found.filter((entry) => entry.support === support);
     if (entries.length === 0) continue;
-    terminal.line(terminal.paint("bold", `${title}:`));
+    terminal.line(terminal.paint("bold", title));
     const hasNotes = entries.some(({ note }) => note !== "");
     const rows = entries.map(({ path, type, note }) => (hasNotes ? [`  ${path}`, type, note] : [`  ${path}`, type]));
     terminal.line(formatTable(hasNotes ? ["  FIELD", "TYPE", "NOTE"] : ["  FIELD", "TYPE"], rows));
