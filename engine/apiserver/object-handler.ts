@@ -183,7 +183,7 @@ function writeOptions({ query, response }: Exchange, subresource?: string): Writ
 }
 
 async function readDeleteOptions({ request, query }: Exchange): Promise<DeleteOptions> {
-  const body = asRecord((await readJsonBody(request)) ?? {}) ?? {};
+  const body = asRecord((await readObjectBody(request)) ?? {}) ?? {};
   const preconditions = asRecord(body["preconditions"]) ?? {};
   const grace = query.integer("gracePeriodSeconds", Number.MIN_SAFE_INTEGER) ?? body["gracePeriodSeconds"];
   if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace))
@@ -207,7 +207,11 @@ async function readPatch({ request }: Exchange): Promise<Patch> {
   const given = contentType(request);
   if (given === "application/apply-patch+yaml" || given === "application/apply-patch+cbor")
     throw new StatusError(
-      failure(415, "UnsupportedMediaType", "server-side apply is not supported here: use kubectl apply without --server-side"),
+      failure(
+        415,
+        "UnsupportedMediaType",
+        "server-side apply is not supported here: use kubectl apply without --server-side, helm with --server-side=false",
+      ),
     );
   const type = patchTypes[given];
   if (type === undefined) throw new StatusError(unsupportedMediaType(Object.keys(patchTypes)));

@@ -1,27 +1,33 @@
 import { type FieldSchema, typeSchema } from "@peapod/api";
-
-type Schema = Record<string, unknown>;
+import type { OpenApiDialect, OpenApiSchema } from "./openapi-dialect.ts";
 
 /** The schemas of these types and of all that they refer to, from the schema table. */
-export function openApiSchemas(typeNames: readonly string[]): Record<string, Schema> {
-  const schemas: Record<string, Schema> = {
+export function openApiSchemas(typeNames: readonly string[], dialect: OpenApiDialect): Record<string, OpenApiSchema> {
+  const schemas: Record<string, OpenApiSchema> = {
     "io.k8s.apimachinery.pkg.apis.meta.v1.Patch": {
       type: "object",
       description: "A change to an object, in the form that the Content-Type says.",
     },
   };
   const waiting = [...typeNames];
-  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
-    if (schemas[name] === undefined) schemas[name] = typeToSchema(name, (next) => waiting.push(next));
-  }
+  const words: Words = {
+    ...dialect,
+    fieldReference: (name) => {
+      waiting.push(name);
+      return dialect.fieldReference(name);
+    },
+  };
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) schemas[name] ??= typeToSchema(name, words);
   return schemas;
 }
 
-function typeToSchema(name: string, reach: (name: string) => void): Schema {
+type Words = Pick<OpenApiDialect, "fieldReference" | "quantity" | "intOrString">;
+
+function typeToSchema(name: string, words: Words): OpenApiSchema {
   const type = typeSchema(name);
   if (type === undefined) return { type: "object" };
-  if (type.fields === undefined) return fieldToSchema(type, reach);
-  const properties = Object.fromEntries(Object.entries(type.fields).map(([field, schema]) => [field, fieldToSchema(schema, reach)]));
+  if (type.fields === undefined) return fieldToSchema(type, words);
+  const properties = Object.fromEntries(Object.entries(type.fields).map(([field, schema]) => [field, fieldToSchema(schema, words)]));
   const required = Object.entries(type.fields)
     .filter(([, schema]) => schema.required === true)
     .map(([field]) => field);
@@ -33,23 +39,20 @@ function typeToSchema(name: string, reach: (name: string) => void): Schema {
   };
 }
 
-function fieldToSchema(field: FieldSchema, reach: (name: string) => void): Schema {
+function fieldToSchema(field: FieldSchema, words: Words): OpenApiSchema {
   const { default: fallback, enum: values } = field;
   return {
-    ...shape(field, reach),
+    ...shape(field, words),
     ...(fallback === undefined ? {} : { default: fallback }),
     ...(values === undefined ? {} : { enum: values }),
     ...extensions(field),
   };
 }
 
-function shape(field: FieldSchema, reach: (name: string) => void): Schema {
-  if (field.ref !== undefined) {
-    reach(field.ref);
-    return { allOf: [{ $ref: `#/components/schemas/${field.ref}` }] }; // beside a bare $ref nothing else counts
-  }
-  if (field.list !== undefined) return { type: "array", items: fieldToSchema(field.list, reach) };
-  if (field.map !== undefined) return { type: "object", additionalProperties: fieldToSchema(field.map, reach) };
+function shape(field: FieldSchema, words: Words): OpenApiSchema {
+  if (field.ref !== undefined) return words.fieldReference(field.ref);
+  if (field.list !== undefined) return { type: "array", items: fieldToSchema(field.list, words) };
+  if (field.map !== undefined) return { type: "object", additionalProperties: fieldToSchema(field.map, words) };
   switch (field.format) {
     case "int32":
     case "int64":
@@ -62,9 +65,9 @@ function shape(field: FieldSchema, reach: (name: string) => void): Schema {
     case "date-time-micro":
       return { type: "string", format: "date-time" };
     case "quantity":
-      return { oneOf: [{ type: "string" }, { type: "number" }] };
+      return words.quantity;
     case "int-or-string":
-      return { oneOf: [{ type: "integer" }, { type: "string" }], format: "int-or-string" };
+      return words.intOrString;
     case "object":
       return { type: "object" };
     case undefined:
@@ -75,7 +78,7 @@ function shape(field: FieldSchema, reach: (name: string) => void): Schema {
 
 const plainTypes = { string: "string", numeric: "number", boolean: "boolean", untyped: "object" } as const;
 
-function extensions({ listType, listMapKeys, mapType, patchStrategy, patchMergeKey }: FieldSchema): Schema {
+function extensions({ listType, listMapKeys, mapType, patchStrategy, patchMergeKey }: FieldSchema): OpenApiSchema {
   return {
     ...(listType === undefined ? {} : { "x-kubernetes-list-type": listType }),
     ...(listMapKeys === undefined ? {} : { "x-kubernetes-list-map-keys": listMapKeys }),

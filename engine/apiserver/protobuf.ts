@@ -1,13 +1,13 @@
 import { badRequest } from "@peapod/api";
 import { StatusError } from "./errors.ts";
 
-/** The media type of protobuf bodies: kubectl from 1.35 sends them for `create namespace`, `configmap`, `secret` and `serviceaccount`. */
+/** The media type of protobuf bodies: kubectl from 1.35 sends them for `create namespace`, `configmap`, `secret` and `serviceaccount`, Helm 4 to delete. */
 export const PROTOBUF = "application/vnd.kubernetes.protobuf";
 
 const MAGIC = Buffer.from("k8s\0");
 
 type Field =
-  | { readonly name: string; readonly type: "string" | "bytes" | "bool" }
+  | { readonly name: string; readonly type: "string" | "bytes" | "bool" | "integer" }
   | { readonly name: string; readonly type: Message; readonly isRepeated?: true }
   | { readonly name: string; readonly type: "strings" | "string-map" | "bytes-map" };
 
@@ -57,6 +57,14 @@ const messages: Readonly<Record<string, Message>> = {
   },
 };
 
+/** The numbers of k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto; every group and version has this kind. */
+const deleteOptions: Message = {
+  1: { name: "gracePeriodSeconds", type: "integer" },
+  2: { name: "preconditions", type: { 1: { name: "uid", type: "string" }, 2: { name: "resourceVersion", type: "string" } } },
+  4: { name: "propagationPolicy", type: "string" },
+  5: { name: "dryRun", type: "strings" },
+};
+
 /**
  * Reads a protobuf body as the object that the same client would have sent as JSON. Throws 400 for a malformed one, 415 for a kind
  * whose numbers are not known here.
@@ -69,7 +77,7 @@ export function readProtobuf(body: Buffer): Record<string, unknown> {
   };
   const { type, raw } = decode(body.subarray(MAGIC.length), envelope) as { type?: { apiVersion?: string; kind?: string }; raw?: string }; // by the message above
   const { apiVersion = "", kind = "" } = type ?? {};
-  const message = messages[`${apiVersion}, ${kind}`];
+  const message = kind === "DeleteOptions" ? deleteOptions : messages[`${apiVersion}, ${kind}`];
   if (message === undefined)
     throw new StatusError({
       ...badRequest(`a ${kind} in protobuf is not understood here: send application/json`),
@@ -96,6 +104,7 @@ function assign(object: Record<string, unknown>, field: Field, value: number | B
   const { name, type } = field;
   if (typeof value === "number") {
     if (type === "bool") object[name] = value !== 0;
+    if (type === "integer") object[name] = value;
     return;
   }
   if (typeof type === "object") {

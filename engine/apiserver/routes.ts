@@ -12,12 +12,14 @@ export type Route =
     }
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "access-review" }
+  | { readonly kind: "custom-resources" }
   | { readonly kind: "version" }
   | { readonly kind: "root" }
   | { readonly kind: "core-versions" }
   | { readonly kind: "groups" }
   | { readonly kind: "group"; readonly group: string }
   | { readonly kind: "resources"; readonly groupVersion: string }
+  | { readonly kind: "openapi-v2" }
   | { readonly kind: "openapi-index" }
   | { readonly kind: "openapi"; readonly groupVersion: string }
   | { readonly kind: "unknown" };
@@ -37,10 +39,12 @@ export function parseRoute(path: string): Route {
   if (first === undefined) return { kind: "root" };
   if (first === "healthz" || first === "livez" || first === "readyz") return { kind: "text", text: "ok" };
   if (first === "version") return second === undefined ? { kind: "version" } : { kind: "unknown" };
+  if (first === "openapi" && second === "v2" && third === undefined) return { kind: "openapi-v2" };
   if (first === "openapi" && second === "v3") return openapiRoute([third, ...rest].filter((part) => part !== undefined));
   if (first === "api")
     return second === undefined ? { kind: "core-versions" } : versionRoute("", second, third === undefined ? [] : [third, ...rest]);
   if (path === "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews") return { kind: "access-review" };
+  if (path === "/apis/apiextensions.k8s.io/v1/customresourcedefinitions") return { kind: "custom-resources" };
   if (first !== "apis") return { kind: "unknown" };
   if (second === undefined) return { kind: "groups" };
   if (third === undefined)

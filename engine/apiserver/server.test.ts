@@ -28,7 +28,17 @@ interface Asked {
 async function open(served: Serving, path: string, { method = "GET", headers = {}, body, cert }: Asked = {}): Promise<IncomingMessage> {
   const { ca, adminCert, adminKey } = served.pki;
   const pair = cert ?? { cert: adminCert, key: adminKey };
-  const request = httpsRequest({ host: "127.0.0.1", port: served.port, path, method, headers, ca, ...pair, agent: false });
+  const length = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }; // or a DELETE's body goes without
+  const request = httpsRequest({
+    host: "127.0.0.1",
+    port: served.port,
+    path,
+    method,
+    headers: { ...length, ...headers },
+    ca,
+    ...pair,
+    agent: false,
+  });
   request.end(body);
   const [response] = (await once(request, "response")) as [IncomingMessage];
   return response;
@@ -65,7 +75,8 @@ const wrong: { does: string; path: string; asked: Asked; code: number; want: Reg
   { does: "a body that is too long", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: json, body: Buffer.alloc(4 * 1024 * 1024, " ") }, code: 413, want: /limit is 3145728/ },
   { does: "a path that is not", path: "/api/v1/widgets", asked: {}, code: 404, want: /could not find the requested resource/ },
   { does: "a path that cannot be decoded", path: "/api/v1/namespaces/%ff/pods", asked: {}, code: 404, want: /could not find/ },
-  { does: "OpenAPI v2", path: "/openapi/v2", asked: {}, code: 404, want: /could not find/ },
+  { does: "OpenAPI v2 in a form that is not", path: "/openapi/v2", asked: { headers: { Accept: "application/yaml" } }, code: 406, want: /only the following media types/ },
+  { does: "a deletion in protobuf on a condition that is not met", path: "/api/v1/namespaces/default", asked: { method: "DELETE", headers: { "Content-Type": "application/vnd.kubernetes.protobuf" }, body: Buffer.from("k8s\0\x0a\x13\x0a\x02v1\x12\x0dDeleteOptions\x12\x07\x12\x05\x0a\x03abc", "latin1") }, code: 409, want: /the UID in the precondition \(abc\)/ },
   { does: "a verb that is not", path: "/api/v1/namespaces/default/pods", asked: { method: "PUT", headers: json, body: "{}" }, code: 405, want: /put is not supported on resources of kind \\"pods\\"/ },
   { does: "a form that is not", path: "/api/v1/pods", asked: { headers: { Accept: "application/yaml" } }, code: 406, want: /only the following media types/ },
   { does: "server-side apply", path: "/api/v1/namespaces/default/pods/a", asked: { method: "PATCH", headers: { "Content-Type": "application/apply-patch+yaml" }, body: "{}" }, code: 415, want: /server-side apply is not supported/ },
@@ -143,6 +154,20 @@ test("serve() serves discovery in both forms, and OpenAPI that clients may keep"
   assert.equal(document.code, 200);
   const again = await ask(served, "/openapi/v3/api/v1", { headers: { "If-None-Match": String(document.headers["etag"]) } });
   assert.deepEqual([again.code, again.body], [304, ""]);
+});
+
+test("serve() serves OpenAPI v2 as JSON, and as protobuf to who asks for it", async () => {
+  await using served = await serving();
+  const { swagger, definitions } = JSON.parse((await ask(served, "/openapi/v2")).body) as { swagger: string; definitions: object };
+  assert.equal(swagger, "2.0");
+  const references = JSON.stringify(definitions).matchAll(/"\$ref":"#\/definitions\/([^"]+)"/g);
+  for (const [, name] of references) assert.ok(Object.hasOwn(definitions, name ?? ""), `Nothing defines ${name}`);
+  const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+  const { body, headers } = await ask(served, "/openapi/v2", { headers: { Accept: accept } });
+  assert.deepEqual(
+    [headers["content-type"], body.slice(0, 5)],
+    ["application/com.github.proto-openapi.spec.v2.v1.0+protobuf", "\n\x032.0"],
+  );
 });
 
 test("serve() hands its extensions their requests, and answers what they throw", async () => {

@@ -147,7 +147,18 @@ async function dispatch(options: Ground, route: Route, exchange: Exchange): Prom
       return sendJson(response, 200, versionInfo());
     case "root":
       return sendJson(response, 200, {
-        paths: ["/api", "/api/v1", "/apis", "/apis/coordination.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"],
+        paths: [
+          "/api",
+          "/api/v1",
+          "/apis",
+          "/apis/coordination.k8s.io/v1",
+          "/healthz",
+          "/livez",
+          "/openapi/v2",
+          "/openapi/v3",
+          "/readyz",
+          "/version",
+        ],
       });
     case "core-versions":
       return discovery(true, coreVersions);
@@ -157,6 +168,10 @@ async function dispatch(options: Ground, route: Route, exchange: Exchange): Prom
       return sendJson(response, 200, groupOf(route.group));
     case "resources":
       return sendJson(response, 200, resourceList(route.groupVersion));
+    case "custom-resources":
+      return sendJson(response, 200, noCustomResources());
+    case "openapi-v2":
+      return sendOpenApiV2(exchange, options.openApi);
     case "openapi-index":
       return sendJson(response, 200, options.openApi.index());
     case "openapi":
@@ -171,13 +186,32 @@ function accessReview(): unknown {
   return { kind: "SelfSubjectAccessReview", apiVersion: "authorization.k8s.io/v1", metadata: {}, spec: {}, status: { allowed: true } };
 }
 
-function sendOpenApi({ request, response }: Exchange, { body, etag }: OpenApiDocument): void {
+/** There are none. kubectl asks when OpenAPI does not have a kind, as for a `kind: PodList`, and goes on only with an answer. */
+function noCustomResources(): unknown {
+  return { kind: "CustomResourceDefinitionList", apiVersion: "apiextensions.k8s.io/v1", metadata: {}, items: [] };
+}
+
+/** The types that clients ask for it by, the older first. */
+const openApiProtobufTypes = [
+  "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+  "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+];
+
+function sendOpenApiV2(exchange: Exchange, openApi: OpenApi): void {
+  const { accept } = exchange.request.headers;
+  if (openApiProtobufTypes.some((type) => accept?.includes(type) === true))
+    return sendOpenApi(exchange, openApi.v2("protobuf"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+  negotiate(accept, []);
+  sendOpenApi(exchange, openApi.v2("json"));
+}
+
+function sendOpenApi({ request, response }: Exchange, { body, etag }: OpenApiDocument, mediaType = "application/json"): void {
   if (request.headers["if-none-match"] === etag) {
     response.writeHead(304, { ETag: etag });
     response.end();
     return;
   }
-  response.writeHead(200, { "Content-Type": "application/json", "Content-Length": body.length, ETag: etag, Vary: "Accept" });
+  response.writeHead(200, { "Content-Type": mediaType, "Content-Length": body.length, ETag: etag, Vary: "Accept" });
   response.end(body);
 }
 

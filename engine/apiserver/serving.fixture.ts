@@ -61,15 +61,21 @@ function kubeconfigText(pki: Pki, port: number): string {
   });
 }
 
-/** What a kubectl run left behind. */
-export interface KubectlResult {
+/** The binaries of this version of kubectl and the Helm that goes with it, put there by tools/fetch-kubectl.ts. */
+export function clientBinaries(version: "v32" | "v35"): { readonly kubectl: string; readonly helm: string } {
+  const folder = join(process.env["PEAPOD_TOOLS_DIR"] ?? "/var/cache/peapod-tools", `kubectl-${version}`);
+  return { kubectl: join(folder, "kubectl"), helm: join(folder, "helm") };
+}
+
+/** What a client's run left behind. */
+export interface ClientResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a real kubectl against a served API. */
-export function kubectl(binary: string, served: Serving, args: readonly string[], input?: string): Promise<KubectlResult> {
+/** Runs a real client, such as kubectl, against a served API. */
+export function runClient(binary: string, served: Serving, args: readonly string[], input?: string): Promise<ClientResult> {
   const env = { PATH: process.env["PATH"] ?? "", HOME: served.ground.folder, KUBECONFIG: served.kubeconfig };
   return new Promise((resolve) => {
     const child = execFile(binary, args, { env, timeout: 20_000, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
