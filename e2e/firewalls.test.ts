@@ -3,25 +3,25 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { eventually, run } from "@peapod/kit";
-import { startEngine } from "./engine-fixture.ts";
+import { inReverse, startEngine, type TestScope } from "./engine-fixture.ts";
 import { applyReady, field, idle, inContainer, list, output, pod, shell } from "./pods.ts";
 
 const signal = (): AbortSignal => AbortSignal.timeout(60_000);
 const WEB = "busybox mkdir -p /www; echo served > /www/index.html; exec /bin/busybox httpd -f -p 80 -h /www";
 
-/** A network namespace with the face of a machine: an uplink with an address and a default route. */
-async function makeMachine(t: TestContext): Promise<string> {
+/** A network namespace with the face of a machine: an uplink with an address and a default route; it forwards nothing yet, so Docker will shut FORWARD. */
+async function makeMachine(t: TestScope): Promise<string> {
   const name = `peapod-test-${process.pid}`;
-  const script = `ip netns add ${name} && ip -n ${name} link set lo up && ip -n ${name} link add uplink type veth peer name outside && ip -n ${name} addr add 192.0.2.10/24 dev uplink && ip -n ${name} link set uplink up && ip -n ${name} link set outside up && ip -n ${name} route add default via 192.0.2.1`;
+  const script = `ip netns add ${name} && ip -n ${name} link set lo up && ip -n ${name} link add uplink type veth peer name outside && ip -n ${name} addr add 192.0.2.10/24 dev uplink && ip -n ${name} link set uplink up && ip -n ${name} link set outside up && ip -n ${name} route add default via 192.0.2.1 && nsenter --net=/run/netns/${name} sh -c "echo 0 > /proc/sys/net/ipv4/ip_forward"`;
   await run("sh", ["-c", script], { signal: signal() });
-  t.after(() => run("ip", ["netns", "delete", name], { signal: signal() }));
+  t.after(async () => void (await run("ip", ["netns", "delete", name], { signal: signal() })));
   return `/run/netns/${name}`;
 }
 
 /** A real dockerd in that namespace, with its firewall; gives how to run docker there. */
-async function startDocker(t: TestContext, netns: string): Promise<(...args: readonly string[]) => Promise<string>> {
+async function startDocker(t: TestScope, netns: string): Promise<(...args: readonly string[]) => Promise<string>> {
   const folder = mkdtempSync(join(tmpdir(), "peapod-docker-"));
   const socket = `unix://${folder}/docker.sock`;
   const daemon = spawn(
@@ -58,8 +58,9 @@ async function startDocker(t: TestContext, netns: string): Promise<(...args: rea
 }
 
 test("beside Docker and Podman with their firewalls, everything works, theirs too", async (t) => {
-  const netns = await makeMachine(t);
-  const docker = await startDocker(t, netns);
+  const scope = inReverse(t);
+  const netns = await makeMachine(scope);
+  const docker = await startDocker(scope, netns);
   const folder = mkdtempSync(join(tmpdir(), "peapod-podman-"));
   const podman = async (...args: readonly string[]): Promise<string> =>
     (
@@ -74,6 +75,8 @@ test("beside Docker and Podman with their firewalls, everything works, theirs to
           join(folder, "run"),
           "--tmpdir",
           join(folder, "tmp"),
+          "--runtime",
+          "runc",
           "--cgroup-manager",
           "cgroupfs",
           "--network-config-dir",
@@ -83,7 +86,7 @@ test("beside Docker and Podman with their firewalls, everything works, theirs to
         { signal: signal() },
       )
     ).stdout;
-  t.after(async () => {
+  scope.after(async () => {
     await podman("rm", "--all", "--force", "--time=0");
     await podman("system", "reset", "--force");
     rmSync(folder, { recursive: true, force: true });
@@ -100,20 +103,35 @@ test("beside Docker and Podman with their firewalls, everything works, theirs to
   await docker("import", rootfs, "web");
   await podman("import", "--quiet", rootfs, "localhost/web");
   const inMachine = async (script: string): Promise<string> =>
-    (await run("nsenter", [`--net=${netns}`, "/bin/busybox", "sh", "-c", script], { signal: signal() })).stdout.trim();
+    (await run("nsenter", [`--net=${netns}`, "sh", "-c", script], { signal: signal() })).stdout.trim();
   const served = (address: string) =>
-    eventually(async () => assert.equal(await inMachine(`busybox wget -q -T 2 -O - http://${address}/`), "served"), {
+    eventually(async () => assert.equal(await inMachine(`curl -sf --max-time 2 http://${address}/`), "served"), {
       withinMs: 10_000,
       everyMs: 200,
     });
   const script = WEB.replace("busybox mkdir", "/bin/busybox mkdir");
   await docker("run", "-d", "--name", "web", "-p", "18080:80", "web", "/bin/busybox", "sh", "-c", script);
-  await podman("run", "-d", "--name", "web", "-p", "18081:80", "localhost/web", "/bin/busybox", "sh", "-c", script);
+  // A machine may lack the right to raise limits, which podman does by default.
+  await podman(
+    "run",
+    "-d",
+    "--ulimit=nofile=1024:1024",
+    "--ulimit=nproc=1024:1024",
+    "--name",
+    "web",
+    "-p",
+    "18081:80",
+    "localhost/web",
+    "/bin/busybox",
+    "sh",
+    "-c",
+    script,
+  );
   await served("192.0.2.10:18080");
   await served("192.0.2.10:18081");
   assert.match((await run("nsenter", [`--net=${netns}`, "iptables", "-S", "FORWARD"], { signal: signal() })).stdout, /-P FORWARD DROP/);
 
-  const engine = await startEngine(t, { netns });
+  const engine = await startEngine(scope, { netns });
   await applyReady(
     engine,
     list(

@@ -26,7 +26,7 @@ test("a pod's containers share localhost, which nobody else reaches; a published
   );
   const ip = await field(engine, "pod/server", ".status.podIP");
   const hostIP = await field(engine, "pod/server", ".status.hostIP");
-  const fromHost = (address: string) => engine.command("busybox", ["sh", "-c", fetchFrom(address)]);
+  const fromHost = (address: string) => engine.command("curl", ["-sf", "--max-time", "2", `http://${address}/`]);
 
   await t.test("another container of the pod reaches it on localhost", async () => {
     assert.equal(await output(engine, "server", "client", fetchFrom("127.0.0.1:8080")), "private");

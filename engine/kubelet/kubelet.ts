@@ -8,7 +8,7 @@ import type { VolumeService } from "../volumes/volumes.ts";
 import { adoptFromMachine, compareWithMachine } from "./adoption.ts";
 import { type MachineFacts, nodeCapacity } from "./node-object.ts";
 import { keepNodeRegistered } from "./node-registration.ts";
-import { readNodeResolver } from "./pod-files.ts";
+import { readResolvConf } from "./pod-resolv-conf.ts";
 import { PodRecord } from "./pod-record.ts";
 import { runTurn } from "./pod-worker.ts";
 import { referenceNames } from "./references.ts";
@@ -60,7 +60,7 @@ export class Kubelet {
       statusWriter: new StatusWriter(client),
       nodeMemoryBytes: machine.memoryBytes,
       allocatable: nodeCapacity(machine),
-      resolver: async () => readNodeResolver(),
+      resolver: async () => readResolvConf(),
       inBackground: (work) => {
         this.#background.add(work);
         void work.finally(() => this.#background.delete(work));

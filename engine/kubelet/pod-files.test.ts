@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod } from "@peapod/api";
-import { hostsFile, parseResolverConfig, podHostname, resolverFile } from "./pod-files.ts";
+import { hostsFile, podHostname } from "./pod-files.ts";
 
 const pod = (spec: Partial<NonNullable<Pod["spec"]>> = {}, name = "web"): Pod => ({
   apiVersion: "v1",
@@ -31,19 +31,5 @@ fe00::2\tip6-allrouters
 # Entries added by HostAliases.
 1.2.3.4\tfoo\tbar
 `,
-  );
-});
-
-test("parseResolverConfig() leaves out the machine's own loopback", () => {
-  const text =
-    "# comment\nnameserver 127.0.0.53\nnameserver 10.0.0.53\nnameserver ::1\ndomain old\nsearch a.example b.example\noptions ndots:2\n";
-  assert.deepEqual(parseResolverConfig(text), { nameservers: ["10.0.0.53"], searches: ["a.example", "b.example"], options: ["ndots:2"] });
-});
-
-test("resolverFile() gives the node's servers, three at most", () => {
-  const node = { nameservers: ["1.1.1.1", "2.2.2.2", "3.3.3.3", "4.4.4.4"], searches: ["a.example"], options: ["ndots:2"] };
-  assert.equal(
-    resolverFile(pod(), node),
-    "search a.example\nnameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\noptions ndots:2\n",
   );
 });

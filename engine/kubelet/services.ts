@@ -5,7 +5,7 @@ import type { ImageService } from "../images/images.ts";
 import type { PodNetwork } from "../network/network.ts";
 import type { ContainerRuntime } from "../runtime/runtime.ts";
 import type { VolumeService } from "../volumes/volumes.ts";
-import type { ResolverConfig } from "./pod-files.ts";
+import type { ResolvConfSources } from "./pod-resolv-conf.ts";
 import type { PodRecord } from "./pod-record.ts";
 import type { StatusWriter } from "./status-writer.ts";
 
@@ -23,7 +23,7 @@ export interface Services {
   readonly podLogsDir: string;
   readonly nodeMemoryBytes: number;
   readonly allocatable: Readonly<Record<string, string>>;
-  readonly resolver: () => Promise<ResolverConfig>;
+  readonly resolver: () => Promise<ResolvConfSources>;
   /** Owns work that goes on beside a pod's turns: the kubelet does not end before it. The work never rejects. */
   readonly inBackground: (work: Promise<void>) => void;
   /** Asks for a turn of a pod. */

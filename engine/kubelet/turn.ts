@@ -2,7 +2,8 @@ import type { Pod } from "@peapod/api";
 import type { PodAddress } from "../network/network.ts";
 import type { PodSandbox } from "../runtime/runtime.ts";
 import type { References } from "./environment.ts";
-import { hostsFile, podHostname, resolverFile } from "./pod-files.ts";
+import { hostsFile, podHostname } from "./pod-files.ts";
+import { podResolvConf } from "./pod-resolv-conf.ts";
 import type { PodFiles, PodRecord } from "./pod-record.ts";
 import { inVolumeOrder, type Services } from "./services.ts";
 import type { VolumePlans } from "./volume-plans.ts";
@@ -58,13 +59,13 @@ export class Turn {
     const { services, record, pod } = this;
     const address = await this.address;
     if (pod === undefined || address === undefined) throw new Error("A pod's files need its specification and address");
-    const resolver = await services.resolver();
+    const resolvConf = podResolvConf(await services.resolver());
     return inVolumeOrder(record, async () => {
       const write = async (name: string, content: string): Promise<string> =>
         services.volumes.writePodFile(record.uid, name, content, 0o644);
       return {
         hosts: await write("etc-hosts", hostsFile(pod, address.ip)),
-        resolver: await write("resolv.conf", resolverFile(pod, resolver)),
+        resolver: await write("resolv.conf", resolvConf),
         hostname: await write("hostname", `${podHostname(pod)}\n`),
       };
     });

@@ -151,7 +151,13 @@ export interface Container {
 export type ContainerState =
   | { readonly kind: "created" }
   | { readonly kind: "running"; readonly pid: number; readonly startedAtMs: number }
-  | { readonly kind: "exited"; readonly exitCode: number; readonly startedAtMs: number; readonly finishedAtMs: number; readonly oomKilled: boolean }
+  | {
+      readonly kind: "exited";
+      readonly exitCode: number;
+      readonly startedAtMs: number;
+      readonly finishedAtMs: number;
+      readonly oomKilled: boolean;
+    }
   | { readonly kind: "unknown"; readonly startedAtMs: number; readonly finishedAtMs: number };
 
 export interface ContainerEvent {

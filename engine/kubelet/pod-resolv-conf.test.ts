@@ -1,25 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { podHosts } from "./pod-hosts.ts";
 import { podResolvConf } from "./pod-resolv-conf.ts";
-
-test("podHosts() writes the kubelet's file", () => {
-  const head = [
-    "# Kubernetes-managed hosts file.",
-    "127.0.0.1\tlocalhost",
-    "::1\tlocalhost ip6-localhost ip6-loopback",
-    "fe00::0\tip6-localnet",
-    "fe00::0\tip6-mcastprefix",
-    "fe00::1\tip6-allnodes",
-    "fe00::2\tip6-allrouters",
-  ].join("\n");
-  assert.equal(podHosts({ hostname: "web", ip: "10.1.2.3", hostAliases: [] }), `${head}\n10.1.2.3\tweb\n`);
-  const aliases = [{ ip: "192.0.2.7", hostnames: ["db", "db.example"] }, { ip: "192.0.2.8" }];
-  assert.equal(
-    podHosts({ hostname: "web", domain: "sub.default.svc.cluster.local", ip: "10.1.2.3", hostAliases: aliases }),
-    `${head}\n10.1.2.3\tweb.sub.default.svc.cluster.local\tweb\n\n# Entries added by HostAliases.\n192.0.2.7\tdb\tdb.example\n192.0.2.8\n`,
-  );
-});
 
 const base = { host: "nameserver 192.0.2.53\n", upstream: "" };
 const cases: { does: string; given?: Partial<typeof base>; want: string }[] = [
