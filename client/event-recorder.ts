@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { type Event, events } from "@peapod/api";
 import { ApiError, type Client } from "./client.ts";
 import { type Clock, isAbort, type Logger } from "@peapod/kit";
@@ -29,6 +29,7 @@ interface Pending {
   readonly reason: string;
   readonly message: string;
   readonly atMs: number;
+  readonly name: string;
 }
 
 interface Known {
@@ -53,6 +54,7 @@ export class EventRecorder {
   readonly #known = new Map<string, Known>();
   #wake: (() => void) | undefined;
   #dropped = 0;
+  #lastNs = 0n;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
@@ -60,12 +62,22 @@ export class EventRecorder {
 
   /** Notes an event. Never waits, never fails. */
   record(subject: EventSubject, type: "Normal" | "Warning", reason: string, message: string): void {
-    this.#waiting.push({ subject, type, reason, message, atMs: this.#options.clock.nowMs() });
+    this.#waiting.push({ subject, type, reason, message, atMs: this.#options.clock.nowMs(), name: this.#nextName(subject) });
     if (this.#waiting.length > WAITING_LIMIT) {
       this.#waiting.shift();
       this.#dropped += 1;
     }
     this.#wake?.();
+  }
+
+  /**
+   * Upstream's form: events have times of whole seconds and are listed by name, so those of one second are shown in the order in which
+   * they happened, whichever recorder of this machine noted them.
+   */
+  #nextName(subject: EventSubject): string {
+    const nowNs = BigInt(Math.round(performance.timeOrigin * 1_000)) * 1_000n + BigInt(Math.round(performance.now() * 1_000_000));
+    this.#lastNs = nowNs > this.#lastNs ? nowNs : this.#lastNs + 1n;
+    return `${subject.name}.${this.#lastNs.toString(16)}`;
   }
 
   /** Writes what is recorded until the signal is aborted. */
@@ -106,9 +118,8 @@ export class EventRecorder {
           if (!(cause instanceof ApiError && cause.code === 404)) throw cause; // expired meanwhile: write it anew
         }
       }
-      const name = `${event.subject.name}.${randomBytes(8).toString("hex")}`;
-      await client.create(events, this.#object(event, name, namespace), {}, signal);
-      this.#remember(key, { name, count: 1, lastMs: event.atMs });
+      await client.create(events, this.#object(event, namespace), {}, signal);
+      this.#remember(key, { name: event.name, count: 1, lastMs: event.atMs });
     } catch (cause) {
       if (!isAbort(cause, signal)) log.warn("event not written", { reason: event.reason, subject: event.subject.name, error: cause });
     }
@@ -122,7 +133,7 @@ export class EventRecorder {
     if (oldest !== undefined) this.#known.delete(oldest);
   }
 
-  #object({ subject, type, reason, message, atMs }: Pending, name: string, namespace: string): Event {
+  #object({ subject, type, reason, message, atMs, name }: Pending, namespace: string): Event {
     const { component, host } = this.#options;
     return {
       apiVersion: "v1",
