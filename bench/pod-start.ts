@@ -27,7 +27,7 @@ export async function podStart(args: readonly string[], signal: AbortSignal): Pr
   await peapod(-1);
   const floor = await prepareFloor(engine, folder, scope, signal);
   const podman = await preparePodman(floor.rootfs, floor.runtime, folder, scope, signal);
-  const contenders = { peapod, podman, floor: floor.start };
+  const contenders = { peapod, podman, floor: (round: number) => floor.start(round) };
   const results: Record<keyof typeof contenders, number[]> = { peapod: [], podman: [], floor: [] };
   for (const contender of Object.values(contenders)) await contender(0); // one warm-up each, not counted
   for (let round = 1; round <= rounds; round++) {

@@ -23,7 +23,13 @@ export type TestScope = Pick<TestContext, "after" | "signal">;
 export function inReverse(t: TestContext): TestScope {
   const stack = new AsyncDisposableStack();
   t.after(() => stack.disposeAsync());
-  return { signal: t.signal, after: (release) => void stack.defer(async () => void (await release?.call(t, t, () => {}))) };
+  return {
+    signal: t.signal,
+    after: (release) =>
+      stack.defer(async () => {
+        await release?.call(t, t, () => {});
+      }),
+  };
 }
 
 /** Where tests keep state: overlayfs cannot lie on overlayfs, and this is a real directory wherever engines run. */

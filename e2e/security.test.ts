@@ -28,7 +28,7 @@ test("a container runs with the usual confinement", async (t) => {
     const sources = await see("busybox cut -d' ' -f4- /proc/self/mountinfo");
     const binds = sources.split("\n").filter((line) => / - (ext4|xfs|btrfs) /.test(line));
     assert.deepEqual(
-      binds.map((line) => line.split(" ")[1]).toSorted(),
+      binds.map((line) => line.split(" ")[1] ?? "").toSorted((a, b) => a.localeCompare(b)),
       ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"].filter((path) => binds.some((line) => line.includes(` ${path} `))),
     );
     assert.equal(await see(`test -e ${engine.stateDir} && echo visible || echo hidden`), "hidden");
