@@ -138,13 +138,13 @@ export async function startEngine(t: TestScope, options: EngineFixtureOptions = 
     apply: (manifest) => must(KUBECTL, ["apply", "-f", "-"], manifest),
     kill: async () => {
       if (child === undefined) return;
-      process.kill(engine.pid(), "SIGKILL");
+      child.kill("SIGKILL"); // the launcher became the engine
       await exited;
       child = undefined;
     },
     stop: async () => {
       if (child === undefined) return;
-      process.kill(engine.pid(), "SIGTERM");
+      child.kill("SIGTERM");
       await exited;
       child = undefined;
     },

@@ -132,18 +132,22 @@ test("beside Docker and Podman with their firewalls, everything works, theirs to
   assert.match((await run("nsenter", [`--net=${netns}`, "iptables", "-S", "FORWARD"], { signal: signal() })).stdout, /-P FORWARD DROP/);
 
   const engine = await startEngine(scope, { netns });
+  const archive = engine.file("web.tar", "");
+  await docker("save", "--output", archive, "web");
+  await engine.peapod("image", "load", archive);
+  const image = { image: "docker.io/library/web:latest", imagePullPolicy: "Never" }; // no registry can be reached from here
   await applyReady(
     engine,
     list(
-      pod("server", { containers: [shell("web", WEB, { ports: [{ containerPort: 80, hostPort: 18082 }] })] }),
-      pod("client", { containers: [idle("main")] }),
+      pod("server", { containers: [shell("web", WEB, { ...image, ports: [{ containerPort: 80, hostPort: 18082 }] })] }),
+      pod("client", { containers: [idle("main", image)] }),
     ),
     "server",
     "client",
   );
   const ip = await field(engine, "pod/server", ".status.podIP");
   const hostIP = await field(engine, "pod/server", ".status.hostIP");
-  const get = (address: string): string => `busybox wget -q -T 2 -O - http://${address}/`;
+  const get = (address: string): string => `busybox timeout 2 busybox wget -q -O - http://${address}/`;
   await t.test("pod to pod, by address and by the node's published port", async () => {
     assert.equal(await output(engine, "client", "main", get(`${ip}`)), "served");
     assert.equal(await output(engine, "client", "main", get(`${hostIP}:18082`)), "served");

@@ -57,8 +57,8 @@ async function networkOf({ engineId }: EngineTraces): Promise<string[]> {
   const signal = AbortSignal.timeout(10_000);
   const links = await run("ip", ["-o", "link"], { signal });
   const tables = await run("nft", ["list", "tables"], { signal });
-  const left = [links.stdout, tables.stdout].flatMap((text) => text.split("\n")).filter((line) => line.includes(engineId));
-  return left.map((line) => `network: ${line}`);
+  const names = links.stdout.split("\n").map((line) => `link ${line.split(": ")[1]}`); // not its state, which changes
+  return [...names, ...tables.stdout.split("\n")].filter((line) => line.includes(engineId)).map((line) => `network: ${line}`);
 }
 
 /** The files below a folder; empty folders do no harm. */

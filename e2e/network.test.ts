@@ -7,7 +7,7 @@ import { applyReady, field, freePort, idle, inContainer, list, output, pod, shel
 const serve = (name: string, address: string, port: number, word: string, more: Readonly<Record<string, unknown>> = {}) =>
   shell(name, `mkdir -p /www && echo ${word} > /www/index.html && exec busybox httpd -f -p ${address}:${port} -h /www`, more);
 
-const fetchFrom = (address: string): string => `busybox wget -q -T 2 -O - http://${address}/`;
+const fetchFrom = (address: string): string => `busybox timeout 2 busybox wget -q -O - http://${address}/`;
 
 test("a pod's containers share localhost, which nobody else reaches; a published port everybody does", async (t) => {
   const engine = await startEngine(t);

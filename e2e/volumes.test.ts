@@ -79,7 +79,7 @@ test("a changed ConfigMap or Secret reaches running containers within 2 s, never
     ),
     "reader",
   );
-  assert.equal(await output(engine, "reader", "main", "cat /config/a /keys/token"), "a-0\ntoken-0");
+  assert.equal(await output(engine, "reader", "main", "cat /config/a /keys/token"), "a-0token-0");
   assert.equal(await output(engine, "reader", "main", "busybox stat -L -c %a /keys/token"), "400");
   for (let version = 1; version <= 10; version++) {
     await engine.apply(list(configMap(version), secret(version)));
