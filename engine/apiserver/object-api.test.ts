@@ -171,6 +171,14 @@ test("the status is written through its own path, and nothing else is", async ()
   assert.equal(status.metadata.generation, made.metadata.generation);
 });
 
+test("patch() that brings a pod to a node leaves its generation as it is", async () => {
+  await using ground = inProcess();
+  await ground.client.create(pods, minimalPod("a"), {}, none);
+  const bind = { type: "merge", body: { spec: { nodeName: "box" } } } as const;
+  const bound = await ground.client.patch(pods, { namespace: "default", name: "a" }, bind, {}, none);
+  assert.deepEqual([bound.spec?.nodeName, bound.metadata.generation], ["box", 1]);
+});
+
 test("patch() of the spec makes a new generation, of what may not change a 422", async () => {
   await using ground = inProcess();
   const place = { namespace: "default", name: "a" };

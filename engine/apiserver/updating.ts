@@ -11,6 +11,7 @@ import {
   namespaces,
   PatchError,
   type Pod,
+  type PodSpec,
   pods,
   type Resource,
   validateUpdate,
@@ -112,8 +113,15 @@ function without(object: Parts, field: "spec" | "status"): Parts {
 
 function withGeneration(object: Parts, old: Parts): Parts {
   const { generation } = old.metadata;
-  if (generation === undefined || equalJson(object.spec, old.spec)) return object;
+  if (generation === undefined || equalJson(object.spec, old.spec) || isBinding(object, old)) return object;
   return { ...object, metadata: { ...object.metadata, generation: generation + 1 } };
+}
+
+/** Whether all that happens to a pod is that it comes to a node: nobody changed what it is meant to be. */
+function isBinding(object: Parts, old: Parts): boolean {
+  const [spec, oldSpec] = [object.spec as PodSpec | undefined, old.spec as PodSpec | undefined]; // what is no pod has no nodeName
+  if (spec?.nodeName === undefined || (oldSpec?.nodeName ?? "") !== "") return false;
+  return equalJson({ ...spec, nodeName: "" }, { ...oldSpec, nodeName: "" });
 }
 
 /** Whether an object that is being deleted has nothing left to wait for. */

@@ -27,7 +27,14 @@ export async function availableImage(
   try {
     const present = policy === "Always" ? undefined : await services.images.imageStatus(reference);
     if (present !== undefined) {
-      recordEvent(services, record, "Normal", "Pulled", `Container image "${reference}" already present on machine`, container.name);
+      recordEvent(
+        services,
+        record,
+        "Normal",
+        "Pulled",
+        `Container image "${reference}" already present on machine and can be accessed by the pod`,
+        container.name,
+      );
       return present;
     }
   } catch (cause) {

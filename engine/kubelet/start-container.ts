@@ -48,7 +48,7 @@ export async function startContainer(
     notes.failures = 0;
     if (action.backoff !== undefined) notes.backoff = action.backoff;
     else delete notes.backoff;
-    if (outcome === "started") recordEvent(services, record, "Normal", "Started", `Started container ${container.name}`, container.name);
+    if (outcome === "started") recordEvent(services, record, "Normal", "Started", "Container started", container.name);
   } catch (cause) {
     turn.signal.throwIfAborted();
     const message = describeError(cause);
@@ -94,7 +94,7 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
     return startFailed(turn, start, cause); // some runtimes look for the executable at this step
   }
   undo.defer(async () => services.runtime.removeContainer(id, signal));
-  recordEvent(services, record, "Normal", "Created", `Created container: ${container.name}`, container.name);
+  recordEvent(services, record, "Normal", "Created", "Container created", container.name);
   if (!(await turn.connected)) return "not yet";
   try {
     await services.runtime.startContainer(id, signal);

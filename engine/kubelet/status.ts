@@ -45,7 +45,7 @@ export function podStatus(pod: Pod, seen: PodSeen, previous: PodStatus, facts: S
     hostIPs: [{ ip: facts.hostIP }],
     ...(podIP === undefined ? {} : { podIP, podIPs: [{ ip: podIP }] }),
     startTime,
-    containerStatuses: containers,
+    containerStatuses: containers.toSorted((left, right) => (left.name < right.name ? -1 : 1)), // upstream's order: it is the same for every client
     qosClass: qos,
   };
 }
