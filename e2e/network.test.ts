@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { eventually } from "@peapod/kit";
 import { startEngine } from "./engine-fixture.ts";
 import { applyReady, field, freePort, idle, inContainer, list, output, pod, shell } from "./pods.ts";
 
@@ -54,8 +55,9 @@ test("a pod's containers share localhost, which nobody else reaches; a published
   await t.test("a second pod that wants the port waits, and says why", async () => {
     await engine.apply(pod("late", { containers: [idle("web", { ports: [{ containerPort: 1, hostPort }] })] }));
     await engine.kubectl("wait", "--for=jsonpath={.status.phase}=Pending", "pod/late");
-    const described = async () => engine.kubectl("describe", "pod", "late");
-    assert.match(await described(), /free ports for the requested pod ports|already/);
+    await eventually(async () => assert.match(await engine.kubectl("describe", "pod", "late"), /free ports for the requested pod ports/), {
+      withinMs: 5_000,
+    });
   });
 });
 
