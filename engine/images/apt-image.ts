@@ -43,6 +43,7 @@ export async function makeAptImage(
   const { workDir, suite, onStep, signal } = options;
   const sources = await writeSources(workDir, suite, options.machineSuite);
   await writeFile(join(workDir, "apt.conf"), await readAptConf(signal), { mode: 0o600 });
+  await mkdir(join(workDir, "tmp"));
   const root = join(workDir, "diff");
   const said = (text: string): void => {
     for (const [words, message] of steps) if (text.includes(words)) onStep(message);
@@ -82,7 +83,8 @@ function mmdebstrapCommand(facts: {
     `--setup-hook=for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done`,
     `--extract-hook=ls "$1/var/cache/apt/archives" > "$1/../packages"`,
   ];
-  return [...confined, "mmdebstrap", ...options, suite, root, ...sources];
+  // Killed, it leaves its temporary files: then they lie in what is removed next.
+  return [...confined, "env", `TMPDIR=${join(workDir, "tmp")}`, "mmdebstrap", ...options, suite, root, ...sources];
 }
 
 async function writeSources(workDir: string, suite: string, machineSuite: string | undefined): Promise<string[]> {

@@ -324,6 +324,8 @@ test("pullImage() of packages leaves nothing when it is aborted", { timeout: 60_
     async () => (await readdir(join(stateDir, "images/tmp"), { recursive: true })).some((path) => path.endsWith("diff/usr")),
     { withinMs: 10_000 },
   );
+  const temporary = (await readdir(join(stateDir, "images/tmp"), { recursive: true })).filter((path) => path.includes("/mmdebstrap."));
+  assert.notDeepEqual(temporary, [], "what it leaves when killed lies where it is removed");
   stop.abort();
   await assert.rejects(pull, (error) => error === stop.signal.reason);
   assert.deepEqual(await readdir(join(stateDir, "images/tmp")), []);
