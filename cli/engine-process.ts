@@ -24,6 +24,9 @@ const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
 /** An engine that `up` started ends when nothing has been left to run for so long. */
 const IDLE_EXIT_MINUTES = 10;
 
+/** The engine's program that looks at a machine. */
+export const doctorProgram = fileURLToPath(new URL("../engine/doctor/main.ts", import.meta.url));
+
 /** The program of the engine. */
 export const engineProgram = fileURLToPath(new URL("../engine/main.ts", import.meta.url));
 

@@ -1,14 +1,19 @@
 import { resolve } from "node:path";
+import { run } from "@peapod/kit";
 import { exitCodes } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
-import { checkCgroups } from "../doctor/cgroups.ts";
-import { type CheckFacts, type Finding, ok } from "../doctor/check.ts";
-import { checkKernel } from "../doctor/kernel.ts";
-import { checkNetwork } from "../doctor/network.ts";
-import { checkPrograms } from "../doctor/programs.ts";
-import { findEngine } from "../engine-process.ts";
+import { doctorProgram, findEngine } from "../engine-process.ts";
 import { printValue } from "../print-value.ts";
 import type { Colour } from "../terminal.ts";
+
+/** What one check of the engine's found (engine/doctor). */
+interface Finding {
+  readonly name: string;
+  /** `fail`: pods cannot run; `warn`: something will not work, or not well. */
+  readonly state: "ok" | "warn" | "fail";
+  readonly found: string;
+  readonly mend?: string;
+}
 
 const marks: Record<Finding["state"], { word: string; colour: Colour }> = {
   ok: { word: "ok", colour: "green" },
@@ -18,10 +23,8 @@ const marks: Record<Finding["state"], { word: string; colour: Colour }> = {
 
 /** `peapod doctor`: what this machine has and lacks, and what mends it. */
 export async function doctor(invocation: Invocation): Promise<number> {
-  const { config, flags, terminal, signal } = invocation;
-  const facts: CheckFacts = { stateDir: resolve(config.stateDir), runDir: resolve(config.runDir), isRoot: config.isRoot, signal };
-  const groups = await Promise.all([checkKernel, checkCgroups, checkPrograms, checkNetwork].map((check) => check(facts)));
-  const findings = [...groups.flat(), await checkEngine(invocation)];
+  const { flags, terminal } = invocation;
+  const findings = [...(await checkMachine(invocation)), await checkEngine(invocation)];
   const hasFailure = findings.some(({ state }) => state === "fail");
   if (flags.string("output") !== undefined) {
     await printValue(invocation, { ready: !hasFailure, checks: findings });
@@ -37,9 +40,16 @@ export async function doctor(invocation: Invocation): Promise<number> {
   return hasFailure ? exitCodes.failure : exitCodes.success;
 }
 
+/** The engine knows what it needs of a machine: its own program looks. */
+async function checkMachine({ config, signal }: Invocation): Promise<Finding[]> {
+  const { stdout } = await run(process.execPath, [doctorProgram, resolve(config.stateDir), resolve(config.runDir)], { signal });
+  return (JSON.parse(stdout) as { checks: Finding[] }).checks; // a program of this repository, of the same version
+}
+
 async function checkEngine({ config }: Invocation): Promise<Finding> {
-  if (!config.isRoot) return ok("engine", "not looked at without root");
+  const ok = (found: string): Finding => ({ name: "engine", state: "ok", found });
+  if (!config.isRoot) return ok("not looked at without root");
   const engine = await findEngine(config);
-  if (engine === undefined) return ok("engine", "none is running; peapod up starts one");
-  return ok("engine", `${engine.version}, process ${engine.pid}, listens on ${engine.listen}`);
+  if (engine === undefined) return ok("none is running; peapod up starts one");
+  return ok(`${engine.version}, process ${engine.pid}, listens on ${engine.listen}`);
 }

@@ -2,7 +2,6 @@ import { mkdir, mkdtemp, readFile, rm, stat, statfs } from "node:fs/promises";
 import { release } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { CommandError, run } from "@peapod/kit";
-import { formatBytes } from "../table.ts";
 import { type Check, type CheckFacts, type Finding, lacks, ok } from "./check.ts";
 
 const OLDEST_KERNEL = "5.4";
@@ -102,7 +101,7 @@ async function checkOverlay({ stateDir, signal }: CheckFacts): Promise<Finding> 
 async function checkDisk({ stateDir }: CheckFacts): Promise<Finding> {
   const folder = await nearestFolder(stateDir);
   const { bavail, bsize } = await statfs(folder);
-  const found = `${formatBytes(bavail * bsize)} free in ${folder}`;
+  const found = `${gigabytes(bavail * bsize)} free in ${folder}`;
   return bavail * bsize >= LOW_DISK_BYTES ? ok("disk", found) : lacks("warn", "disk", found, "peapod image prune --all, or more disk");
 }
 
@@ -132,4 +131,8 @@ async function attempt(
     if (!(cause instanceof CommandError)) throw cause;
     return lacks(otherwise.state, name, cause.stderr.trim().split("\n").at(-1) || cause.message, otherwise.mend);
   }
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
 }
