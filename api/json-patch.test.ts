@@ -136,3 +136,11 @@ test("checkDepth() refuses patches of every kind that nest too deeply, however d
   assert.throws(() => applyMergePatch({}, deep), tooDeep);
   assert.throws(() => applyStrategicMergePatch({}, deep, "io.k8s.api.core.v1.Pod"), tooDeep);
 });
+
+test("applyJsonPatch() refuses copies that grow without end", () => {
+  const patch = Array.from({ length: 64 }, (_, index) => ({ op: "copy", from: "/data", path: `/data/copy${index}` }));
+  assert.throws(
+    () => applyJsonPatch({ data: { a: "x".repeat(1_000) } }, patch),
+    (error) => error instanceof PatchError && error.kind === "malformed" && error.message.includes("copies"),
+  );
+});

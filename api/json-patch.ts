@@ -11,6 +11,8 @@ export class PatchError extends Error {
 }
 
 const MOST_OPERATIONS = 10_000;
+/** Of all copies of one patch, as JSON: each may double what there is, and upstream takes as much. */
+const MOST_COPIED_CHARACTERS = 3 * 1024 * 1024;
 const DEEPEST = 100; // levels; no object of the API comes near it
 
 /** Throws PatchError where a patch nests deeper than any object may. */
@@ -26,11 +28,18 @@ export function applyJsonPatch(target: unknown, patch: unknown): unknown {
     throw new PatchError("malformed", `Cannot apply the JSON patch: ${patch.length} operations, at most ${MOST_OPERATIONS} are allowed`);
   }
   let document: unknown = cloneJson(target);
-  for (const [index, operation] of patch.entries()) document = applyOperation(document, operation, index);
+  const copied = { characters: 0 };
+  for (const [index, operation] of patch.entries()) document = applyOperation(document, operation, { index, copied });
   return document;
 }
 
-function applyOperation(document: unknown, operation: unknown, index: number): unknown {
+/** Which operation of a patch it is, and what all before it have copied. */
+interface Place {
+  readonly index: number;
+  readonly copied: { characters: number };
+}
+
+function applyOperation(document: unknown, operation: unknown, { index, copied }: Place): unknown {
   if (!isRecord(operation)) throw new PatchError("malformed", `Cannot read operation ${index} of the JSON patch: it is not an object`);
   const op = operation["op"];
   const path = pointer(operation, "path", index);
@@ -44,7 +53,7 @@ function applyOperation(document: unknown, operation: unknown, index: number): u
     case "move":
       return move(document, pointer(operation, "from", index), path);
     case "copy":
-      return add(document, path, cloneJson(read(document, pointer(operation, "from", index))));
+      return add(document, path, copy(read(document, pointer(operation, "from", index)), copied));
     case "test":
       if (!equalJson(read(document, path), valueOf(operation, index))) {
         throw new PatchError("unfit", `The value at ${show(path)} is not what operation ${index} of the JSON patch tests for`);
@@ -53,6 +62,15 @@ function applyOperation(document: unknown, operation: unknown, index: number): u
     default:
       throw new PatchError("malformed", `Operation ${index} of the JSON patch has an unknown op ${JSON.stringify(op) ?? "(none)"}`);
   }
+}
+
+function copy(value: unknown, copied: Place["copied"]): unknown {
+  const text = JSON.stringify(value);
+  copied.characters += text.length;
+  if (copied.characters > MOST_COPIED_CHARACTERS) {
+    throw new PatchError("malformed", `Cannot apply the JSON patch: its copies make more than ${MOST_COPIED_CHARACTERS} characters`);
+  }
+  return JSON.parse(text);
 }
 
 type Path = readonly string[];
