@@ -222,6 +222,11 @@ const cases: { does: string; given?: { wanted?: Pod | undefined; seen?: PodSeen;
     want: [],
   },
   {
+    does: "kills an older start that still runs before it starts another",
+    given: { seen: seen({ containers: [container({ kind: "running", startedAtMs: 0 }), container(ended(1), { id: "c1", attempt: 1 })] }) },
+    want: [{ kind: "kill-container", id: "c0", name: "web", graceSeconds: 2, message: "Stopping container web" }],
+  },
+  {
     does: "gives back what a finished pod does not need",
     given: { wanted: pod({ restartPolicy: "Never" }), seen: seen({ containers: [container(ended(0))] }) },
     want: [{ kind: "stop-sandbox", id: "s0" }, { kind: "release-volumes" }],

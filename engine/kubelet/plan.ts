@@ -201,6 +201,9 @@ function planNewSandbox(pod: Pod, seen: PodSeen, nowMs: number): Action[] {
 
 function planContainer(pod: Pod, container: Container, seen: PodSeen, sandbox: SandboxSeen, nowMs: number): Action[] {
   const last = newest(seen, container.name);
+  const strays = seen.containers.filter((one) => one.name === container.name && one !== last && isRunning(one));
+  // An older start that still runs: never two of one container.
+  if (strays.length > 0) return strays.flatMap((stray) => kill(stray, MINIMUM_GRACE_SECONDS, `Stopping container ${container.name}`));
   if (last === undefined || last.state.kind === "ended") return planStart(pod, container, seen, nowMs);
   if (last.state.kind === "created") return []; // left over from a crash: planTidying removes it first
   if (last.sandboxId !== sandbox.id) return kill(last, MINIMUM_GRACE_SECONDS, "Pod sandbox changed, it will be killed and re-created.");
