@@ -158,7 +158,10 @@ export async function startEngine(t: TestScope, options: EngineFixtureOptions = 
       const { promise, resolve } = Promise.withResolvers<void>();
       exited = promise;
       started.once("error", () => resolve());
-      started.once("exit", () => resolve());
+      started.once("exit", () => {
+        if (child === started) child = undefined; // a command of the test ended it
+        resolve();
+      });
       await eventually(
         async () => {
           if (started.exitCode !== null)

@@ -7,6 +7,7 @@ export const checkSteps: readonly Step[] = [
   { name: "Lint", command: ["oxlint"], fix: "npx oxlint --fix, then by hand" },
   { name: "Types", command: ["tsc", "-p", "."], fix: "mend what tsc names" },
   { name: "Generated types", command: [process.execPath, "tools/generate-types.ts", "--check"], fix: "node tools/generate-types.ts" },
+  { name: "Generated documents", command: [process.execPath, "tools/generate-docs.ts", "--check"], fix: "node tools/generate-docs.ts" },
   {
     name: "Layers",
     command: [process.execPath, "tools/layers.ts"],

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { parseManifest } from "../cli/manifest.ts";
+import { codeBlocks, documents, relativeLinks } from "./markdown-blocks.ts";
+import { root } from "./steps.ts";
+
+const blocks = documents().flatMap(codeBlocks);
+
+for (const { place, text } of blocks.filter(({ language }) => language === "yaml")) {
+  test(`the manifest at ${place} is one that the engine takes`, () => {
+    assert.deepEqual(parseManifest([{ name: place, text }], { forEngine: true }).problems, []);
+  });
+}
+
+test("every code block is of a language that a test knows what to do with", () => {
+  const known = ["sh", "yaml", "text", "ini", ""];
+  assert.deepEqual(
+    blocks.filter(({ language }) => !known.includes(language)).map(({ place }) => place),
+    [],
+  );
+});
+
+test("every relative link of a document leads somewhere", () => {
+  const broken = documents().flatMap((path) =>
+    relativeLinks(path)
+      .filter((link) => !existsSync(join(root, dirname(path), link)))
+      .map((link) => `${path}: ${link}`),
+  );
+  assert.deepEqual(broken, []);
+});
+
+test("decision records are numbered without gaps", () => {
+  const numbers = readdirSync(join(root, "docs/decisions")).map((name) => Number(name.slice(0, 4)));
+  assert.deepEqual(
+    numbers.toSorted((a, b) => a - b),
+    numbers.map((_, index) => index + 1),
+  );
+});
