@@ -74,22 +74,18 @@ function initialization(pod: Pod, sidecars: ReadonlySet<string>): { ready: numbe
   return { ready, reason: undefined, seen: statuses };
 }
 
-/** The first container that has something to say; one that failed is not hidden by one that completed. */
+/** The first container that has something to say. */
 function appReason(pod: Pod, statuses: readonly ContainerStatus[], start: string): string {
   let reason = start;
-  let failure: string | undefined;
   let hasRunning = false;
   for (const { state, ready } of statuses.toReversed()) {
     const why = nonEmpty(state?.waiting?.reason);
     if (why !== undefined) reason = why;
-    else if (state?.terminated !== undefined) {
-      reason = endReason(state.terminated);
-      if (state.terminated.exitCode !== 0) failure = reason;
-    } else if (ready && state?.running !== undefined) hasRunning = true;
+    else if (state?.terminated !== undefined) reason = endReason(state.terminated);
+    else if (ready && state?.running !== undefined) hasRunning = true;
   }
-  if (reason !== "Completed") return reason;
-  if (hasRunning && hasTrueCondition(pod, "Ready")) return "Running";
-  return failure ?? (hasRunning ? "NotReady" : reason);
+  if (reason !== "Completed" || !hasRunning) return reason;
+  return hasTrueCondition(pod, "Ready") ? "Running" : "NotReady";
 }
 
 function ending(pod: Pod, reason: string): string {

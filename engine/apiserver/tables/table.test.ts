@@ -83,7 +83,7 @@ const podCases: { does: string; given: Given; want: [string, string, string] }[]
   { does: "completed beside running and ready as Running", given: { status: { phase: "Running", conditions: [ready], containerStatuses: [ended("a", 0, "Completed"), running("b")] } }, want: ["1/2", "Running", "0"] },
   { does: "completed beside running, not ready, as NotReady", given: { status: { phase: "Running", containerStatuses: [ended("a", 0, "Completed"), running("b")] } }, want: ["1/2", "NotReady", "0"] },
   { does: "all completed", given: { status: { phase: "Succeeded", containerStatuses: [ended("a", 0, "Completed"), ended("b", 0, "Completed")] } }, want: ["0/2", "Completed", "0"] },
-  { does: "a failure that a completed container would hide", given: { status: { phase: "Failed", containerStatuses: [ended("a", 0, "Completed"), ended("b", 1, "Error")] } }, want: ["0/2", "Error", "0"] },
+  { does: "the first container's word, as upstream (kubernetes/kubectl#1511), though another failed", given: { status: { phase: "Failed", containerStatuses: [ended("a", 0, "Completed"), ended("b", 1, "Error")] } }, want: ["0/2", "Completed", "0"] },
   { does: "a deleted pod", given: { deleted: true, status: { phase: "Running", containerStatuses: [running("a"), running("b")] } }, want: ["2/2", "Terminating", "0"] },
   { does: "a deleted pod that has ended", given: { deleted: true, status: { phase: "Succeeded", containerStatuses: [ended("a", 0, "Completed"), ended("b", 0, "Completed")] } }, want: ["0/2", "Completed", "0"] },
   { does: "a deleted pod of a lost node", given: { deleted: true, status: { phase: "Running", reason: "NodeLost" } }, want: ["0/2", "Unknown", "0"] },
