@@ -4,6 +4,7 @@ import { hasCode } from "../errors.ts";
 import type { Image } from "../images/images.ts";
 import type { ContainerNotes, PodRecord } from "./pod-record.ts";
 import { describeError, recordEvent, type Services } from "./services.ts";
+import type { Turn } from "./turn.ts";
 
 const PULL_CURVE = { initialMs: 10_000, maximumMs: 300_000 };
 /** How long a status says ErrImagePull before it says ImagePullBackOff. */
@@ -12,14 +13,11 @@ const NEVER_RETRY_MS = 10_000;
 
 /**
  * The image of a container, if it is here for it to start. If not, its pull has begun, or the container's notes say why not;
- * either way there will be another turn.
+ * either way there will be another turn. A pull that is over before the pod is connected, as that of an image that is asked for always
+ * and is here, costs none.
  */
-export async function availableImage(
-  services: Services,
-  record: PodRecord,
-  container: Container,
-  signal: AbortSignal,
-): Promise<Image | undefined> {
+export async function availableImage(turn: Turn, container: Container): Promise<Image | undefined> {
+  const { services, record, signal } = turn;
   const notes = record.notesOf(container.name);
   const reference = container.image ?? "";
   if (notes.pulled !== undefined) return notes.pulled;
@@ -56,11 +54,11 @@ export async function availableImage(
     recordEvent(services, record, "Warning", "Failed", "Error: ImagePullBackOff", container.name);
     return undefined;
   }
-  beginPull(services, record, container, notes, signal);
-  return undefined;
+  await Promise.race([beginPull(services, record, container, notes, signal), turn.connected]);
+  return notes.pulled;
 }
 
-function beginPull(services: Services, record: PodRecord, container: Container, notes: ContainerNotes, signal: AbortSignal): void {
+function beginPull(services: Services, record: PodRecord, container: Container, notes: ContainerNotes, signal: AbortSignal): Promise<void> {
   const pull = new AbortController();
   notes.pull = pull;
   recordEvent(services, record, "Normal", "Pulling", `Pulling image "${container.image}"`, container.name);
@@ -69,6 +67,7 @@ function beginPull(services: Services, record: PodRecord, container: Container, 
     services.notify(record.uid);
   });
   services.inBackground(work);
+  return work;
 }
 
 /** Never rejects. */

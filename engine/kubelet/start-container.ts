@@ -37,7 +37,7 @@ export async function startContainer(
   const { services, record, pod } = turn;
   const container = pod?.spec?.containers.find(({ name }) => name === action.name);
   if (pod === undefined || container === undefined) return;
-  const image = await availableImage(services, record, container, turn.signal);
+  const image = await availableImage(turn, container);
   if (image === undefined) return;
   const notes = record.notesOf(container.name);
   try {

@@ -109,7 +109,8 @@ function check(result: unknown, syscall: string, path: string): void {
   if (result !== 0) throw systemError(errnoName(koffi.errno()), syscall, path);
 }
 
-function errnoName(errno: number): string {
+/** `ENOENT` for 2. */
+export function errnoName(errno: number): string {
   return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }
 

@@ -1,8 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import type { Duplex } from "node:stream";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
 import { join } from "node:path";
-import { readTextIfPresent } from "@peapod/kit";
+import { isErrno, readTextIfPresent } from "@peapod/kit";
+import { makePipe, reap, spawnDetached } from "../../linux/spawn.ts";
 import { defaultPath } from "./container-defaults.ts";
 
 /** How to start a container's monitor. */
@@ -56,15 +56,16 @@ const REPORT_LIMIT_BYTES = 64 * 1024;
  */
 export async function createWithConmon(options: MonitorOptions, signal: AbortSignal): Promise<number> {
   signal.throwIfAborted();
-  const child = spawnMonitor(options);
-  const report = readReport(child, options.conmonPath);
-  const abort = (): void => void child.kill("SIGKILL");
+  const monitor = spawnMonitor(options);
+  const sync = new Socket({ fd: monitor.syncFd, readable: true, writable: false });
+  const report = readReport(sync);
+  const abort = (): void => killQuietly(monitor.pid);
   signal.addEventListener("abort", abort, { once: true });
   try {
-    const [line] = await Promise.all([report, letGo(child, options.adopt)]);
+    const [line] = await Promise.all([report, letGo(monitor, options.adopt)]);
     return parseReport(line);
   } catch (cause) {
-    child.kill("SIGKILL");
+    killQuietly(monitor.pid);
     await report.catch(() => {}); // the error that ended this is the one that counts
     signal.throwIfAborted();
     const said = (await readTextIfPresent(join(options.bundle, bundleFiles.monitorLog)))?.trim() ?? "";
@@ -73,30 +74,68 @@ export async function createWithConmon(options: MonitorOptions, signal: AbortSig
     throw cause;
   } finally {
     signal.removeEventListener("abort", abort);
-    pipe(child, 3).destroy();
+    sync.destroy();
+    await reap(monitor.pid); // it has forked or was killed; the half that stays is nobody's child
   }
 }
 
-/** conmon waits at its start pipe until it is where it belongs. */
-async function letGo(child: ChildProcess, adopt: MonitorOptions["adopt"]): Promise<void> {
-  if (child.pid === undefined || adopt === undefined) return;
-  const start = pipe(child, 4);
-  start.on("error", () => {}); // it died before: its report says so
-  await adopt(child.pid);
-  start.end("go");
+interface Monitor {
+  /** Of the half that forks and exits. Not reaped before its creation is over, so nobody else has it. */
+  readonly pid: number;
+  /** Where it reports. */
+  readonly syncFd: number;
+  /** Where it waits to be let go, if it does. */
+  readonly startFd: number | undefined;
 }
 
-function spawnMonitor(options: MonitorOptions): ChildProcess {
-  const log = openSync(join(options.bundle, bundleFiles.monitorLog), "w", 0o600);
+/** conmon waits at its start pipe until it is where it belongs. */
+async function letGo({ pid, startFd }: Monitor, adopt: MonitorOptions["adopt"]): Promise<void> {
+  if (startFd === undefined) return;
   try {
-    return spawn(options.conmonPath, monitorArguments(options), {
-      cwd: options.bundle,
-      env: { PATH: defaultPath, _OCI_SYNCPIPE: "3", ...(options.adopt === undefined ? {} : { _OCI_STARTPIPE: "4" }) },
-      stdio: ["ignore", "ignore", log, "pipe", ...(options.adopt === undefined ? [] : ["pipe" as const])],
-      detached: true,
-    });
+    await adopt?.(pid);
+    writeSync(startFd, "go");
+  } catch (cause) {
+    if (!isErrno(cause, "EPIPE")) throw cause; // it died before: its report says so
   } finally {
-    closeSync(log);
+    closeSync(startFd);
+  }
+}
+
+function spawnMonitor(options: MonitorOptions): Monitor {
+  const { bundle, conmonPath, adopt } = options;
+  const opened: number[] = [];
+  const open = (fd: number): number => (opened.push(fd), fd);
+  try {
+    const nothing = open(openSync("/dev/null", "r+"));
+    const log = open(openSync(join(bundle, bundleFiles.monitorLog), "w", 0o600));
+    const sync = makePipe();
+    open(sync.write);
+    const start = adopt === undefined ? undefined : makePipe();
+    if (start !== undefined) open(start.read);
+    try {
+      const pid = spawnDetached({
+        path: conmonPath,
+        args: monitorArguments(options),
+        cwd: bundle,
+        env: { PATH: defaultPath, _OCI_SYNCPIPE: "3", ...(start === undefined ? {} : { _OCI_STARTPIPE: "4" }) },
+        fds: [nothing, nothing, log, sync.write, ...(start === undefined ? [] : [start.read])],
+      });
+      return { pid, syncFd: sync.read, startFd: start?.write };
+    } catch (cause) {
+      closeSync(sync.read);
+      if (start !== undefined) closeSync(start.write);
+      throw new MonitorError(`Cannot run ${conmonPath}`, { cause });
+    }
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (cause) {
+    if (!isErrno(cause, "ESRCH")) throw cause;
   }
 }
 
@@ -115,11 +154,9 @@ function monitorArguments({ runtime, containerId, bundle, logPath, exitDir, tty,
 }
 
 /** The first line of the sync pipe. conmon's parent half exits at once; the half that reports keeps the pipe. */
-async function readReport(child: ChildProcess, program: string): Promise<string> {
+async function readReport(sync: Socket): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let text = "";
-  child.once("error", (cause) => reject(new MonitorError(`Cannot run ${program}`, { cause })));
-  const sync = pipe(child, 3);
   sync.on("data", (chunk: Buffer) => {
     text += chunk.toString("utf8");
     const end = text.indexOf("\n");
@@ -139,8 +176,4 @@ function parseReport(line: string): number {
     throw new MonitorError(message.trim() === "" ? `the runtime failed with ${report.data}` : message.trim());
   }
   throw new MonitorError(`conmon reported ${line.slice(0, 200)}, not a pid`);
-}
-
-function pipe(child: ChildProcess, fd: number): Duplex {
-  return child.stdio[fd] as Duplex; // "pipe" on an extra fd is a socket, both ways
 }
