@@ -4,6 +4,8 @@ const codes = {
   MACHINE_LACKS: { retry: false },
   /** Another engine holds this state directory. */
   STATE_DIR_BUSY: { retry: false },
+  /** The API's address is taken, or not this machine's. */
+  LISTEN_FAILED: { retry: false },
   IMAGE_NAME_INVALID: { retry: false },
   IMAGE_NOT_FOUND: { retry: true },
   IMAGE_PULL_FAILED: { retry: true },

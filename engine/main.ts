@@ -32,10 +32,17 @@ try {
   const words = process.argv.slice(2);
   await runEngine(parseConfig(words[0] === "serve" ? words.slice(1) : words, process.env));
 } catch (error) {
-  if (!(error instanceof ConfigError) && !(error instanceof EngineError)) throw error;
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
-  process.stderr.write(`${error.message}${cause}\n`);
-  process.exitCode = error instanceof ConfigError ? EXIT_USAGE : 1;
+  const expected = findExpected(error);
+  if (expected === undefined) throw error;
+  const cause = expected.cause instanceof Error ? ` (${expected.cause.message})` : "";
+  process.stderr.write(`${expected.message}${cause}\n`);
+  process.exitCode = expected instanceof ConfigError ? EXIT_USAGE : 1;
+}
+
+/** The error that a person can mend, behind the task that it ended; undefined for a bug. */
+function findExpected(error: unknown): ConfigError | EngineError | undefined {
+  if (error instanceof ConfigError || error instanceof EngineError) return error;
+  return error instanceof Error ? findExpected(error.cause) : undefined;
 }
 
 /** Runs one engine until it is told to stop, by a signal or through its API, or has been idle for as long as it was told. */

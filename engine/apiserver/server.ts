@@ -3,7 +3,8 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { methodNotAllowed } from "@peapod/api";
-import type { Clock, Logger } from "@peapod/kit";
+import { type Clock, isErrno, type Logger } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
 import type { NodeServer } from "../kubelet/node-server.ts";
 import { aggregated, coreVersions, groupList, groupOf, resourceList } from "./discovery.ts";
 import { isOurs, noSuchPath, StatusError, statusOf } from "./errors.ts";
@@ -239,10 +240,9 @@ async function listening(server: Server, { host, port }: { host: string; port: n
   try {
     await promise;
   } catch (cause) {
-    throw new Error(
-      `Cannot listen on ${host}:${port}: ${cause instanceof Error ? cause.message : String(cause)}; is another engine there? Choose another address`,
-      { cause },
-    );
+    const where = `${host}:${port}`;
+    const hint = isErrno(cause, "EADDRINUSE") ? "another program has it: choose another with --listen" : "choose another address with --listen";
+    throw new EngineError("LISTEN_FAILED", `Cannot listen on ${where}; ${hint}`, { cause });
   }
 }
 
