@@ -89,7 +89,7 @@ export const commands: readonly Command[] = [
   {
     name: "exec",
     summary: "Run a command in a container",
-    usage: "POD [-c NAME] -- COMMAND [ARGUMENT...]",
+    usage: "POD -- COMMAND [ARGUMENT...]",
     completes: "pod",
     stopAfterFirst: true,
     flags: [
@@ -132,11 +132,13 @@ export const commands: readonly Command[] = [
       { name: "log-level", kind: "string", choices: ["error", "warn", "info", "debug"], about: "how much it says (default info)" },
     ],
     examples: [{ line: "serve", about: "until Ctrl-C; pods go on running" }],
+    details:
+      "Each flag has an environment variable, which it wins over: PEAPOD_NODE_NAME for --node-name. The log is JSON lines on standard error.",
     load: async () => (await import("./commands/serve.ts")).serve,
   },
   {
     name: "stop",
-    summary: "End the engine; pods go on running",
+    summary: "End the engine; pods go on running, unless told otherwise",
     usage: "",
     flags: [{ name: "delete-pods", kind: "boolean", about: "delete every pod first, so that nothing is left running" }, ...engineFlags],
     examples: [
@@ -202,7 +204,7 @@ function imageCommands(): Command[] {
   return [
     {
       name: "image list",
-      summary: "List the images that are here",
+      summary: "List the images on this machine",
       usage: "",
       flags: [outputFlag, ...serverFlags],
       examples: [{ line: "image list", about: "names, sizes and ages" }],
@@ -210,7 +212,7 @@ function imageCommands(): Command[] {
     },
     {
       name: "image pull",
-      summary: "Bring images here",
+      summary: "Pull images from a registry, or make them of packages",
       usage: "IMAGE...",
       flags: serverFlags,
       examples: [
@@ -221,7 +223,7 @@ function imageCommands(): Command[] {
     },
     {
       name: "image load",
-      summary: "Bring in images from a file or folder",
+      summary: "Load images from a file or folder",
       usage: "PATH",
       completes: "file",
       flags: [{ name: "name", kind: "string", value: "IMAGE", about: "the name of an image that carries none" }, ...serverFlags],
@@ -233,15 +235,15 @@ function imageCommands(): Command[] {
       summary: "Remove images",
       usage: "IMAGE...",
       flags: serverFlags,
-      examples: [{ line: "image rm docker.io/library/nginx:1.27", about: "take the name away, and the image with its last name" }],
+      examples: [{ line: "image rm docker.io/library/nginx:1.27", about: "the name, and with its last name the image" }],
       load: load("rm"),
     },
     {
       name: "image prune",
       summary: "Remove images that nothing uses",
       usage: "",
-      flags: [{ name: "all", short: "a", kind: "boolean", about: "those with a name too" }, ...serverFlags],
-      examples: [{ line: "image prune --all", about: "everything that no container uses" }],
+      flags: [{ name: "all", short: "a", kind: "boolean", about: "also those with a name" }, ...serverFlags],
+      examples: [{ line: "image prune --all", about: "every image that no container uses" }],
       load: load("prune"),
     },
   ];

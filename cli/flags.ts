@@ -43,7 +43,7 @@ export const listenFlag: FlagSpec = {
   name: "listen",
   kind: "string",
   value: "ADDRESS",
-  about: "where a started engine listens (default $PEAPOD_LISTEN, else 127.0.0.1:7443)",
+  about: "where an engine that is started listens (default $PEAPOD_LISTEN, else 127.0.0.1:7443)",
 };
 
 export const manifestFlag: FlagSpec = {

@@ -13,6 +13,13 @@ export function globalHelp(commands: readonly Command[], program: string): strin
     "Commands:",
     ...columns(shown.map((command) => [command.name, command.summary])),
     "",
+    "Examples:",
+    ...columns([
+      [`${program} up pod.yaml`, "run a pod and show its log; Ctrl-C deletes it"],
+      [`${program} up -d pod.yaml`, "run it in the background; down ends it"],
+      [`${program} doctor`, "what this machine has and lacks"],
+    ]),
+    "",
     `Each command has its own help: ${program} COMMAND --help`,
     "",
     "Exit codes: 0 all went well; 1 something failed; 64 the command line makes no sense; 130 interrupted.",
@@ -26,7 +33,7 @@ export function commandHelp(command: Command, program: string): string {
   return [
     `${command.summary}.`,
     "",
-    `Usage: ${[program, command.name, command.usage, "[FLAG...]"].filter((part) => part !== "").join(" ")}`,
+    `Usage: ${usageLine(command, program)}`,
     ...(command.details === undefined ? [] : ["", command.details]),
     "",
     "Flags:",
@@ -51,6 +58,11 @@ export function groupHelp(group: string, commands: readonly Command[], program: 
     ...columns(members.flatMap(({ examples }) => examples).map(({ line, about }) => [`${program} ${line}`, about])),
     "",
   ].join("\n");
+}
+
+/** How a command is called, in a line. */
+export function usageLine(command: Command, program: string): string {
+  return [program, command.name, "[FLAG...]", command.usage].filter((part) => part !== "").join(" ");
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string[] {

@@ -10,6 +10,7 @@ import { exitCodes } from "../cli/cli-error.ts";
 import type { Command } from "../cli/command.ts";
 import { commands } from "../cli/commands.ts";
 import { helpFlag } from "../cli/flags.ts";
+import { usageLine } from "../cli/help.ts";
 import { engineOptions } from "../engine/config.ts";
 import { root } from "./steps.ts";
 
@@ -106,10 +107,9 @@ function commandsDocument(): string {
 }
 
 function commandSection(command: Command): string[] {
-  const usage = ["peapod", command.name, command.usage, "[FLAG...]"].filter((part) => part !== "").join(" ");
   return [
     `## peapod ${command.name}`,
-    `${command.summary}: ${code(usage)}`,
+    `${command.summary}: ${code(usageLine(command, "peapod"))}`,
     ...(command.details === undefined ? [] : [command.details.replaceAll("\n", "  \n")]),
     table(
       ["flag", "meaning"],

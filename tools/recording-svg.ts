@@ -34,7 +34,7 @@ const colours: Readonly<Record<number, string>> = {
 export function renderRecording(frames: readonly Frame[], { columns, title }: { columns: number; title: string }): string {
   const endMs = (frames.at(-1)?.atMs ?? 0) + LAST_MS;
   const shown = collect(frames, endMs);
-  const height = BAR_HEIGHT + PADDING * 2 + LINE_HEIGHT * Math.max(...frames.map(({ rows }) => rows.length));
+  const height = BAR_HEIGHT + PADDING * 2 + LINE_HEIGHT * Math.max(0, ...shown.map(({ row }) => row + 1));
   const width = Math.ceil(columns * CHARACTER_WIDTH + PADDING * 2);
   const animations = shown.map(({ fromMs, toMs }, index) => animation(index, fromMs, toMs, endMs));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escape(title)}">
