@@ -59,6 +59,18 @@ test("a container whose conmon was killed is unknown once it has ended", async (
   });
 });
 
+test("a container that goes on without its conmon is ended, and told of", async () => {
+  await withOciRuntime(async (bed) => {
+    const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
+    const id = await make(bed, sandboxId, "main");
+    await bed.runtime.startContainer(id, signal);
+    const events = bed.runtime.events(signal)[Symbol.asyncIterator]();
+    process.kill(Number(readFileSync(join(bed.runDir, "containers", id, "conmon.pid"), "utf8")), "SIGKILL");
+    await eventually(async () => (await bed.runtime.containerStatus(id)).state.kind === "unknown", WITHIN);
+    assert.equal((await events.next()).value?.containerId, id);
+  });
+});
+
 test("after a reboot nothing runs and no sandbox is ready", async () => {
   await withOciRuntime(async (bed) => {
     const { id: sandboxId } = await bed.runtime.runPodSandbox({ ...sandboxConfig, shareProcessNamespace: true }, signal);

@@ -147,7 +147,7 @@ export class Containers {
     throw new EngineError("RUNTIME_FAILED", `Cannot ${doing} container "${entry.record.name}": it is ${entry.state.kind}, not running`);
   }
 
-  /** Looks at the machine for what became of each container. Cheap: one file of /proc each. */
+  /** Looks at the machine for what became of each container. Cheap: two files of /proc each. */
   checkAll(): void {
     for (const id of this.#entries.keys()) this.check(id);
   }
@@ -163,10 +163,13 @@ export class Containers {
     }
     if (entry.processes === undefined) return;
     const { container, monitor } = entry.processes;
-    const isLost =
-      entry.record.bootId !== this.#context.bootId || (!isRunning(container) && (monitor === undefined || !isRunning(monitor)));
+    const isOfThisBoot = entry.record.bootId === this.#context.bootId;
+    const isThere = isOfThisBoot && isRunning(container);
+    const isMonitored = isOfThisBoot && monitor !== undefined && isRunning(monitor);
+    if (isMonitored || (isThere && monitor === undefined)) return;
     // conmon may have written the file and ended between the two looks.
-    if (!isLost || readExitFile(this.#context.directories.exits, id) !== undefined) return;
+    if (readExitFile(this.#context.directories.exits, id) !== undefined) return;
+    // One that goes on without conmon ends here too: nobody reads what it writes, and nobody will know its exit code.
     this.#end(entry, { exitCode: undefined, finishedAtMs: this.#context.clock.nowMs(), oomKilled: false });
   }
 
