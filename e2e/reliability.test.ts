@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { eventually, run } from "@peapod/kit";
 import { KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
 import { findTraces } from "./leaks.ts";
-import { applyReady, field, idle, list, pod, shell } from "./pods.ts";
+import { applyReady, field, idle, list, output, pod, shell } from "./pods.ts";
 
 /** Writes a number every 5 ms or so: what is lost shows as a gap. */
 const counter = shell("counter", "i=0; while :; do echo $i; i=$((i+1)); busybox usleep 5000; done");
@@ -188,4 +188,17 @@ test("a container that is killed, runs out of memory or fails is restarted with 
   assert.equal(await field(engine, "pod/hungry", ".status.containerStatuses[0].state.terminated.exitCode"), "137");
   assert.equal(await engine.kubectl("logs", "never", "-c", "bad"), "trouble\n");
   assert.match(await engine.kubectl("get", "events"), /BackOff.*restarting failed container/);
+});
+
+test("resources become cgroup limits", async (t) => {
+  const engine = await startEngine(t);
+  const resources = { requests: { cpu: "250m" }, limits: { cpu: "500m", memory: "64Mi" } };
+  await applyReady(engine, pod("limited", { containers: [idle("main", { resources })] }), "limited");
+  // As the container sees them, in v1's files or v2's.
+  const read = (v1: string, v2: string) =>
+    output(engine, "limited", "main", `cat /sys/fs/cgroup/${v1} 2>/dev/null || cat /sys/fs/cgroup/${v2}`);
+  assert.equal(await read("memory/memory.limit_in_bytes", "memory.max"), String(64 * 1024 * 1024));
+  assert.match(await read("cpu/cpu.cfs_quota_us", "cpu.max"), /^50000( 100000)?$/);
+  assert.match(await read("cpu/cpu.shares", "cpu.weight"), /^(256|10|35)$/); // v2: by the runtime's old or new formula
+  assert.equal(await field(engine, "pod/limited", ".status.qosClass"), "Burstable");
 });
