@@ -39,7 +39,6 @@ const seen = (more: Partial<PodSeen> = {}): PodSeen => ({
   retryAtMs: 0,
   phase: "Running",
   isTornDown: false,
-  lastGraceSeconds: 0,
   ...more,
 });
 const deleted = { deletionTimestamp: new Date(130_000).toISOString(), deletionGracePeriodSeconds: 30 };
@@ -202,6 +201,11 @@ const cases: { does: string; given?: { wanted?: Pod | undefined; seen?: PodSeen;
   },
   { does: "kills what the API has no more", given: { wanted: undefined }, want: [kill(2, "Stopping container web")] },
   {
+    does: "cuts the grace short when a pod is deleted by force meanwhile",
+    given: { wanted: undefined, seen: seen({ containers: [container(running, { killing: { graceSeconds: 30 } })] }) },
+    want: [kill(2, "Stopping container web")],
+  },
+  {
     does: "tears a deleted pod down once nothing runs",
     given: { wanted: pod({}, deleted), seen: seen({ containers: [container(ended(143))] }) },
     want: [tearDown],
@@ -264,7 +268,6 @@ const anySeen = fc
       container(state, { id: `c${attempt}`, attempt, sandboxId: `s${Math.max(0, sandboxes.length - 1)}` }),
     ),
     memories: memories({ isPulling, specHash }),
-    lastGraceSeconds: 0,
   }));
 const anyPod = fc
   .record({ restartPolicy: fc.constantFrom("Always" as const, "OnFailure" as const, "Never" as const), isDeleted: fc.boolean() })

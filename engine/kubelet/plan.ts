@@ -31,8 +31,6 @@ export interface PodSeen {
   readonly phase: string | undefined;
   /** Whether everything of it has been removed. */
   readonly isTornDown: boolean;
-  /** The grace of a pod that the API no longer has. */
-  readonly lastGraceSeconds: number;
 }
 
 export interface SandboxSeen {
@@ -249,7 +247,8 @@ function planTidying(seen: PodSeen): Action[] {
 }
 
 function planStop(wanted: Pod | undefined, seen: PodSeen, nowMs: number): Action[] {
-  const grace = wanted === undefined ? Math.max(seen.lastGraceSeconds, MINIMUM_GRACE_SECONDS) : graceSeconds(wanted, nowMs);
+  // What runs of a pod that the API no longer has was deleted by force: it gets the shortest grace, whatever it had before.
+  const grace = wanted === undefined ? MINIMUM_GRACE_SECONDS : graceSeconds(wanted, nowMs);
   const kills = seen.containers.filter(isRunning).flatMap((container) => kill(container, grace, `Stopping container ${container.name}`));
   return isPulling(seen) ? [{ kind: "cancel-pulls" }, ...kills] : kills;
 }

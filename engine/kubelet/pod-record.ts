@@ -166,7 +166,6 @@ export class PodRecord {
       retryAtMs: this.retryAtMs,
       phase: this.status.phase,
       isTornDown: this.isTornDown,
-      lastGraceSeconds: this.pod?.metadata.deletionGracePeriodSeconds ?? 0,
     };
   }
 

@@ -47,7 +47,6 @@ const seen = (more: Partial<PodSeen> = {}): PodSeen => ({
   retryAtMs: 0,
   phase: undefined,
   isTornDown: false,
-  lastGraceSeconds: 0,
   ...more,
 });
 const failing = (reason: string): PodSeen["memories"] =>
