@@ -88,12 +88,12 @@ export function explainSkopeo(cause: CommandError, what: string): EngineError {
   }
   const reason = cause.exitCode === null ? "its registry did not answer in time" : skopeoReason(cause.stderr);
   if (/manifest unknown|name unknown|repository name not known|\bnot found$|status 404|StatusCode: 404/i.test(reason)) {
-    return new EngineError("IMAGE_NOT_FOUND", `Image "${what}" is not in its registry: ${reason}`, { cause });
+    return new EngineError("IMAGE_NOT_FOUND", `Image "${what}" is not in its registry: ${reason}`); // no cause: it would only repeat the reason, in skopeo's frames
   }
   const hint = /unauthorized|authentication required|access to the resource is denied|forbidden|401/i.test(reason)
     ? "; log in: docker login, or podman login"
     : "";
-  return new EngineError("IMAGE_PULL_FAILED", `Cannot pull "${what}": ${reason}${hint}`, { cause });
+  return new EngineError("IMAGE_PULL_FAILED", `Cannot pull "${what}": ${reason}${hint}`);
 }
 
 /** One line without skopeo's frames: `time=... level=fatal msg="Error parsing image name ...: pinging container registry ...: REASON"`. */

@@ -65,7 +65,7 @@ export class Containers {
       if (!(cause instanceof MonitorError)) throw cause;
       const said = cleanRuntimeError(cause.message);
       const code = isProgramError(said) ? "CONTAINER_START_FAILED" : "CONTAINER_CREATE_FAILED";
-      throw new EngineError(code, `Cannot create container "${name}": ${said}`, { cause });
+      throw new EngineError(code, `Cannot create container "${name}": ${said}`); // no cause: it would only repeat what was said, in log lines
     }
   }
 
