@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parseManifest } from "../cli/manifest.ts";
-import { codeBlocks, documents, relativeLinks } from "./markdown-blocks.ts";
+import { codeBlocks, documents, headings, relativeLinks } from "./markdown-blocks.ts";
 import { root } from "./steps.ts";
 
 const blocks = documents().flatMap(codeBlocks);
@@ -23,10 +23,13 @@ test("every code block is of a language that a test knows what to do with", () =
 });
 
 test("every relative link of a document leads somewhere", () => {
-  const broken = documents().flatMap((path) =>
-    relativeLinks(path)
-      .filter((link) => !existsSync(join(root, dirname(path), link)))
-      .map((link) => `${path}: ${link}`),
+  const broken = documents().flatMap((document) =>
+    relativeLinks(document)
+      .filter(({ path, heading }) => {
+        const target = path === "" ? document : join(dirname(document), path);
+        return !existsSync(join(root, target)) || (heading !== "" && !headings(target).includes(heading));
+      })
+      .map(({ path, heading }) => `${document}: ${path}#${heading}`),
   );
   assert.deepEqual(broken, []);
 });

@@ -47,7 +47,7 @@ function fieldsDocument(): string {
     "# Fields of a manifest",
     GENERATED,
     "Every field of the Kubernetes v1.36 schema is in one of three lists. A field that the schema does not know is an error, too." +
-      " `peapod fields` shows the same, `peapod fields pod.spec.containers` a part of it, `-o json` for a script." +
+      " `peapod fields KIND` shows the same, `peapod fields pod.spec.containers` a part of it, `-o json` prints it for a script." +
       " Below a field that is taken or refused as a whole nothing more is listed.",
     ...kinds.flatMap((resource) => {
       const entries = listFields(resource);

@@ -22,7 +22,7 @@ export function documents(): string[] {
 
 /** The fenced blocks of a document, in order. Throws where a fence is not closed. */
 export function codeBlocks(path: string): CodeBlock[] {
-  const lines = readFileSync(join(root, path), "utf8").split("\n");
+  const lines = readDocument(path).split("\n");
   const blocks: CodeBlock[] = [];
   for (let index = 0; index < lines.length; index += 1) {
     const fence = /^```(\S*)/.exec(lines[index] ?? "");
@@ -42,10 +42,32 @@ export function codeBlocks(path: string): CodeBlock[] {
   return blocks;
 }
 
-/** The targets of a document's relative links, without what follows #. */
-export function relativeLinks(path: string): string[] {
-  const text = readFileSync(join(root, path), "utf8");
-  return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
-    .map((match) => (match[1] ?? "").replace(/#.*$/, ""))
-    .filter((link) => link !== "" && !/^[a-z]+:/.test(link));
+/** A link to another document, or to a heading: `guide.md#as-a-service`. */
+export interface RelativeLink {
+  /** "" for the document itself. */
+  readonly path: string;
+  /** "" for none. */
+  readonly heading: string;
+}
+
+/** The links of a document that lead into the repository. */
+export function relativeLinks(path: string): RelativeLink[] {
+  const targets = [...readDocument(path).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1] ?? "");
+  return targets
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .map((target) => ({ path: target.replace(/#.*$/, ""), heading: target.replace(/^[^#]*#?/, "") }));
+}
+
+/** The names under which a document's headings can be linked to, as GitHub makes them. */
+export function headings(path: string): string[] {
+  return [...readDocument(path).matchAll(/^#+ (.+)$/gm)].map((match) =>
+    (match[1] ?? "")
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+function readDocument(path: string): string {
+  return readFileSync(join(root, path), "utf8");
 }
