@@ -64,8 +64,8 @@ export interface TestEngine {
   kill(): Promise<void>;
   /** Ends the engine with SIGTERM. */
   stop(): Promise<void>;
-  /** Starts it (again), with more in its environment. */
-  start(more?: Readonly<Record<string, string>>): Promise<void>;
+  /** Starts it (again), with more in its environment; `closeLog`: nobody reads what it says once it serves. */
+  start(more?: Readonly<Record<string, string>>, given?: { readonly closeLog?: boolean }): Promise<void>;
   /** Writes a file into the test's own folder; gives its path. */
   file(name: string, content: string): string;
 }
@@ -148,7 +148,7 @@ export async function startEngine(t: TestScope, options: EngineFixtureOptions = 
       await exited;
       child = undefined;
     },
-    start: async (more = {}) => {
+    start: async (more = {}, given = {}) => {
       const log = createWriteStream(join(folder, "engine.log"), { flags: "a" });
       const [program, all] = inside(peapod, ["serve", ...(options.flags ?? [])]);
       const started = spawn(program, all, { env: { ...environment, ...more }, stdio: ["ignore", "pipe", "pipe"] });
@@ -170,6 +170,9 @@ export async function startEngine(t: TestScope, options: EngineFixtureOptions = 
         },
         { withinMs: 20_000, everyMs: 50 },
       );
+      if (given.closeLog !== true) return;
+      started.stdout.destroy();
+      started.stderr.destroy();
     },
     file: (name, content) => {
       const path = join(folder, name);

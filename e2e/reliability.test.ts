@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually, run } from "@peapod/kit";
-import { KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
+import { isAlive, KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
 import { findTraces } from "./leaks.ts";
 import { applyReady, field, idle, list, output, pod, shell } from "./pods.ts";
 
@@ -110,6 +110,15 @@ async function becomeAsAfterReboot(engineId: string, runDir: string, stateDir: s
     rm -rf ${runDir}; true`;
   await run("sh", ["-c", script], { signal });
 }
+
+test("an engine whose log nobody reads any more goes on", async (t) => {
+  const engine = await startEngine(t);
+  await engine.stop();
+  await engine.start({ PEAPOD_LOG_LEVEL: "debug" }, { closeLog: true });
+  await applyReady(engine, pod("one", { containers: [idle("main")] }), "one");
+  await engine.kubectl("delete", "pod", "one");
+  assert.ok(isAlive(engine.pid()));
+});
 
 test("two engines on one state directory: the second says so and stops", async (t) => {
   const engine = await startEngine(t);

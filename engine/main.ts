@@ -49,6 +49,7 @@ function findExpected(error: unknown): ConfigError | EngineError | undefined {
 async function runEngine(config: EngineConfig): Promise<void> {
   const { stateDir, runDir, nodeName } = config;
   const clock = systemClock;
+  process.stderr.on("error", () => {}); // whoever read the log is gone; the engine goes on without
   const log = createLogger({ level: config.logLevel, write: (line) => process.stderr.write(line) });
   process.umask(0o022);
   await using scope = new Scope();
