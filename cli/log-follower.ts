@@ -22,8 +22,11 @@ const RECONNECT_MS = 200;
 export class LogFollower {
   readonly #options: LogFollowerOptions;
   readonly #signal: AbortSignal;
-  /** By pod uid and container name: what is read now and the instances taken up. */
-  readonly #containers = new Map<string, { reading: Promise<void>; readonly instances: Set<string>; readonly place: LogPlace }>();
+  /** By pod uid and container name: what is read now, and by its id each instance taken up, until it is read. */
+  readonly #containers = new Map<
+    string,
+    { reading: Promise<void>; readonly instances: Map<string, Promise<void>>; readonly place: LogPlace }
+  >();
   /** Container ids that run, as of the last look. */
   readonly #running = new Set<string>();
   readonly #failures: unknown[] = [];
@@ -47,6 +50,11 @@ export class LogFollower {
     if (this.#failures.length > 0) throw this.#failures[0];
   }
 
+  /** Resolves when the log of a container that has ended is read; at once for one that was not taken up. */
+  async readToEnd(containerId: string): Promise<void> {
+    await Promise.all([...this.#containers.values()].map(async ({ instances }) => instances.get(containerId)));
+  }
+
   #observeContainer(pod: Pod, status: ContainerStatus): void {
     const { state, lastState, name } = status;
     const currentId = state?.running === undefined ? state?.terminated?.containerID : status.containerID;
@@ -61,11 +69,14 @@ export class LogFollower {
 
   #take(pod: Pod, container: string, id: string, how: Pick<LogQuery, "previous" | "follow">): void {
     const key = `${pod.metadata.uid ?? ""}/${container}`;
-    const entry = this.#containers.get(key) ?? { reading: Promise.resolve(), instances: new Set<string>(), place: new LogPlace() };
+    const entry = this.#containers.get(key) ?? {
+      reading: Promise.resolve(),
+      instances: new Map<string, Promise<void>>(),
+      place: new LogPlace(),
+    };
     this.#containers.set(key, entry);
     if (entry.instances.has(id)) return;
     const isFirst = entry.instances.size === 0;
-    entry.instances.add(id);
     const { tailLines, sinceSeconds } = this.#options.query;
     const earlier = isFirst
       ? { ...(tailLines === undefined ? {} : { tailLines }), ...(sinceSeconds === undefined ? {} : { sinceSeconds }) }
@@ -75,6 +86,7 @@ export class LogFollower {
       .catch((cause: unknown) => {
         if (!this.#signal.aborted) this.#failures.push(cause);
       });
+    entry.instances.set(id, entry.reading);
   }
 
   /**

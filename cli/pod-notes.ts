@@ -5,6 +5,8 @@ export interface Note {
   readonly level: "info" | "trouble";
   /** Undefined: of the pod as a whole. */
   readonly container?: string;
+  /** The id of the container that ended: its log comes first. */
+  readonly ended?: string;
   readonly text: string;
 }
 
@@ -33,7 +35,8 @@ function containerNotes(before: ContainerStatus | undefined, after: ContainerSta
   if (ended !== undefined && ended.containerID !== knownId) {
     const how = `exited with ${ended.exitCode}${ended.reason === undefined || ["Completed", "Error"].includes(ended.reason) ? "" : ` (${ended.reason})`}`;
     const detail = ended.reason === "StartError" || ended.reason === "ContainerCannotRun" ? `: ${ended.message ?? ""}` : "";
-    notes.push({ level: ended.exitCode === 0 || isStopping ? "info" : "trouble", container, text: how + detail });
+    const level = ended.exitCode === 0 || isStopping ? "info" : "trouble";
+    notes.push({ level, container, ...(ended.containerID === undefined ? {} : { ended: ended.containerID }), text: how + detail });
   }
   if (before !== undefined && after.restartCount > before.restartCount)
     notes.push({ level: "info", container, text: `restarted, for the ${nth(after.restartCount)} time` });

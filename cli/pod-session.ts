@@ -4,7 +4,7 @@ import { placeOf } from "./object-name.ts";
 import { followObject } from "./follow-object.ts";
 import { LogFollower } from "./log-follower.ts";
 import { Margin } from "./margin.ts";
-import { podNotes } from "./pod-notes.ts";
+import { type Note, podNotes } from "./pod-notes.ts";
 import { hasEnded } from "./pod-status.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -28,6 +28,8 @@ export class PodSession {
   readonly #follower: LogFollower;
   readonly #signal: AbortSignal;
   readonly #told = new Set<string>();
+  /** By pod and container: the notes under way, one after the other. */
+  readonly #telling = new Map<string, Promise<void>>();
   /** How each pod ended, in order, once all its log is shown. Rejects with what went wrong. */
   readonly ended: Promise<PodOutcome[]>;
   /** Resolves when nothing of the session is under way. */
@@ -74,12 +76,25 @@ export class PodSession {
       }
       this.#follower.observe(current);
       const notes = podNotes(before, current);
-      if (hasEnded(current)) await this.#follower.finish(); // the log first, then how it ended
-      for (const { level, container, text } of notes) this.#tell(pod, container, level, text);
+      for (const note of notes) this.#tellInTurn(pod, note);
       before = current;
-      if (hasEnded(current)) return current.status?.phase === "Succeeded" ? "succeeded" : "failed";
+      if (!hasEnded(current)) continue;
+      await this.#follower.finish();
+      await Promise.all(this.#telling.values());
+      return current.status?.phase === "Succeeded" ? "succeeded" : "failed";
     }
     return "gone";
+  }
+
+  /** A container's log first, then how it ended. */
+  #tellInTurn(pod: Pod, { level, container, ended, text }: Note): void {
+    const key = `${pod.metadata.uid ?? ""}/${container ?? ""}`;
+    const before = this.#telling.get(key) ?? Promise.resolve();
+    const logged = ended === undefined ? undefined : this.#follower.readToEnd(ended);
+    this.#telling.set(
+      key,
+      before.then(() => logged).then(() => this.#tell(pod, container, level, text)),
+    );
   }
 
   #tell(pod: Pod, container: string | undefined, level: "info" | "trouble", text: string): void {
