@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually, run } from "@peapod/kit";
 import { isAlive, KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
-import { findTraces } from "./leaks.ts";
+import { assertNothingLeft, findTraces } from "./leaks.ts";
 import { applyReady, field, idle, list, output, pod, shell } from "./pods.ts";
 
 /** Writes a number every 5 ms or so: what is lost shows as a gap. */
@@ -118,6 +118,16 @@ test("an engine whose log nobody reads any more goes on", async (t) => {
   await applyReady(engine, pod("one", { containers: [idle("main")] }), "one");
   await engine.kubectl("delete", "pod", "one");
   assert.ok(isAlive(engine.pid()));
+});
+
+test("an engine that stops leaves nothing of a pod deleted by force, which the API does not show any more", async (t) => {
+  const engine = await startEngine(t);
+  const stubborn = shell("main", "trap '' TERM; while :; do busybox sleep 1; done");
+  await applyReady(engine, pod("stubborn", { terminationGracePeriodSeconds: 30, containers: [stubborn] }), "stubborn");
+  const { engineId, stateDir, runDir } = { engineId: engine.engineId(), stateDir: engine.stateDir, runDir: engine.runDir };
+  await engine.kubectl("delete", "pod", "stubborn", "--force", "--grace-period=0", "--wait=false");
+  await engine.stop();
+  await assertNothingLeft({ engineId, stateDir, runDir });
 });
 
 test("two engines on one state directory: the second says so and stops", async (t) => {

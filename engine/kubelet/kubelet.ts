@@ -10,7 +10,7 @@ import { type MachineFacts, nodeCapacity } from "./node-object.ts";
 import { keepNodeRegistered } from "./node-registration.ts";
 import { readResolvConf } from "./pod-resolv-conf.ts";
 import { PodRecord } from "./pod-record.ts";
-import { runTurn } from "./pod-worker.ts";
+import { removeAtOnce, runTurn } from "./pod-worker.ts";
 import { referenceNames } from "./references.ts";
 import type { Services } from "./services.ts";
 import { StatusWriter } from "./status-writer.ts";
@@ -32,6 +32,8 @@ export interface KubeletOptions {
 
 /** In case a notice of the runtime was lost. */
 const RELIST_EVERY_MS = 300_000;
+/** For the last work of a kubelet that stops. */
+const LAST_WORK_MS = 5_000;
 /** Pods that are gone are remembered so that a late notice does not bring them back. The oldest are forgotten. */
 const GONE_LIMIT = 1_000;
 
@@ -89,7 +91,7 @@ export class Kubelet {
     return this.#records.get(uid);
   }
 
-  /** Adopts what runs, and looks after the node's pods until the signal is aborted. Containers go on after it. */
+  /** Adopts what runs, and looks after the node's pods until the signal is aborted. The containers of pods that the API has go on after it. */
   async run(signal: AbortSignal): Promise<void> {
     const { client, runtime, network } = this.#options;
     this.#signal = signal;
@@ -119,7 +121,15 @@ export class Kubelet {
       stop.abort();
       await Promise.all(this.#background);
       await this.#worker.idle();
+      if (this.#pods.isSynced) await this.#removeUnknown();
     }
+  }
+
+  /** What was deleted by force and is still being stopped: the API does not show it, so nobody could tell that it stays. */
+  async #removeUnknown(): Promise<void> {
+    const last = AbortSignal.timeout(LAST_WORK_MS);
+    const unknown = [...this.#records.values()].filter((record) => !record.isInApi && !record.isTornDown);
+    await Promise.all(unknown.map(async (record) => removeAtOnce(this.#services, record, last)));
   }
 
   #podChanged(pod: Pod): void {

@@ -37,6 +37,11 @@ export async function runTurn(services: Services, record: PodRecord, signal: Abo
   }
 }
 
+/** Removes everything of a pod that the API has no more, without grace, for a kubelet that stops. Rejects only when the signal is aborted. */
+export async function removeAtOnce(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
+  await execute(new Turn(services, record, { references: NO_REFERENCES, volumePlans: undefined }, signal), [{ kind: "tear-down" }]);
+}
+
 /** Whether there may be more to do at once after an action. */
 function leadsOn({ kind }: Action): boolean {
   return kind !== "wait" && kind !== "kill-container" && kind !== "delete-object";
