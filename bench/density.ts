@@ -1,46 +1,74 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Scope } from "@peapod/kit";
-import { type BenchEngine, startEngine } from "./engine.ts";
-import { median } from "./statistics.ts";
+import { type BenchEngine, makeFolder, startEngine } from "./engine.ts";
+import { type Floor, prepareFloor } from "./floor.ts";
+import { median, seconds } from "./statistics.ts";
 import { createUntilRunning, deleteUntilGone, IMAGE, threeContainers } from "./three-containers.ts";
 
 const IDLE_MS = 60_000;
+const WARM_UP_ROUNDS = 3;
 
 /** What fifty pods of three containers cost: memory outside the containers' own processes, start of the last, an idle minute. */
 export async function density(args: readonly string[], signal: AbortSignal): Promise<void> {
-  const count = Number(parseArgs({ args: [...args], options: { pods: { type: "string", default: "50" } } }).values.pods);
+  const options = { pods: { type: "string", default: "50" }, rounds: { type: "string", default: "10" } } as const;
+  const { values } = parseArgs({ args: [...args], options });
+  const [count, rounds] = [Math.max(2, Number(values.pods)), Math.max(3, Number(values.rounds))];
   await using scope = new Scope();
+  const folder = makeFolder();
+  scope.defer(() => rmSync(folder, { recursive: true, force: true }));
   const engine = await startEngine(scope, signal);
   await engine.peapod("image", "pull", IMAGE);
-  const name = (index: number): string => `density-${index}`;
-  const start = (index: number): Promise<number> => createUntilRunning(engine.client, threeContainers(name(index)), signal);
-  await start(0); // warm-up
-  await deleteUntilGone(engine.client, name(0), signal);
   await delay(2_000, undefined, { signal });
   const engineBefore = pssKib(engine.pid);
-  const startsMs: number[] = [];
-  for (let index = 1; index <= count; index++) startsMs.push(await start(index));
-  process.stdout.write(`Started ${count} pods; now an idle minute\n`);
-  await delay(5_000, undefined, { signal });
-  const cpuBefore = cpuTicks(engine.pid);
-  await delay(IDLE_MS, undefined, { signal });
-  const cpuPercent = (100 * (cpuTicks(engine.pid) - cpuBefore) * 10) / IDLE_MS; // a tick is 10 ms
+  const floor = await prepareFloor(engine, folder, scope, signal);
+  await measureStarts(engine, floor, WARM_UP_ROUNDS, signal);
+
+  const first = await measureStarts(engine, floor, rounds, signal);
+  for (let index = 1; index < count; index++) await createUntilRunning(engine.client, threeContainers(`density-${index}`), signal);
+  const last = await measureStarts(engine, floor, rounds, signal);
+  await createUntilRunning(engine.client, threeContainers(`density-${count}`), signal);
+  process.stdout.write(`${count} pods run; now an idle minute\n`);
+  const cpuPercent = await idleProcessor(engine, signal);
   const engineAfter = pssKib(engine.pid);
   const monitors = monitorsOf(engine);
   const monitorsKib = monitors.map(pssKib).reduce((sum, one) => sum + one, 0);
   const perPod = (monitorsKib + engineAfter - engineBefore) / 1024 / count;
-  const edge = Math.min(10, Math.floor(count / 2));
-  const [first, last] = [median(startsMs.slice(0, edge)), median(startsMs.slice(-edge))];
+  const ratio = (of: (starts: Starts) => number[]): string => (median(of(last)) / median(of(first))).toFixed(2);
   process.stdout.write(`
 ${count} pods of three containers:
-  memory outside the containers, a pod   ${perPod.toFixed(1)} MB  (aim: at most 10; ${monitors.length} monitors ${(monitorsKib / 1024).toFixed(0)} MB, engine ${(engineBefore / 1024).toFixed(0)} -> ${(engineAfter / 1024).toFixed(0)} MB)
-  start of the last ${edge} / of the first ${edge}      ${(last / first).toFixed(2)}  (aim: at most 1.3; ${first.toFixed(0)} ms -> ${last.toFixed(0)} ms, medians)
+  memory outside the containers, a pod   ${perPod.toFixed(1)} MB  (aim: at most 10; ${monitors.length} monitors ${megabytes(monitorsKib)} MB, engine ${megabytes(engineBefore)} -> ${megabytes(engineAfter)} MB)
+  start of the only pod, ${rounds} rounds         ${seconds(first.peapodMs)}
+  start of the last of ${count}, ${rounds} rounds     ${seconds(last.peapodMs)}
+  last / only                            ${ratio(({ peapodMs }) => peapodMs)}  (aim: at most 1.3; the bare runtime beside them: ${ratio(({ floorMs }) => floorMs)})
   engine, idle: processor                ${cpuPercent.toFixed(2)} % of a core  (aim: under 1)
-  engine, idle: memory (PSS)             ${(engineAfter / 1024).toFixed(0)} MB  (aim: under 150)
+  engine, idle: memory (PSS)             ${megabytes(engineAfter)} MB  (aim: under 150)
 `);
-  for (let index = 1; index <= count; index++) await deleteUntilGone(engine.client, name(index), signal);
+}
+
+interface Starts {
+  readonly peapodMs: number[];
+  readonly floorMs: number[];
+}
+
+/** Starts and deletes one more pod again and again; in turn with the bare runtime, which shows how the machine itself is by then. */
+async function measureStarts(engine: BenchEngine, floor: Floor, rounds: number, signal: AbortSignal): Promise<Starts> {
+  const starts: Starts = { peapodMs: [], floorMs: [] };
+  for (let round = 1; round <= rounds; round++) {
+    starts.peapodMs.push(await createUntilRunning(engine.client, threeContainers("one-more"), signal));
+    await deleteUntilGone(engine.client, "one-more", signal);
+    starts.floorMs.push(await floor.start());
+  }
+  return starts;
+}
+
+/** How much of a core the engine takes while nothing happens, in percent. */
+async function idleProcessor({ pid }: BenchEngine, signal: AbortSignal): Promise<number> {
+  await delay(5_000, undefined, { signal });
+  const ticksBefore = cpuTicks(pid);
+  await delay(IDLE_MS, undefined, { signal });
+  return (100 * (cpuTicks(pid) - ticksBefore) * 10) / IDLE_MS; // a tick is 10 ms
 }
 
 /** The conmon and pause processes of an engine. */
@@ -54,14 +82,18 @@ function monitorsOf({ runDir }: BenchEngine): number[] {
     });
 }
 
+function megabytes(kib: number): string {
+  return (kib / 1024).toFixed(0);
+}
+
 function pssKib(pid: number): number {
   return Number(/^Pss:\s+(\d+)/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
 }
 
-/** User and system time of a process, in ticks of 10 ms. */
+/** User and system time of a process and of its children that have ended, in ticks of 10 ms. */
 function cpuTicks(pid: number): number {
   const fields = textOf(`/proc/${pid}/stat`).split(") ")[1]?.split(" ") ?? [];
-  return Number(fields[11]) + Number(fields[12]);
+  return [11, 12, 13, 14].map((index) => Number(fields[index])).reduce((sum, one) => sum + one, 0);
 }
 
 function textOf(path: string): string {

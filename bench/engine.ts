@@ -19,10 +19,15 @@ export interface BenchEngine {
 
 const launcher = fileURLToPath(new URL("../peapod", import.meta.url));
 
+/** A new folder on a disk: file systems in memory carry overlays, too, and would be faster than where pods really are. */
+export function makeFolder(): string {
+  mkdirSync("/var/lib/peapod", { recursive: true, mode: 0o700 });
+  return mkdtempSync("/var/lib/peapod/bench-");
+}
+
 /** Starts an engine with directories and a port of its own; the scope's end stops it and removes them. */
 export async function startEngine(scope: Scope, signal: AbortSignal): Promise<BenchEngine> {
-  mkdirSync("/var/lib/peapod", { recursive: true, mode: 0o700 });
-  const folder = mkdtempSync("/var/lib/peapod/bench-");
+  const folder = makeFolder();
   const stateDir = join(folder, "state");
   const runDir = `/run/peapod-${folder.slice(-6)}`;
   scope.defer(() => {
@@ -34,7 +39,8 @@ export async function startEngine(scope: Scope, signal: AbortSignal): Promise<Be
     PEAPOD_RUN_DIR: runDir,
     PEAPOD_LISTEN: "127.0.0.1:0",
   }; // a set variable is a string
-  const child = spawn(launcher, ["serve", "--log-level=warn"], { env, stdio: ["ignore", "inherit", "inherit"] });
+  // In a process group of its own: Ctrl-C is the benchmark's, which still needs the engine to delete its pods.
+  const child = spawn(launcher, ["serve", "--log-level=warn"], { env, stdio: ["ignore", "inherit", "inherit"], detached: true });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   scope.defer(async () => {
     child.kill("SIGTERM");
@@ -47,16 +53,17 @@ export async function startEngine(scope: Scope, signal: AbortSignal): Promise<Be
   const { pid } = JSON.parse(readFileSync(join(runDir, "engine.json"), "utf8")) as { pid: number }; // written by the engine
   const engineId = readFileSync(join(stateDir, "engine-id"), "utf8").trim();
   const client = await connectHttp({ kubeconfig });
-  scope.defer(() => deleteAllPods(client));
+  scope.defer(() => deleteAllPods(client, AbortSignal.timeout(120_000)));
   return { client, pid, engineId, stateDir, runDir, peapod };
 }
 
-async function deleteAllPods(client: Client): Promise<void> {
-  const signal = AbortSignal.timeout(60_000);
+/** Deletes every pod, all at once, and waits until they are gone. */
+async function deleteAllPods(client: Client, signal: AbortSignal): Promise<void> {
   const { items } = await client.list(pods, {}, signal);
-  for (const { metadata } of items) {
-    const where = { namespace: metadata.namespace ?? "", name: metadata.name ?? "" };
-    await client.delete(pods, where, { gracePeriodSeconds: 1 }, signal);
-  }
-  await eventually(async () => (await client.list(pods, {}, signal)).items.length === 0, { withinMs: 60_000 });
+  await Promise.all(
+    items.map(async ({ metadata: { namespace = "", name = "" } }) =>
+      client.delete(pods, { namespace, name }, { gracePeriodSeconds: 1 }, signal),
+    ),
+  );
+  await eventually(async () => (await client.list(pods, {}, signal)).items.length === 0, { withinMs: 120_000, everyMs: 100 });
 }

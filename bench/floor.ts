@@ -12,7 +12,7 @@ export interface Floor {
   /** The image's root file system. */
   readonly rootfs: string;
   /** Milliseconds from the script's start until the three containers run; they are gone again after. */
-  start(round: number): Promise<number>;
+  start(): Promise<number>;
 }
 
 interface OciConfig {

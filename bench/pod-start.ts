@@ -1,9 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Scope } from "@peapod/kit";
-import { startEngine } from "./engine.ts";
+import { makeFolder, startEngine } from "./engine.ts";
 import { prepareFloor } from "./floor.ts";
 import { preparePodman } from "./podman.ts";
 import { median, seconds } from "./statistics.ts";
@@ -13,7 +11,7 @@ import { createUntilRunning, deleteUntilGone, IMAGE, threeContainers } from "./t
 export async function podStart(args: readonly string[], signal: AbortSignal): Promise<void> {
   const rounds = Math.max(3, Number(parseArgs({ args: [...args], options: { rounds: { type: "string", default: "15" } } }).values.rounds));
   await using scope = new Scope();
-  const folder = mkdtempSync(join(tmpdir(), "peapod-bench-"));
+  const folder = makeFolder();
   scope.defer(() => rmSync(folder, { recursive: true, force: true }));
   const engine = await startEngine(scope, signal);
   process.stdout.write(`Preparing: image ${IMAGE}\n`);
@@ -27,7 +25,7 @@ export async function podStart(args: readonly string[], signal: AbortSignal): Pr
   await peapod(-1);
   const floor = await prepareFloor(engine, folder, scope, signal);
   const podman = await preparePodman(floor.rootfs, floor.runtime, folder, scope, signal);
-  const contenders = { peapod, podman, floor: (round: number) => floor.start(round) };
+  const contenders = { peapod, podman: () => podman.start(), floor: () => floor.start() };
   const results: Record<keyof typeof contenders, number[]> = { peapod: [], podman: [], floor: [] };
   for (const contender of Object.values(contenders)) await contender(0); // one warm-up each, not counted
   for (let round = 1; round <= rounds; round++) {
@@ -38,7 +36,7 @@ export async function podStart(args: readonly string[], signal: AbortSignal): Pr
   }
   const ratio = (peer: "podman" | "floor"): number => median(results.peapod.map((ms, index) => ms / (results[peer][index] ?? Number.NaN)));
   process.stdout.write(`
-Three containers of one image, ${floor.runtime}, ${rounds} rounds, median (least to most):
+Three containers of one image, ${floor.runtime}, ${podman.description}, ${rounds} rounds, median (least to most):
   peapod             ${seconds(results.peapod)}
   podman kube play   ${seconds(results.podman)}
   floor              ${seconds(results.floor)}

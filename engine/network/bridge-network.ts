@@ -11,6 +11,7 @@ import { deviceName, type NetworkNames } from "./names.ts";
 import type { PodAddress, PodNetwork, PortMapping } from "./network.ts";
 import { NetworkNamespace } from "./network-namespace.ts";
 import { PortPublisher } from "./port-publisher.ts";
+import { rulesGeneration } from "./rules-generation.ts";
 
 export interface BridgeNetworkParts {
   readonly book: AddressBook;
@@ -38,6 +39,8 @@ export class BridgeNetwork implements PodNetwork {
   readonly #docker: DockerPassage;
   readonly #timer: NodeJS.Timeout;
   #tending: Promise<void> | undefined;
+  /** The rules that were last found in order. */
+  #tendedGeneration: number | undefined;
   #closed = false;
 
   constructor(parts: BridgeNetworkParts) {
@@ -131,10 +134,17 @@ export class BridgeNetwork implements PodNetwork {
 
   #startTending(): void {
     if (this.#tending !== undefined || this.#closed) return;
-    this.#tending = Promise.all([this.#ports.ensure(), this.#docker.ensure()])
-      .then(() => {})
+    this.#tending = this.#tend()
       .catch((cause: unknown) => this.#parts.log.warn("cannot look after the network rules", { cause }))
       .finally(() => (this.#tending = undefined));
+  }
+
+  /** Starts no program while nobody has changed a rule. The rules of iptables-legacy are in no generation. */
+  async #tend(): Promise<void> {
+    const generation = await rulesGeneration();
+    const isChanged = generation === undefined || generation !== this.#tendedGeneration;
+    await Promise.all([isChanged ? this.#ports.ensure() : undefined, this.#docker.ensure(isChanged ? "all" : "legacy")]);
+    this.#tendedGeneration = generation; // as it was before: what changed meanwhile is looked at the next time
   }
 }
 

@@ -18,9 +18,10 @@ export class DockerPassage {
     this.#log = options.log;
   }
 
-  /** Puts the rules there where Docker is and they are not. Cheap to repeat: Docker may come, or come back, at any time. */
-  async ensure(): Promise<void> {
+  /** Puts the rules there where Docker is and they are not. To be repeated: Docker may come, or come back, at any time. */
+  async ensure(which: "all" | "legacy" = "all"): Promise<void> {
     for (const program of iptablesPrograms()) {
+      if (which === "legacy" && program !== "iptables-legacy") continue;
       const present = await runIptables(program, ["-S", CHAIN]);
       if (present === undefined) continue;
       const lines = present.split("\n").filter((line) => line.includes(this.#names.mark));

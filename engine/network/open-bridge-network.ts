@@ -24,7 +24,7 @@ export interface BridgeNetworkOptions {
   readonly podCIDR?: string;
   /** Engines of one machine take turns by it. Default /run/lock/peapod-network.lock. */
   readonly lockPath?: string;
-  /** How often to look whether others removed our rules, two short processes each time. Default 5 s. */
+  /** How often to look whether others changed rules: one question to the kernel. Default 5 s. */
   readonly tendEveryMs?: number;
 }
 

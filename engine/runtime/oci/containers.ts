@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { EngineError } from "../../errors.ts";
@@ -147,9 +147,15 @@ export class Containers {
     throw new EngineError("RUNTIME_FAILED", `Cannot ${doing} container "${entry.record.name}": it is ${entry.state.kind}, not running`);
   }
 
-  /** Looks at the machine for what became of each container. Cheap: two files of /proc each. */
+  /** Looks at the machine for what became of each container. Cheap: one file of /proc each, and one look for all exit files. */
   checkAll(): void {
-    for (const id of this.#entries.keys()) this.check(id);
+    const exited = new Set(readdirSync(this.#context.directories.exits));
+    for (const [id, { hasEnded, processes, record }] of this.#entries) {
+      if (hasEnded) continue;
+      const isFine =
+        processes !== undefined && record.bootId === this.#context.bootId && isRunning(processes.monitor ?? processes.container);
+      if (!isFine || exited.has(id)) this.check(id);
+    }
   }
 
   /** Looks at the machine for what became of a container, and tells of its end. */
