@@ -46,8 +46,9 @@ export class ContainerEntry {
   /** Gives false where it had ended before. `exitCode` undefined: nobody knows it. */
   markEnded(facts: { exitCode: number | undefined; finishedAtMs: number; oomKilled: boolean }): boolean {
     if (this.hasEnded) return false;
-    const { exitCode, finishedAtMs, oomKilled } = facts;
+    const { exitCode, oomKilled } = facts;
     const startedAtMs = this.#startedAtMs ?? this.record.createdAtMs;
+    const finishedAtMs = Math.max(facts.finishedAtMs, startedAtMs); // a file's time is that of the clock's last tick, milliseconds ago
     this.#state =
       exitCode === undefined
         ? { kind: "unknown", startedAtMs, finishedAtMs }
