@@ -22,8 +22,9 @@ export function createLogger(options: { level: LogLevel; write: (line: string) =
     (level: LogLevel) =>
     (message: string, fields: LogFields = {}): void => {
       if (order.indexOf(level) > order.indexOf(limit)) return;
-      const line = { time: new Date().toISOString(), level, message, ...base, ...fields };
-      write(`${JSON.stringify(line, plainError)}\n`);
+      const head = { time: new Date().toISOString(), level, message };
+      const line = { ...head, ...base, ...fields, ...head }; // first in the line, whatever the fields are called
+      write(`${JSON.stringify(line, plainValue)}\n`);
     };
   return {
     error: at("error"),
@@ -37,8 +38,9 @@ export function createLogger(options: { level: LogLevel; write: (line: string) =
 /** A logger that says nothing, for tests and for one-shot commands. */
 export const silentLogger: Logger = createLogger({ level: "error", write: () => {} });
 
-/** Errors have no enumerable fields: spell out what helps, causes too. */
-function plainError(_key: string, value: unknown): unknown {
+/** Spells out what JSON would lose: errors have no enumerable fields. */
+function plainValue(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return `${value}`; // JSON has none, and a log line must not throw
   if (!(value instanceof Error)) return value;
   const code = "code" in value ? { code: value.code } : {};
   const cause = value.cause === undefined ? {} : { cause: value.cause };

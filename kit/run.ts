@@ -62,7 +62,10 @@ export async function run(command: string, args: readonly string[], options: Com
   let kill: NodeJS.Timeout | undefined;
   const stop = (): void => {
     child.kill("SIGTERM");
-    kill ??= setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS);
+    kill ??= setTimeout(() => {
+      child.kill("SIGKILL");
+      for (const stream of [child.stdout, child.stderr]) stream.destroy(); // its own children may hold them open for ever
+    }, KILL_AFTER_MS);
   };
   const timer =
     options.timeoutMs === undefined

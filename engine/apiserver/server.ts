@@ -241,7 +241,9 @@ async function listening(server: Server, { host, port }: { host: string; port: n
     await promise;
   } catch (cause) {
     const where = `${host}:${port}`;
-    const hint = isErrno(cause, "EADDRINUSE") ? "another program has it: choose another with --listen" : "choose another address with --listen";
+    const hint = isErrno(cause, "EADDRINUSE")
+      ? "another program has it: choose another with --listen"
+      : "choose another address with --listen";
     throw new EngineError("LISTEN_FAILED", `Cannot listen on ${where}; ${hint}`, { cause });
   }
 }
