@@ -64,7 +64,7 @@ export async function run(command: string, args: readonly string[], options: Com
     child.kill("SIGTERM");
     kill ??= setTimeout(() => {
       child.kill("SIGKILL");
-      for (const stream of [child.stdout, child.stderr]) stream.destroy(); // its own children may hold them open for ever
+      for (const stream of [child.stdout, child.stderr]) stream?.destroy(); // its own children may hold them open for ever
     }, KILL_AFTER_MS);
   };
   const timer =
