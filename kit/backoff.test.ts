@@ -12,7 +12,7 @@ test("backoffMs() doubles up to the longest", () => {
 });
 
 test("backoffMs() never shrinks, never passes the longest, and stays a number", () => {
-  const curves = fc.record({ initialMs: fc.integer({ min: 1, max: 60_000 }), maximumMs: fc.integer({ min: 60_000, max: 3_600_000 }) });
+  const curves = fc.record({ initialMs: fc.nat(60_000), maximumMs: fc.integer({ min: 60_000, max: 3_600_000 }) });
   fc.assert(
     fc.property(curves, fc.nat(), (curve, attempt) => {
       const [now, next] = [backoffMs(curve, attempt), backoffMs(curve, attempt + 1)];
