@@ -1,24 +1,33 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { eventually } from "@peapod/kit";
 import { KUBECTL, peapod, startEngine, type TestEngine } from "./engine-fixture.ts";
 import { type Foreground, foreground } from "./foreground.ts";
-import { IMAGE } from "./pods.ts";
+import { freePort, IMAGE } from "./pods.ts";
 
 const folder = (name: string): string => fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
 
+/** An example that runs: what it says, its own copy of the manifests, the engine, and the ports it has instead of 8088 and 8089. */
+interface Running {
+  readonly up: Foreground;
+  readonly manifests: string;
+  readonly engine: TestEngine;
+  readonly ports: readonly [number, number];
+}
+
 /** What each example shows, by its folder. */
-const examples: Readonly<Record<string, (up: Foreground, engine: TestEngine) => Promise<void>>> = {
-  network: async (up) => {
-    await says(up, /visitor +\| localhost:8088 says: hello from \d+\.\d+\.\d+\.\d+/, /visitor +\| localhost:8089 says: for this pod only/);
-    assert.match(await (await fetch("http://127.0.0.1:8088/")).text(), /^hello from /, "the host reaches the published port");
-    await assert.rejects(connected(8089), { code: "ECONNREFUSED" }, "but not the pod's loopback");
+const examples: Readonly<Record<string, (running: Running) => Promise<void>>> = {
+  network: async ({ up, ports: [published, own] }) => {
+    await says(up, /visitor +\| localhost:\d+ says: hello from \d+\.\d+\.\d+\.\d+/, /visitor +\| localhost:\d+ says: for this pod only/);
+    assert.match(await (await fetch(`http://127.0.0.1:${published}/`)).text(), /^hello from /, "the host reaches the published port");
+    await assert.rejects(connected(own), { code: "ECONNREFUSED" }, "but not the pod's loopback");
   },
 
-  volumes: async (up, engine) => {
+  volumes: async ({ up, engine, manifests }) => {
     await says(
       up,
       /reader +\| good morning; the writer wrote: \S.*; the password has 9 letters/,
@@ -26,14 +35,13 @@ const examples: Readonly<Record<string, (up: Foreground, engine: TestEngine) => 
       /refused +\| as it should be: this mount is read-only/,
       /memory +\| tmpfs +16\.0M .* \/fast/,
     );
-    const changed = readFileSync(`${folder("volumes")}/pod.yaml`, "utf8").replace("good morning", "good evening");
-    assert.match(changed, /good evening/);
-    const manifest = engine.file("changed/pod.yaml", changed);
-    await engine.peapod("up", "-d", manifest);
+    const path = join(manifests, "pod.yaml");
+    writeFileSync(path, readFileSync(path, "utf8").replace("good morning", "good evening"));
+    await engine.peapod("up", "-d", manifests);
     await says(up, /reader +\| good evening; /);
   },
 
-  processes: async (up) => {
+  processes: async ({ up }) => {
     await says(
       up,
       /reloader +\| +1 .*(catatonit|pause)/,
@@ -42,7 +50,7 @@ const examples: Readonly<Record<string, (up: Foreground, engine: TestEngine) => 
     );
   },
 
-  "three-ways": async (up) => {
+  "three-ways": async ({ up }) => {
     await says(
       up,
       /web +\| serving \/site on localhost:8080/,
@@ -67,20 +75,20 @@ test("the examples show what they say", async (t) => {
 });
 
 /** Runs an example in the foreground until it has shown what it is to show; then it is gone, by itself or by Ctrl-C. */
-async function runExample(
-  t: TestContext,
-  engine: TestEngine,
-  name: string,
-  show: (up: Foreground, engine: TestEngine) => Promise<void>,
-): Promise<void> {
-  const up = foreground(peapod, ["up", folder(name)], engine.environment);
-  t.after(() => up.interrupt());
-  await show(up, engine);
-  if (name === "three-ways") assert.equal(await up.ended, 0, up.said()); // its containers end by themselves
-  else {
-    up.interrupt();
-    assert.equal(await up.ended, 130, up.said());
+async function runExample(t: TestContext, engine: TestEngine, name: string, show: (running: Running) => Promise<void>): Promise<void> {
+  const ports = [await freePort(), await freePort()] as const; // somebody else may have the ones in the file
+  for (const file of readdirSync(folder(name))) {
+    const text = readFileSync(join(folder(name), file), "utf8");
+    engine.file(`examples/${name}/${file}`, text.replaceAll("8088", String(ports[0])).replaceAll("8089", String(ports[1])));
   }
+  const manifests = join(engine.stateDir, "../examples", name);
+  const up = foreground(peapod, ["up", manifests], engine.environment);
+  t.after(() => up.interrupt());
+  await show({ up, manifests, engine, ports });
+  const endsItself = name === "three-ways";
+  if (!endsItself) up.interrupt();
+  assert.equal(await up.ended, endsItself ? 0 : 130, up.said());
+  for (const [line] of up.said().matchAll(/^\* .* exited with (?!0).*$/gm)) assert.fail(`Its containers end politely: ${line}`);
   const left = await engine.command(KUBECTL, ["get", "pods,configmaps,secrets", "-o", "name"]);
   assert.equal(left.stdout, "", "nothing is left");
 }
