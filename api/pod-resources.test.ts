@@ -20,6 +20,7 @@ const classes: [does: string, pod: Pod, want: string][] = [
   ["limits for all", pod({ limits: full }, { limits: full, requests: full }), "Guaranteed"],
   ["equal amounts written differently", pod({ limits: full, requests: { cpu: "1000m", memory: "1024Mi" } }), "Guaranteed"],
   ["a request under its limit", pod({ limits: full, requests: { ...full, cpu: "500m" } }), "Burstable"],
+  ["a request of nothing under its limit", pod({ limits: full, requests: { cpu: "0" } }), "Burstable"],
   ["a limit of only memory", pod({ limits: { memory: "1Gi" } }), "Burstable"],
   ["one container without limits", pod({ limits: full }, {}), "Burstable"],
 ];
@@ -69,6 +70,7 @@ test("oomScoreAdj() ends the greediest first", () => {
   assert.equal(score(pod({ limits: full })), -997);
   assert.equal(score(pod({})), 1000);
   assert.equal(score(pod({ requests: { memory: "1Gi" } })), 900);
+  assert.equal(score(pod({ requests: { memory: "1074Mi" } })), 896); // 104.88 thousandths count as 104
   assert.equal(score(pod({ requests: { cpu: "1" } })), 999);
   assert.equal(score(pod({ requests: { memory: "20Gi" } })), 3);
 });

@@ -22,7 +22,7 @@ export function qosClass(pod: Pod): QosClass {
   const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(qosResources);
   if (all.every(({ requests, limits }) => requests.size + limits.size === 0)) return "BestEffort";
   const guaranteed = all.every(({ requests, limits }) =>
-    ["cpu", "memory"].every((name) => limits.has(name) && (requests.get(name) ?? limits.get(name)) === limits.get(name)),
+    ["cpu", "memory"].every((name) => limits.has(name) && requests.get(name) === limits.get(name)),
   );
   return guaranteed ? "Guaranteed" : "Burstable";
 }
@@ -73,11 +73,12 @@ export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: num
   if (quality === "Guaranteed") return -997;
   const requestBytes = containerResources(container).memoryRequestBytes ?? 0;
   if (quality === "BestEffort" || nodeMemoryBytes <= 0) return 1000;
-  return Math.min(999, Math.max(3, Math.floor(1000 - (1000 * requestBytes) / nodeMemoryBytes)));
+  return Math.min(999, Math.max(3, 1000 - Math.floor((1000 * requestBytes) / nodeMemoryBytes)));
 }
 
 function qosResources({ resources = {} }: Container): { requests: Map<string, bigint>; limits: Map<string, bigint> } {
-  return { requests: amounts(resources.requests), limits: amounts(resources.limits) };
+  const { requests = {}, limits = {} } = resources;
+  return { requests: amounts({ ...limits, ...requests }), limits: amounts(limits) }; // a request of 0 is one: no limit stands in for it
 }
 
 /** cpu and memory above zero: what counts for the class. */

@@ -107,6 +107,12 @@ for (const { does, now, old = pod(), want } of forbidden)
 test("validateUpdate() judges only metadata in a write of the status", () => {
   const now = pod({ hostname: "h" });
   assert.deepEqual(validateUpdate(now, pod(), "status"), []);
+  const labelled = { ...pod(), metadata: { ...pod().metadata, labels: { "a b": "1" } } };
+  assert.deepEqual(
+    validateUpdate(labelled, pod(), "status").map(({ field }) => field),
+    ["metadata.labels"],
+  );
+  assert.deepEqual(validateUpdate(labelled, labelled, "status"), []);
 });
 
 test("validateUpdate() does not hold against an object what was wrong before", () => {

@@ -13,18 +13,23 @@ import { validatePodUpdate } from "./validate-pod-update.ts";
  * Rules of fields that checkSupport refuses are not here.
  */
 export function validate(object: KubeObject): FieldError[] {
-  const namespaced = resources.find(({ kind }) => kind === object.kind)?.namespaced ?? true;
-  const rule = object.kind === "Namespace" ? labelName : subdomainName;
-  return [...validateMetadata(object.metadata, { namespaced, rule }), ...validateContent(object)];
+  return [...validateOwnMetadata(object), ...validateContent(object)];
 }
 
 /** Every rule that a change from `old` to `object` breaks; those of `validate` too. `subresource` is "status" for a write of the status. */
 export function validateUpdate(object: KubeObject, old: KubeObject, subresource?: "status"): FieldError[] {
   const errors = validateMetadataUpdate(object.metadata, old.metadata);
-  if (subresource === "status") return errors;
-  // A spec that was allowed once stays so: an engine that learns a new rule must not lock its old pods.
-  const before = new Set(validate(old).map(({ message }) => message));
-  return [...errors, ...validateChange(object, old), ...validate(object).filter(({ message }) => !before.has(message))];
+  // What was allowed once stays so: an engine that learns a new rule must not lock its old pods.
+  const check = subresource === "status" ? validateOwnMetadata : validate;
+  const before = new Set(check(old).map(({ message }) => message));
+  const fresh = check(object).filter(({ message }) => !before.has(message));
+  return subresource === "status" ? [...errors, ...fresh] : [...errors, ...validateChange(object, old), ...fresh];
+}
+
+function validateOwnMetadata(object: KubeObject): FieldError[] {
+  const namespaced = resources.find(({ kind }) => kind === object.kind)?.namespaced ?? true;
+  const rule = object.kind === "Namespace" ? labelName : subdomainName;
+  return validateMetadata(object.metadata, { namespaced, rule });
 }
 
 function validateContent(object: KubeObject): FieldError[] {

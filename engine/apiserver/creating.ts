@@ -4,6 +4,7 @@ import {
   type KubeObject,
   type Namespace,
   namespaces,
+  type ObjectMeta,
   type Pod,
   pods,
   qosClass,
@@ -33,7 +34,7 @@ export function createObject(
   options: WriteOptions,
 ): KubeObject {
   const read = readObject(body, resource, options);
-  const metadata = newMetadata(resource, read.object, namespace, ground.clock.nowMs());
+  const metadata = freeMetadata(ground, resource, read.object, namespace);
   const refusals = support(read.object, undefined, options);
   const object = applyDefaults(prepare(resource, { ...read.object, metadata }));
   const name = metadata.name ?? "";
@@ -50,6 +51,19 @@ export function createObject(
   const stored = put(ground.store, resource, object);
   if (resource.kind === namespaces.kind) addDefaultAccount(ground, name);
   return stored;
+}
+
+/** As upstream's: so often another name is made up where the one made up from `generateName` is taken. */
+const NAME_ATTEMPTS = 8;
+
+/** The metadata of a new object, with a name that is free where the server makes it up. */
+function freeMetadata(ground: Ground, resource: Resource, object: KubeObject, namespace: string | undefined): ObjectMeta {
+  for (let attempt = 1; ; attempt += 1) {
+    const metadata = newMetadata(resource, object, namespace, ground.clock.nowMs());
+    const { name = "" } = metadata;
+    const isMadeUp = name !== "" && (object.metadata.name ?? "") === "";
+    if (!isMadeUp || attempt === NAME_ATTEMPTS || ground.store.get(keyOf(resource, { ...metadata, name })) === undefined) return metadata;
+  }
 }
 
 /** Makes sure that a namespace has its `default` service account. */

@@ -1,14 +1,4 @@
-import {
-  conflict,
-  forbidden,
-  isPodTerminal,
-  type KubeObject,
-  type Namespace,
-  namespaces,
-  type Pod,
-  pods,
-  type Resource,
-} from "@peapod/api";
+import { conflict, isPodTerminal, type KubeObject, type Namespace, namespaces, type Pod, pods, type Resource } from "@peapod/api";
 import type { Ground } from "./creating.ts";
 import { StatusError, statusOf } from "./errors.ts";
 import { checkDeletable } from "./namespace-rules.ts";
@@ -73,7 +63,8 @@ function checkPreconditions(resource: Resource, object: KubeObject, { uid, resou
 /** The seconds that this deletion gives; undefined where it changes nothing. */
 function graceOf(resource: Resource, object: KubeObject, options: DeleteOptions): number | undefined {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata;
-  const asked = options.gracePeriodSeconds === undefined || options.gracePeriodSeconds >= 0 ? options.gracePeriodSeconds : 1;
+  const notNegative = (seconds: number): number => (seconds < 0 ? 1 : seconds); // as upstream
+  const asked = options.gracePeriodSeconds === undefined ? undefined : notNegative(options.gracePeriodSeconds);
   if (deletionTimestamp !== undefined) {
     if (deletionGracePeriodSeconds === 0) return finalizers.length === 0 ? 0 : undefined;
     return asked !== undefined && asked < deletionGracePeriodSeconds ? asked : undefined;
@@ -81,7 +72,7 @@ function graceOf(resource: Resource, object: KubeObject, options: DeleteOptions)
   if (resource.kind !== pods.kind) return 0;
   const pod = object as Pod; // the resource says the kind
   if ((pod.spec?.nodeName ?? "") === "" || isPodTerminal(pod)) return 0;
-  return asked ?? pod.spec?.terminationGracePeriodSeconds ?? 0;
+  return asked ?? notNegative(pod.spec?.terminationGracePeriodSeconds ?? 0);
 }
 
 /** `deletionTimestamp` is when the object must be gone: a shorter grace moves it forward. */
@@ -98,8 +89,6 @@ function deleteNamespace(ground: Ground, namespace: Namespace, options: DeleteOp
   checkDeletable(name);
   if (deletionTimestamp !== undefined) {
     if ((namespace.spec?.finalizers ?? []).length === 0 && finalizers.length === 0) return remove(ground, namespaces, namespace, options);
-    const why = `The system is ensuring all content is removed from this namespace.  Upon completion, this namespace will automatically be purged by the system.`;
-    if (options.gracePeriodSeconds === 0) throw new StatusError(forbidden(namespaces, name, why));
     return { kind: "terminating", object: namespace };
   }
   const marked: Namespace = {

@@ -36,6 +36,18 @@ test("create() gives a name to what has only a prefix", async () => {
   assert.match(pod.metadata.name ?? "", /^web-[a-z0-9]{5}$/);
 });
 
+test("create() makes up another name where the first one is taken", async (context) => {
+  await using ground = inProcess();
+  const { name: _name, ...metadata } = minimalPod("").metadata;
+  const given = { ...minimalPod(""), metadata: { ...metadata, generateName: "web-" } };
+  const numbers = [...Array<number>(10).fill(0), ...Array<number>(5).fill(0.5)]; // the first name twice, then another
+  context.mock.method(Math, "random", () => numbers.shift() ?? 0.9);
+  const first = await ground.client.create(pods, given, {}, none);
+  const second = await ground.client.create(pods, given, {}, none);
+  assert.equal(first.metadata.name, "web-bbbbb");
+  assert.notEqual(second.metadata.name, first.metadata.name);
+});
+
 const refusals: { does: string; body: unknown; want: RegExp; code: number; strict?: boolean }[] = [
   {
     does: "a namespace that is not there",
@@ -230,6 +242,20 @@ test("delete() removes a pod that runs nowhere at once, gives one that has a nod
   assert.equal(ground.api.list(pods, {}).items.length, 0);
 });
 
+test("delete() gives a second to a pod with a negative grace", async () => {
+  await using ground = inProcess();
+  const given = minimalPod("a");
+  await ground.client.create(
+    pods,
+    { ...given, spec: { containers: [], ...given.spec, nodeName: "n", terminationGracePeriodSeconds: -5 } },
+    {},
+    none,
+  );
+  await ground.client.delete(pods, { namespace: "default", name: "a" }, {}, none);
+  const { metadata } = await ground.client.get(pods, { namespace: "default", name: "a" }, none);
+  assert.equal(metadata.deletionGracePeriodSeconds, 1);
+});
+
 test("delete() removes a pod that has ended at once", async () => {
   await using ground = inProcess();
   const place = { namespace: "default", name: "a" };
@@ -264,6 +290,8 @@ test("a namespace takes its content along, and takes nothing new meanwhile", asy
   await ground.client.create(secrets, { apiVersion: "v1", kind: "Secret", metadata: { name: "s", namespace: "x" } }, {}, none);
   const deleted = await ground.client.delete(namespaces, { name: "x" }, {}, none);
   assert.equal(deleted?.status?.phase, "Terminating");
+  const again = await ground.client.delete(namespaces, { name: "x" }, { gracePeriodSeconds: 0 }, none);
+  assert.equal(again?.metadata.deletionTimestamp, deleted?.metadata.deletionTimestamp);
   await eventually(() => ground.api.list(secrets, { namespace: "x" }).items.length === 0, { withinMs: 2_000 });
   assert.equal(ground.api.list(pods, { namespace: "x" }).items.length, 1);
   await assert.rejects(
