@@ -1,27 +1,36 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { eventually } from "@peapod/kit";
 import { startEngine } from "./engine-fixture.ts";
 import { type Kubectl, kubectlOf, versions } from "./kubectl-runner.ts";
 import { idle, IMAGE, pod, shell } from "./pods.ts";
 
-test("kubectl follows pods as on a cluster", { concurrency: true }, async (t) => {
+test("kubectl watches pods and reads their logs as on a cluster", { concurrency: true }, async (t) => {
+  await withEach(t, async (inner, kubectl) => {
+    await inner.test("get -w sees a pod come and go", () => watches(kubectl));
+    await inner.test("logs, followed to the end of the container", () => followsLogs(kubectl));
+    await inner.test("logs of the container before", () => showsPrevious(kubectl));
+  });
+});
+
+test("kubectl waits for pods and deletes them as on a cluster", { concurrency: true }, async (t) => {
+  await withEach(t, async (inner, kubectl) => {
+    await inner.test("wait for a condition, a value, a deletion", () => waits(kubectl));
+    await inner.test("delete with grace, at once, and by label", () => deletes(kubectl));
+    await inner.test("run a pod that ends", () => runs(kubectl));
+  });
+});
+
+/** One engine, and beside each other a subtest for each kubectl. */
+async function withEach(t: TestContext, body: (inner: TestContext, kubectl: Kubectl) => Promise<void>): Promise<void> {
   const engine = await startEngine(t);
   await engine.peapod("image", "pull", IMAGE);
   const each = versions.map((version) =>
-    t.test(version, { concurrency: false }, async (inner) => {
-      const kubectl = await kubectlOf(inner, engine, version);
-      await inner.test("get -w sees a pod come and go", () => watches(kubectl));
-      await inner.test("logs, followed to the end of the container", () => followsLogs(kubectl));
-      await inner.test("logs of the container before", () => showsPrevious(kubectl));
-      await inner.test("wait for a condition, a value, a deletion", () => waits(kubectl));
-      await inner.test("delete with grace, at once, and by label", () => deletes(kubectl));
-      await inner.test("run a pod, alone and in a terminal", () => runs(kubectl));
-    }),
+    t.test(version, { concurrency: false }, async (inner) => body(inner, await kubectlOf(inner, engine, version))),
   );
   await Promise.all(each);
-});
+}
 
 async function watches(kubectl: Kubectl): Promise<void> {
   const watch = kubectl.background("get", "pods", "-w", "--output-watch-events");
