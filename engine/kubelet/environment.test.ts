@@ -47,6 +47,16 @@ const values: { does: string; env: NonNullable<Container["env"]>[number]; more?:
     env: { name: "A", valueFrom: { secretKeyRef: { name: "other", key: "k", optional: true } } },
     want: undefined,
   },
+  {
+    does: "nothing for an optional key that every object has by nature",
+    env: { name: "A", valueFrom: { configMapKeyRef: { name: "settings", key: "constructor", optional: true } } },
+    want: undefined,
+  },
+  {
+    does: "no such label as empty",
+    env: { name: "A", valueFrom: { fieldRef: { fieldPath: "metadata.labels['constructor']" } } },
+    want: "",
+  },
   { does: "the pod's name", env: { name: "A", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } }, want: "web" },
   { does: "a label", env: { name: "A", valueFrom: { fieldRef: { fieldPath: "metadata.labels['app.kubernetes.io/name']" } } }, want: "web" },
   { does: "the pod's address", env: { name: "A", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } }, want: "10.0.0.2" },

@@ -92,7 +92,7 @@ function variableValue(
   if (from.configMapKeyRef !== undefined) {
     const { name = "", key, optional } = from.configMapKeyRef;
     const found = sources.references.configMaps.get(name);
-    const value = found?.data?.[key];
+    const value = own(found?.data, key);
     if (value !== undefined || optional === true) return value;
     throw found === undefined
       ? missing("configmap", name)
@@ -101,7 +101,7 @@ function variableValue(
   if (from.secretKeyRef !== undefined) {
     const { name = "", key, optional } = from.secretKeyRef;
     const found = sources.references.secrets.get(name);
-    const value = found?.data?.[key];
+    const value = own(found?.data, key);
     if (value !== undefined) return decodeText(value);
     if (optional === true) return undefined;
     throw found === undefined
@@ -115,13 +115,18 @@ function missing(kind: "configmap" | "secret", name: string): EngineError {
   return new EngineError("CONTAINER_CONFIG_INVALID", `${kind} "${name}" not found`);
 }
 
+/** A key may be called "constructor". */
+function own(map: Readonly<Record<string, string>> | undefined, key: string): string | undefined {
+  return map !== undefined && Object.hasOwn(map, key) ? map[key] : undefined;
+}
+
 function decodeText(base64: string): string {
   return Buffer.from(base64, "base64").toString("utf8");
 }
 
 function fieldValue(path: string, { pod, podIP, hostIP }: EnvironmentSources): string {
   const keyed = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(path);
-  if (keyed !== null) return (keyed[1] === "labels" ? pod.metadata.labels : pod.metadata.annotations)?.[keyed[2] ?? ""] ?? "";
+  if (keyed !== null) return own(keyed[1] === "labels" ? pod.metadata.labels : pod.metadata.annotations, keyed[2] ?? "") ?? "";
   const fields: Readonly<Record<string, string | undefined>> = {
     "metadata.name": pod.metadata.name,
     "metadata.namespace": pod.metadata.namespace,

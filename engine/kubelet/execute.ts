@@ -63,6 +63,7 @@ async function dispatch(turn: Turn, action: Action): Promise<void> {
 async function createSandbox(turn: Turn, { attempt }: { attempt: number }): Promise<void> {
   const { services, record, pod } = turn;
   if (pod === undefined) return;
+  if (attempt > 0) recordEvent(services, record, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
   record.podFiles = undefined;
   turn.connected = Promise.resolve(false);
   turn.address = told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configMaps } from "@peapod/api";
+import { configMaps, pods } from "@peapod/api";
 import { eventually } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { TestNode } from "./kubelet.fixture.ts";
@@ -110,6 +110,18 @@ test("Kubelet goes through ErrImagePull to ImagePullBackOff", async () => {
   assert.equal(first.status?.phase, "Pending");
   const second = await node.until("web", ({ status }) => status?.containerStatuses?.[0]?.state?.waiting?.reason === "ImagePullBackOff");
   assert.match(second.status?.containerStatuses?.[0]?.state?.waiting?.message ?? "", /^Back-off pulling image "missing:1": ErrImagePull: /);
+});
+
+test("Kubelet pulls another image at once, whatever the back-off of the one before", async () => {
+  await using node = await TestNode.open();
+  node.start();
+  await node.createPod("web", { containers: [{ name: "web", image: "missing:1" }] });
+  await node.until("web", ({ status }) => status?.containerStatuses?.[0]?.state?.waiting?.reason === "ImagePullBackOff");
+  node.images.publish("found:1");
+  const body = { spec: { containers: [{ name: "web", image: "found:1" }] } };
+  await node.client.patch(pods, { namespace: "default", name: "web" }, { type: "strategic", body }, {}, node.signal);
+  const running = await node.until("web", ({ status }) => status?.phase === "Running", 1_000);
+  assert.equal(running.status?.containerStatuses?.[0]?.image, "found:1");
 });
 
 test("Kubelet says ErrImageNeverPull and InvalidImageName", async () => {

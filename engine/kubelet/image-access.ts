@@ -36,12 +36,12 @@ export async function availableImage(turn: Turn, container: Container): Promise<
       return present;
     }
   } catch (cause) {
-    noteImageFailure(services, record, container, cause);
+    noteImageFailure(services, record, container, notes, cause);
     return undefined;
   }
   if (policy === "Never") {
     const message = `Container image "${reference}" is not present with pull policy of Never`;
-    fail(services, record, container, "ErrImageNeverPull", message, NEVER_RETRY_MS);
+    fail(services, notes, "ErrImageNeverPull", message, NEVER_RETRY_MS);
     recordEvent(services, record, "Warning", "ErrImageNeverPull", message, container.name);
     recordEvent(services, record, "Warning", "Failed", "Error: ErrImageNeverPull", container.name);
     return undefined;
@@ -89,36 +89,28 @@ async function pullImage(
     const message = `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${image.sizeBytes} bytes.`;
     recordEvent(services, record, "Normal", "Pulled", message, container.name);
   } catch (cause) {
-    if (!isAbort(cause, signal)) noteImageFailure(services, record, container, cause);
+    if (!isAbort(cause, signal)) noteImageFailure(services, record, container, notes, cause);
   }
 }
 
-function noteImageFailure(services: Services, record: PodRecord, container: Container, cause: unknown): void {
+function noteImageFailure(services: Services, record: PodRecord, container: Container, notes: ContainerNotes, cause: unknown): void {
   const reference = container.image ?? "";
   const said = describeError(cause);
   if (hasCode(cause, "IMAGE_NAME_INVALID")) {
-    fail(
-      services,
-      record,
-      container,
-      "InvalidImageName",
-      `Failed to apply default image tag "${reference}": ${said}`,
-      PULL_CURVE.maximumMs,
-    );
+    fail(services, notes, "InvalidImageName", `Failed to apply default image tag "${reference}": ${said}`, PULL_CURVE.maximumMs);
     recordEvent(services, record, "Warning", "InspectFailed", `Failed to apply default image tag "${reference}": ${said}`, container.name);
     recordEvent(services, record, "Warning", "Failed", "Error: InvalidImageName", container.name);
     return;
   }
-  const notes = record.notesOf(container.name);
   const nowMs = services.clock.nowMs();
   const delayMs =
     notes.pullBackoff === undefined ? PULL_CURVE.initialMs : Math.min(notes.pullBackoff.delayMs * 2, backoffMs(PULL_CURVE, 30));
   notes.pullBackoff = { delayMs, untilMs: nowMs + delayMs, reason: `ErrImagePull: ${said}` };
-  fail(services, record, container, "ErrImagePull", said, SHOW_ERROR_MS);
+  fail(services, notes, "ErrImagePull", said, SHOW_ERROR_MS);
   recordEvent(services, record, "Warning", "Failed", `Failed to pull image "${reference}": ${said}`, container.name);
   recordEvent(services, record, "Warning", "Failed", "Error: ErrImagePull", container.name);
 }
 
-function fail(services: Services, record: PodRecord, container: Container, reason: string, message: string, retryInMs: number): void {
-  record.notesOf(container.name).failure = { reason, message, retryAtMs: services.clock.nowMs() + retryInMs };
+function fail(services: Services, notes: ContainerNotes, reason: string, message: string, retryInMs: number): void {
+  notes.failure = { reason, message, retryAtMs: services.clock.nowMs() + retryInMs };
 }

@@ -151,7 +151,7 @@ export class Kubelet {
     const isDeletionNew =
       !isInApi || (pod.metadata.deletionTimestamp !== undefined && record.pod?.metadata.deletionTimestamp === undefined);
     if (isDeletionNew) record.retryAtMs = 0; // a removal does not wait out the trouble that a start had
-    record.pod = pod;
+    record.takeObject(pod);
     record.isInApi = isInApi;
     if (this.#pods.isSynced) this.#worker.notify(uid);
   }

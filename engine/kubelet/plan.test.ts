@@ -154,7 +154,7 @@ const cases: { does: string; given?: { wanted?: Pod | undefined; seen?: PodSeen;
   {
     does: "kills what runs in a dead sandbox",
     given: { seen: seen({ sandboxes: [{ ...sandbox, ready: false }] }) },
-    want: [kill(2, "Pod sandbox changed, it will be killed and re-created.")],
+    want: [kill(30, "Stopping container web")],
   },
   {
     does: "stops a dead sandbox before it makes another",

@@ -183,7 +183,7 @@ function planRunning(pod: Pod, seen: PodSeen, nowMs: number): Action[] {
 function planNewSandbox(pod: Pod, seen: PodSeen, nowMs: number): Action[] {
   const running = seen.containers.filter(isRunning);
   if (running.length > 0)
-    return running.flatMap((container) => kill(container, MINIMUM_GRACE_SECONDS, "Pod sandbox changed, it will be killed and re-created."));
+    return running.flatMap((container) => kill(container, graceSeconds(pod, nowMs), `Stopping container ${container.name}`));
   const unstopped = seen.sandboxes.filter((sandbox) => !sandbox.isStopped);
   if (unstopped.length > 0) return unstopped.map(({ id }) => ({ kind: "stop-sandbox", id }));
   if (seen.containers.some(({ state }) => state.kind === "created")) return []; // planTidying removes them first
@@ -204,7 +204,7 @@ function planContainer(pod: Pod, container: Container, seen: PodSeen, sandbox: S
   if (strays.length > 0) return strays.flatMap((stray) => kill(stray, MINIMUM_GRACE_SECONDS, `Stopping container ${container.name}`));
   if (last === undefined || last.state.kind === "ended") return planStart(pod, container, seen, nowMs);
   if (last.state.kind === "created") return []; // left over from a crash: planTidying removes it first
-  if (last.sandboxId !== sandbox.id) return kill(last, MINIMUM_GRACE_SECONDS, "Pod sandbox changed, it will be killed and re-created.");
+  if (last.sandboxId !== sandbox.id) return kill(last, graceSeconds(pod, nowMs), `Stopping container ${container.name}`);
   if (!isOutdated(last, seen)) return [];
   return kill(last, graceSeconds(pod, nowMs), `Container ${container.name} definition changed, will be restarted`);
 }

@@ -83,6 +83,17 @@ export class PodRecord {
     return this.isInApi ? this.pod : undefined;
   }
 
+  /** Takes the object as the API has it now. What is remembered of an image that is no longer wanted goes: its pull, failures and back-offs. */
+  takeObject(pod: Pod): void {
+    for (const { name, image } of pod.spec?.containers ?? []) {
+      const before = this.pod?.spec?.containers.find((other) => other.name === name);
+      if (before === undefined || before.image === image) continue;
+      this.notes.get(name)?.pull?.abort();
+      this.notes.delete(name);
+    }
+    this.pod = pod;
+  }
+
   notesOf(name: string): ContainerNotes {
     let notes = this.notes.get(name);
     if (notes === undefined) this.notes.set(name, (notes = { failures: 0 }));

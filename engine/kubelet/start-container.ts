@@ -37,9 +37,9 @@ export async function startContainer(
   const { services, record, pod } = turn;
   const container = pod?.spec?.containers.find(({ name }) => name === action.name);
   if (pod === undefined || container === undefined) return;
+  const notes = record.notesOf(container.name); // those of this image, also if another is wanted meanwhile
   const image = await availableImage(turn, container);
   if (image === undefined) return;
-  const notes = record.notesOf(container.name);
   try {
     const outcome = await create(turn, { pod, container, attempt: action.attempt, image });
     if (outcome === "not yet") return;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Pod, Volume } from "@peapod/api";
+import type { Container, Pod, Volume } from "@peapod/api";
 import type { VolumePlan } from "../volumes/volumes.ts";
 import type { References } from "./environment.ts";
 import { planVolumes } from "./volume-plans.ts";
@@ -13,20 +13,43 @@ const references = (data: Record<string, string> = { "a.txt": "A", "b.txt": "B" 
     ["login", { apiVersion: "v1", kind: "Secret", metadata: { name: "login" }, data: { password: Buffer.from("s").toString("base64") } }],
   ]),
 });
-const pod = (volume: Omit<Volume, "name">): Pod => ({
+const pod = (volume: Omit<Volume, "name">, containers: Container[] = []): Pod => ({
   apiVersion: "v1",
   kind: "Pod",
   metadata: { name: "web" },
-  spec: { containers: [], volumes: [{ name: "v", ...volume }] },
+  spec: { containers, volumes: [{ name: "v", ...volume }] },
 });
-const planOf = (volume: Omit<Volume, "name">): VolumePlan | undefined => planVolumes(pod(volume), references()).plans.get("v");
+const planOf = (volume: Omit<Volume, "name">, containers?: Container[]): VolumePlan | undefined =>
+  planVolumes(pod(volume, containers), references()).plans.get("v");
 
-const plans: { of: string; volume: Omit<Volume, "name">; want: VolumePlan }[] = [
+const plans: { of: string; volume: Omit<Volume, "name">; containers?: Container[]; want: VolumePlan }[] = [
   { of: "an emptyDir", volume: { emptyDir: {} }, want: { kind: "emptyDir", medium: "" } },
   {
     of: "an emptyDir in memory",
     volume: { emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
     want: { kind: "emptyDir", medium: "Memory", sizeLimitBytes: 64 * 1024 ** 2 },
+  },
+  {
+    of: "an emptyDir in memory, no larger than the pod may be",
+    volume: { emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
+    containers: [{ name: "a", resources: { limits: { memory: "48Mi" } } }],
+    want: { kind: "emptyDir", medium: "Memory", sizeLimitBytes: 48 * 1024 ** 2 },
+  },
+  {
+    of: "an emptyDir in memory without a limit of its own",
+    volume: { emptyDir: { medium: "Memory" } },
+    containers: [{ name: "a", resources: { limits: { memory: "48Mi" } } }],
+    want: { kind: "emptyDir", medium: "Memory", sizeLimitBytes: 48 * 1024 ** 2 },
+  },
+  {
+    of: "an emptyDir on disk with a limit of nothing",
+    volume: { emptyDir: { sizeLimit: "0" } },
+    want: { kind: "emptyDir", medium: "" },
+  },
+  {
+    of: "an empty list of items, which is none",
+    volume: { secret: { secretName: "login", items: [] } },
+    want: { kind: "files", memory: true, files: [{ path: "password", content: Buffer.from("s"), mode: 0o644 }] },
   },
   { of: "a hostPath", volume: { hostPath: { path: "/srv" } }, want: { kind: "hostPath", source: { path: "/srv" } } },
   {
@@ -59,8 +82,8 @@ const plans: { of: string; volume: Omit<Volume, "name">; want: VolumePlan }[] = 
   },
 ];
 
-for (const { of, volume, want } of plans) {
-  test(`planVolumes() resolves ${of}`, () => assert.deepEqual(planOf(volume), want));
+for (const { of, volume, containers, want } of plans) {
+  test(`planVolumes() resolves ${of}`, () => assert.deepEqual(planOf(volume, containers), want));
 }
 
 for (const { of, volume, message } of [

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type KeyToPath, type Pod, quantityToNumber, type Volume } from "@peapod/api";
+import { type KeyToPath, type Pod, podResources, quantityToNumber, type Volume } from "@peapod/api";
 import { EngineError } from "../errors.ts";
 import type { VolumeFile, VolumePlan } from "../volumes/volumes.ts";
 import type { References } from "./environment.ts";
@@ -17,7 +17,7 @@ export function planVolumes(pod: Pod, references: References): VolumePlans {
   const hash = createHash("sha256");
   const plans = new Map<string, VolumePlan>();
   for (const volume of pod.spec?.volumes ?? []) {
-    const plan = explain(volume, () => planVolume(volume, references));
+    const plan = explain(volume, () => planVolume(pod, volume, references));
     plans.set(volume.name, plan);
     hash.update(
       JSON.stringify([volume.name, plan], (_key, value: unknown) =>
@@ -42,7 +42,7 @@ function explain(volume: Volume, plan: () => VolumePlan): VolumePlan {
   }
 }
 
-function planVolume(volume: Volume, references: References): VolumePlan {
+function planVolume(pod: Pod, volume: Volume, references: References): VolumePlan {
   if (volume.hostPath !== undefined) return { kind: "hostPath", source: volume.hostPath };
   if (volume.configMap !== undefined) {
     const { name = "", optional = false, items, defaultMode } = volume.configMap;
@@ -70,7 +70,11 @@ function planVolume(volume: Volume, references: References): VolumePlan {
   const other = Object.keys(volume).find((key) => key !== "name" && key !== "emptyDir");
   if (other !== undefined) throw new EngineError("VOLUME_FAILED", `volumes of the kind ${other} are not supported`);
   const { medium = "", sizeLimit } = volume.emptyDir ?? {};
-  const limit = sizeLimit === undefined ? {} : { sizeLimitBytes: quantityToNumber(sizeLimit) };
+  const own = sizeLimit === undefined ? 0 : quantityToNumber(sizeLimit);
+  // What is written to memory counts against the pod's limit: a tmpfs that could hold more would have its writers killed.
+  const ofPod = medium === "Memory" ? (podResources(pod).memoryLimitBytes ?? 0) : 0;
+  const limits = [own, ofPod].filter((bytes) => bytes > 0);
+  const limit = limits.length === 0 ? {} : { sizeLimitBytes: Math.min(...limits) };
   return { kind: "emptyDir", medium: medium === "Memory" ? "Memory" : "", ...limit };
 }
 
@@ -89,7 +93,7 @@ function projectFiles(
   entries: ReadonlyMap<string, Uint8Array>,
   { items, defaultMode = DEFAULT_MODE, optional, missing }: Projection,
 ): VolumeFile[] {
-  if (items === undefined) return [...entries].map(([path, content]) => ({ path, content, mode: defaultMode }));
+  if (items === undefined || items.length === 0) return [...entries].map(([path, content]) => ({ path, content, mode: defaultMode }));
   return items.flatMap(({ key, path, mode }) => {
     const content = entries.get(key);
     if (content !== undefined) return [{ path, content, mode: mode ?? defaultMode }];
