@@ -18,6 +18,8 @@ export interface MonitorOptions {
   readonly stdin: boolean;
   /** Called with conmon's pid before it does anything, to move it into its own cgroup. Undefined: it may run at once. */
   readonly adopt: ((pid: number) => Promise<void>) | undefined;
+  /** For the whole creation. A runtime that hangs, or dies and leaves conmon waiting for its output, would hold its pod for ever. */
+  readonly withinMs: number;
 }
 
 /** The OCI runtime and the directory of its state. */
@@ -59,20 +61,31 @@ export async function createWithConmon(options: MonitorOptions, signal: AbortSig
   const monitor = spawnMonitor(options);
   const sync = new Socket({ fd: monitor.syncFd, readable: true, writable: false });
   const report = readReport(sync);
-  const abort = (): void => killQuietly(monitor.pid);
+  // Its second half and the runtime may go on and hold the pipe: they are for the caller to kill, by their bundle.
+  const abort = (): void => {
+    killQuietly(monitor.pid);
+    sync.destroy();
+  };
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    abort();
+  }, options.withinMs);
   signal.addEventListener("abort", abort, { once: true });
   try {
     const [line] = await Promise.all([report, letGo(monitor, options.adopt)]);
     return parseReport(line);
   } catch (cause) {
-    killQuietly(monitor.pid);
+    abort();
     await report.catch(() => {}); // the error that ended this is the one that counts
     signal.throwIfAborted();
+    if (isLate) throw new MonitorError(`the runtime did not create it within ${options.withinMs} ms`, { cause });
     const said = (await readTextIfPresent(join(options.bundle, bundleFiles.monitorLog)))?.trim() ?? "";
     if (cause instanceof MonitorError && cause.message === SILENT && said !== "")
       throw new MonitorError(`conmon: ${said.slice(-1_000)}`, { cause });
     throw cause;
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener("abort", abort);
     sync.destroy();
     await reap(monitor.pid); // it has forked or was killed; the half that stays is nobody's child

@@ -18,6 +18,8 @@ import type { RuntimeContext } from "./runtime-context.ts";
 import { openStartGate } from "./start-gate.ts";
 import { signalNumber } from "./signals.ts";
 
+/** A hundred times what it takes on a busy machine. */
+const CREATE_WITHIN_MS = 30_000;
 const END_WITHIN_MS = 10_000;
 const CLEAN_WITHIN_MS = 30_000;
 
@@ -210,6 +212,7 @@ export class Containers {
       tty,
       stdin,
       adopt,
+      withinMs: CREATE_WITHIN_MS,
     };
     const pid = await createWithConmon(options, signal);
     const container = identifyProcess(pid);
