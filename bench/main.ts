@@ -23,8 +23,10 @@ if (benchmark === undefined) {
   try {
     await benchmark(args, stop.signal);
   } catch (error) {
-    process.stderr.write(`${describe(error)}\n`);
-    process.exitCode = 1;
+    // What an interrupted command says is of no interest; what failed while cleaning up is.
+    const isInterrupted = stop.signal.aborted && !(error instanceof Error && "suppressed" in error);
+    process.stderr.write(isInterrupted ? "Interrupted; everything of the benchmark is removed\n" : `${describe(error)}\n`);
+    process.exitCode = isInterrupted ? 130 : 1;
   } finally {
     done.abort();
   }
