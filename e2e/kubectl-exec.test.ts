@@ -41,7 +41,9 @@ async function executes(kubectl: Kubectl): Promise<void> {
 }
 
 async function types(kubectl: Kubectl): Promise<void> {
-  const inside = "test -t 0 && test -t 1 && echo a terminal of $(stty size), $TERM; exit 4";
+  // The size comes just after the process, on a cluster too.
+  const untilSized = "for i in 1 2 3 4 5 6 7 8 9; do stty size 2>/dev/null | grep -q 101 && break; sleep 0.1; done";
+  const inside = `${untilSized}; test -t 0 && test -t 1 && echo a terminal of $(stty size), $TERM; exit 4`;
   const outcome = await kubectl.script(
     `stty rows 33 cols 101; $KUBECTL exec -it box -c one -- sh -c "${inside.replaceAll("$", String.raw`\$`)}"`,
     {
