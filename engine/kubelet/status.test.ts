@@ -137,10 +137,28 @@ test("podStatus() describes a running pod as upstream does", () => {
         imageID: "sha256:abc",
         containerID: "runc://c0",
         started: true,
+        resources: {},
       },
     ],
     qosClass: "BestEffort",
   });
+});
+
+test("podStatus() says what a container was given and what it mounts", () => {
+  const resources = { limits: { memory: "64Mi" }, requests: { cpu: "100m", memory: "64Mi" } };
+  const volumeMounts = [
+    { name: "data", mountPath: "/data" },
+    { name: "config", mountPath: "/config", readOnly: true, subPath: "a" },
+  ];
+  const wanted = pod({ containers: [{ name: "web", image: "app:1", resources, volumeMounts }] });
+  const mounts = [
+    { name: "data", mountPath: "/data" },
+    { name: "config", mountPath: "/config", readOnly: true, recursiveReadOnly: "Disabled" },
+  ];
+  const [made] = podStatus(wanted, seen(), {}, facts).containerStatuses ?? [];
+  assert.deepEqual([made?.resources, made?.allocatedResources, made?.volumeMounts], [resources, resources.requests, mounts]);
+  const [waiting] = podStatus(wanted, seen({ containers: [] }), {}, facts).containerStatuses ?? [];
+  assert.deepEqual([waiting?.resources, waiting?.allocatedResources, waiting?.volumeMounts], [undefined, undefined, mounts]);
 });
 
 const states: { does: string; wanted?: Pod; facts: PodSeen; want: object; lastExitCode?: number }[] = [

@@ -99,6 +99,25 @@ function containerStatus(
     imageID: image?.imageId ?? known?.imageID ?? "",
     ...(last?.id === undefined ? {} : { containerID: `${facts.runtimeName}://${last.id}` }),
     started: isUp,
+    ...(last === undefined ? {} : givenResources(container)),
+    ...mountStatuses(container),
+  };
+}
+
+/** What a container that was made was given: a running one's resources do not change. */
+function givenResources({ resources = {} }: Container): Partial<ContainerStatus> {
+  const { requests = {} } = resources;
+  return { resources, ...(Object.keys(requests).length === 0 ? {} : { allocatedResources: requests }) };
+}
+
+function mountStatuses({ volumeMounts = [] }: Container): Partial<ContainerStatus> {
+  if (volumeMounts.length === 0) return {};
+  return {
+    volumeMounts: volumeMounts.map(({ name, mountPath, readOnly = false }) => ({
+      name,
+      mountPath,
+      ...(readOnly ? { readOnly, recursiveReadOnly: "Disabled" } : {}),
+    })),
   };
 }
 
