@@ -37,7 +37,6 @@ export async function runExec(channel: ExecChannel): Promise<void> {
   if (signal.aborted) stop();
   const input = new InputQueue(channel);
   client.on("message", (data: RawData) => input.take(toBuffer(data)));
-  if (!use.stdin) session.closeStdin();
   try {
     const outputs = [
       pump(client, channels.stdout, session.stdout, use.stdout, signal),
@@ -109,7 +108,9 @@ class InputQueue {
     } catch {
       return; // not a size: nothing to do
     }
-    const { Width: columns, Height: rows } = asRecord(size) ?? {};
+    // Upstream reads these names in any case, and the JavaScript client writes them small.
+    const sides = Object.entries(asRecord(size) ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const);
+    const { width: columns, height: rows } = Object.fromEntries(sides);
     if (isSide(columns) && isSide(rows)) this.#channel.session.resize({ columns, rows });
   }
 }

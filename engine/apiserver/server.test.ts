@@ -223,13 +223,17 @@ test("exec speaks v4 and v5, resizes, answers pings, and holds a process up that
   cat.ping();
   await once(cat, "pong");
   cat.send(Buffer.from('\x04{"Width":80,"Height":25}', "latin1"));
+  cat.send(Buffer.from('\x04{"height":31,"width":97}', "latin1")); // as the JavaScript client writes it
   cat.send(Buffer.from('\x04{"Width":-1}', "latin1"));
   cat.send(Buffer.from("\x04not a size", "latin1"));
   cat.send(Buffer.from("\x00hi", "latin1"));
   cat.send(Buffer.from("\xff\x00", "latin1"));
   await once(cat, "close");
   assert.deepEqual(seen, ["\x01hi", `\x03${JSON.stringify({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" })}`]);
-  assert.deepEqual(node.resized, [{ columns: 80, rows: 25 }]);
+  assert.deepEqual(node.resized, [
+    { columns: 80, rows: 25 },
+    { columns: 97, rows: 31 },
+  ]);
 
   const v4 = exec(served, `${path}?command=exit&command=3&stderr=true`, "v4.channel.k8s.io");
   const answers: string[] = [];

@@ -16,6 +16,9 @@ const calls = {
   flock: libc.func("int flock(int fd, int operation)"),
   chroot: libc.func("int chroot(const char *path)"),
   mknod: libc.func("int mknod(const char *path, unsigned int mode, unsigned long device)"),
+  tcgetattr: libc.func("int tcgetattr(int fd, _Out_ uint8_t *termios)"),
+  cfmakeraw: libc.func("void cfmakeraw(_Inout_ uint8_t *termios)"),
+  tcsetattr: libc.func("int tcsetattr(int fd, int when, const uint8_t *termios)"),
   lsetxattr: libc.func("int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)"),
 };
 
@@ -103,6 +106,17 @@ export function makeNode(path: string, mode: number, major: number, minor: numbe
 /** lsetxattr(2). */
 export function setExtendedAttribute(path: string, name: string, value: Uint8Array): void {
   check(calls.lsetxattr(path, name, value, value.length, 0), "lsetxattr", path);
+}
+
+/** Makes a terminal hand on what is written to it as it is, and echo nothing; what it puts out keeps its line ends. */
+export function makeRaw(fd: number): void {
+  const termios = Buffer.alloc(128); // glibc's struct has 60 bytes: four flag words, then characters and speeds
+  const outputFlagsAt = 4;
+  check(calls.tcgetattr(fd, termios), "tcgetattr", "");
+  const outputFlags = termios.readUInt32LE(outputFlagsAt);
+  calls.cfmakeraw(termios);
+  termios.writeUInt32LE(outputFlags, outputFlagsAt);
+  check(calls.tcsetattr(fd, 0, termios), "tcsetattr", "");
 }
 
 function check(result: unknown, syscall: string, path: string): void {

@@ -162,6 +162,18 @@ test("exec() runs on a terminal with a size that changes", { timeout: 20_000 }, 
   });
 });
 
+test("exec() hands on at once what is typed before the command on a terminal runs", { timeout: 20_000 }, async () => {
+  await withOciRuntime(async (bed) => {
+    const id = await start(bed, containerConfig(bed, { args: bed.argsToRun }));
+    const session = await bed.runtime.exec(id, { command: ["cat"], tty: true, stdin: true }, AbortSignal.timeout(5_000));
+    await session.write(Buffer.from("early\n"));
+    session.closeStdin();
+    const said = Buffer.concat(await Array.fromAsync(session.stdout)).toString("utf8");
+    assert.equal(await session.exitCode, 0);
+    assert.equal(said, "early\r\nearly\r\n"); // the terminal's echo, and the command
+  });
+});
+
 test("exec() says what cannot be started, and ends with the whole process when aborted", async () => {
   await withOciRuntime(async (bed) => {
     const id = await start(bed, containerConfig(bed, { args: bed.argsToRun }));

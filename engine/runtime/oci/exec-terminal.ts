@@ -1,4 +1,5 @@
 import type { IPty } from "@lydell/node-pty";
+import { makeRaw } from "../../linux/libc.ts";
 import type { ExecOptions, ExecSession } from "../runtime.ts";
 import type { ExecLaunch } from "./exec.ts";
 
@@ -15,6 +16,8 @@ export async function execWithTerminal(launch: ExecLaunch, { size }: ExecOptions
     rows: size?.rows ?? 24,
     encoding: null, // bytes: text would break a character cut in two
   });
+  // The runtime does so too, but late: what was typed until then would come out twice, and its end as a NUL.
+  makeRaw((pty as IPty & { readonly fd: number }).fd); // its types do not tell
   const output = new TerminalOutput(pty);
   let isOpen = true;
   const exitCode = untilExit(pty, launch, signal).finally(() => {
