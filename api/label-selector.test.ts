@@ -30,6 +30,11 @@ const matches: [selector: string, labels: Record<string, string> | undefined, wa
   ["a in (1,2),b=3,!c", { a: "1", b: "3", c: "" }, false],
   ["app.kubernetes.io/name=web", { "app.kubernetes.io/name": "web" }, true],
   ["in=1", { in: "1" }, true],
+  ["a>1", { a: "2" }, true],
+  ["a > 1", { a: "1" }, false],
+  ["a>1", {}, false],
+  ["a<10", { a: "9" }, true],
+  ["a<10", { a: "b" }, false],
   ["constructor", {}, false],
 ];
 for (const [selector, labels, want] of matches) {
@@ -52,7 +57,8 @@ for (const text of [
   "a/b/c",
   `${"x".repeat(64)}=1`,
   `a=${"x".repeat(64)}`,
-  "a>1",
+  "a>x",
+  "a>",
 ]) {
   test(`parseLabelSelector() refuses "${text.slice(0, 20)}"`, () =>
     assert.throws(() => parseLabelSelector(text), { name: "SelectorError", message: /^unable to parse requirement/ }));

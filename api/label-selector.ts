@@ -1,7 +1,8 @@
 /** One condition of a label selector. */
 export type LabelRequirement =
   | { readonly kind: "in" | "not-in"; readonly key: string; readonly values: readonly string[] }
-  | { readonly kind: "exists" | "not-exists"; readonly key: string };
+  | { readonly kind: "exists" | "not-exists"; readonly key: string }
+  | { readonly kind: "greater" | "less"; readonly key: string; readonly than: bigint };
 
 /** All must hold; an empty one matches everything. */
 export type LabelSelectorTerms = readonly LabelRequirement[];
@@ -14,6 +15,7 @@ export class SelectorError extends Error {
 const LONGEST_SELECTOR = 100_000;
 const key = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 const value = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
+const wholeNumber = /^-?\d+$/;
 const LONGEST_NAME = 63;
 const LONGEST_PREFIX = 253;
 
@@ -37,6 +39,10 @@ export function matchesLabels(selector: LabelSelectorTerms, labels: Readonly<Rec
         return label !== undefined && term.values.includes(label);
       case "not-in":
         return label === undefined || !term.values.includes(label);
+      case "greater":
+        return label !== undefined && wholeNumber.test(label) && BigInt(label) > term.than;
+      case "less":
+        return label !== undefined && wholeNumber.test(label) && BigInt(label) < term.than;
     }
   });
 }
@@ -75,6 +81,10 @@ function parseTerm(text: string): LabelRequirement {
       values: [checkValue(equality[3] ?? "", text)],
     };
   }
+  const order = /^([^<>\s]+)\s*([<>])\s*(\S+)$/.exec(term);
+  if (order !== null) {
+    return { kind: order[2] === ">" ? "greater" : "less", key: checkKey(order[1] ?? "", text), than: checkNumber(order[3] ?? "", text) };
+  }
   return { kind: "exists", key: checkKey(term, text) };
 }
 
@@ -84,6 +94,12 @@ function checkKey(name: string, term: string): string {
   throw new SelectorError(
     `unable to parse requirement: ${JSON.stringify(term)}: <nil>: Invalid value: ${JSON.stringify(name)}: not a label key`,
   );
+}
+
+function checkNumber(text: string, term: string): bigint {
+  if (wholeNumber.test(text)) return BigInt(text);
+  const why = "for 'Gt', 'Lt' operators, the value must be an integer";
+  throw new SelectorError(`unable to parse requirement: ${JSON.stringify(term)}: <nil>: Invalid value: ${JSON.stringify(text)}: ${why}`);
 }
 
 function checkValue(text: string, term: string): string {

@@ -4,6 +4,7 @@ import { hasCode } from "../errors.ts";
 import type { Image } from "../images/images.ts";
 import type { ContainerNotes, PodRecord } from "./pod-record.ts";
 import { describeError, recordEvent, type Services } from "./services.ts";
+import { goDuration } from "./status.ts";
 import type { Turn } from "./turn.ts";
 
 const PULL_CURVE = { initialMs: 10_000, maximumMs: 300_000 };
@@ -85,7 +86,7 @@ async function pullImage(
     notes.pulled = image;
     delete notes.pullBackoff;
     delete notes.failure;
-    const took = `${((services.clock.nowMs() - startedMs) / 1000).toFixed(3)}s`;
+    const took = goDuration(services.clock.nowMs() - startedMs);
     const message = `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${image.sizeBytes} bytes.`;
     recordEvent(services, record, "Normal", "Pulled", message, container.name);
   } catch (cause) {

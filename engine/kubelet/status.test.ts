@@ -272,6 +272,10 @@ for (const [ms, text] of [
   [80_000, "1m20s"],
   [160_000, "2m40s"],
   [300_000, "5m0s"],
+  [0, "0s"],
+  [250.7, "250ms"],
+  [1_500, "1.5s"],
+  [3_600_000, "1h0m0s"],
 ] as const) {
   test(`goDuration() writes ${ms} ms as ${text}`, () => assert.equal(goDuration(ms), text));
 }

@@ -238,8 +238,11 @@ export function podFullName(pod: Pod): string {
   return `${name}_${namespace}(${uid})`;
 }
 
-/** A duration of whole seconds as Go prints it: `10s`, `1m20s`, `5m0s`. */
+/** A duration as Go prints it, cut to milliseconds: `250ms`, `1.5s`, `1m20s`, `5m0s`. */
 export function goDuration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+  const whole = Math.max(0, Math.trunc(ms));
+  if (whole > 0 && whole < 1_000) return `${whole}ms`;
+  const [minutes, seconds] = [Math.floor(whole / 60_000), (whole % 60_000) / 1_000];
+  if (minutes === 0) return `${seconds}s`;
+  return minutes < 60 ? `${minutes}m${seconds}s` : `${Math.floor(minutes / 60)}h${minutes % 60}m${seconds}s`;
 }
