@@ -101,6 +101,20 @@ for (const call of ["createContainer", "startContainer"] as const) {
   });
 }
 
+test("Kubelet tells that a sandbox which cannot be connected is replaced", async () => {
+  await using node = await TestNode.open();
+  node.network.failNext("attach", broken);
+  node.start();
+  await node.createPod("web");
+  await node.until("web", ({ status }) => status?.phase === "Running");
+  const message = "Pod sandbox changed, it will be killed and re-created.";
+  await eventually(
+    async () =>
+      assert.equal((await node.events()).filter((event) => event.reason === "SandboxChanged" && event.message === message).length, 1),
+    { withinMs: 2_000 },
+  );
+});
+
 test("Kubelet goes through ErrImagePull to ImagePullBackOff", async () => {
   await using node = await TestNode.open();
   node.start();

@@ -65,6 +65,7 @@ class Cluster implements AsyncDisposable {
       async () => {
         const condition = (await this.pod(name)).status?.conditions?.find(({ type }) => type === "PodScheduled");
         assert.deepEqual([condition?.status, condition?.reason, condition?.message], ["False", "Unschedulable", message]);
+        assert.equal(condition?.observedGeneration, 1);
       },
       { withinMs: 2_000, everyMs: 5 },
     );

@@ -136,6 +136,7 @@ class Scheduler {
     if (known?.status === "False" && known.message === message) return;
     const condition: PodCondition = {
       type: "PodScheduled",
+      ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
       status: "False",
       reason: "Unschedulable",
       message,
