@@ -34,7 +34,7 @@ function processes({ engineId, runDir, stateDir }: EngineTraces): string[] {
 function mounts({ runDir, stateDir }: EngineTraces): string[] {
   return textOf("/proc/self/mountinfo")
     .split("\n")
-    .filter((line) => line.includes(`${runDir}/`) || line.includes(`${stateDir}/`))
+    .filter((line) => line.includes(` ${runDir} `) || line.includes(`${runDir}/`) || line.includes(`${stateDir}/`))
     .map((line) => `mount: ${line}`);
 }
 

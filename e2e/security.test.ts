@@ -4,7 +4,7 @@ import { connect } from "node:tls";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startEngine } from "./engine-fixture.ts";
-import { applyReady, idle, inContainer, output, pod } from "./pods.ts";
+import { applyReady, idle, inContainer, list, output, pod } from "./pods.ts";
 
 test("a container runs with the usual confinement", async (t) => {
   const engine = await startEngine(t);
@@ -49,6 +49,25 @@ test("the API answers nobody without a certificate, and listens on loopback", as
   socket.on("error", (error) => resolve(`${said}${error.message}`));
   socket.on("close", () => resolve(said));
   assert.doesNotMatch(await promise, /HTTP\/1.1 2/);
+});
+
+test("what runs, with the secrets in its environment, is described in memory alone", async (t) => {
+  const engine = await startEngine(t);
+  const env = [{ name: "PASSWORD", valueFrom: { secretKeyRef: { name: "keys", key: "password" } } }];
+  const secret = JSON.stringify({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "keys" },
+    stringData: { password: "unusual-word-4711" },
+  });
+  await applyReady(engine, list(secret, pod("keeper", { containers: [idle("main", { env })] })), "keeper");
+  assert.equal((await engine.command("stat", ["--file-system", "--format=%T", engine.runDir])).stdout.trim(), "tmpfs");
+  // On disk it is in the store of objects alone, which root alone may read.
+  const onDisk = await engine.command("grep", ["-rl", "unusual-word-4711", engine.stateDir]);
+  assert.deepEqual(
+    onDisk.stdout.split("\n").filter((path) => path !== "" && !path.startsWith(join(engine.stateDir, "store.db"))),
+    [],
+  );
 });
 
 test("state directories are for root alone", async (t) => {

@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readdirSync, readFileSync, statfsSync, writeSync } from "node:fs";
 import { chmod, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readTextIfPresent, type Scope, writeFileAtomic } from "@peapod/kit";
 import { EngineError } from "./errors.ts";
-import { lockFile } from "./linux/libc.ts";
+import { lockFile, mount, MS, unmount } from "./linux/libc.ts";
+
+const LOCK = "engine.lock";
 
 /** An engine's two directories, held by this process alone. */
 export interface EngineDirs {
@@ -21,12 +23,43 @@ export async function holdDirs(stateDir: string, runDir: string, scope: Scope): 
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await chmod(dir, 0o700);
   }
-  for (const dir of [stateDir, runDir]) await hold(dir, scope);
+  await hold(stateDir, scope);
+  keepInMemory(runDir, scope);
+  await hold(runDir, scope);
   return { engineId: await readEngineId(stateDir) };
 }
 
+const TMPFS_MAGIC = 0x01021994; // linux/magic.h
+const MOUNT_SOURCE = "peapod-run";
+
+/**
+ * What runs is described in the run directory, with its environment, secrets in it too: where the directory is not in memory already (/run
+ * mostly is), a tmpfs is mounted on it. It goes when the scope closes and nothing of a pod is left in it.
+ */
+function keepInMemory(runDir: string, scope: Scope): void {
+  if (statfsSync(runDir).type !== TMPFS_MAGIC) {
+    mount(runDir, { source: MOUNT_SOURCE, type: "tmpfs", flags: MS.NOSUID | MS.NODEV, data: "mode=0700" });
+  }
+  scope.defer(() => {
+    if (readMountSource(runDir) === MOUNT_SOURCE && !holdsFiles(runDir)) unmount(runDir);
+  });
+}
+
+/** Who mounted a directory; undefined where it is no mount point. The last one mounted there counts. */
+function readMountSource(path: string): string | undefined {
+  const lines = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  const line = lines.findLast((one) => one.split(" ")[4] === path);
+  return line?.split(" - ")[1]?.split(" ")[1];
+}
+
+/** Whether there is more than the engine's own lock and empty directories: each part of the engine removes its own when nothing is in it. */
+function holdsFiles(dir: string): boolean {
+  const entries = readdirSync(dir, { withFileTypes: true }).filter(({ name }) => name !== LOCK);
+  return entries.some((entry) => !entry.isDirectory() || readdirSync(join(dir, entry.name)).length > 0);
+}
+
 async function hold(dir: string, scope: Scope): Promise<void> {
-  const path = join(dir, "engine.lock");
+  const path = join(dir, LOCK);
   const fd = openSync(path, "a+", 0o600);
   scope.defer(() => closeSync(fd));
   if (!lockFile(fd)) {
