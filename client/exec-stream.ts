@@ -4,7 +4,7 @@ import type { Status } from "@peapod/api";
 import type { RawData, WebSocket } from "ws";
 import { ApiError } from "./client.ts";
 import type { Credentials } from "./kubeconfig.ts";
-import { failure, unreachable } from "./transport.ts";
+import { failure, KEEP_ALIVE_MS, unreachable } from "./transport.ts";
 
 /** What to start. */
 export interface ExecQuery {
@@ -40,6 +40,7 @@ const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
 export async function openExec(url: URL, credentials: Credentials, signal: AbortSignal): Promise<ExecStream> {
   signal.throwIfAborted();
   const { WebSocket } = await import("ws");
+  signal.throwIfAborted(); // meanwhile: what is added to an aborted signal hears nothing
   const address = new URL(url);
   address.protocol = url.protocol === "http:" ? "ws:" : "wss:";
   const { headers, ...tls } = credentials;
@@ -47,6 +48,7 @@ export async function openExec(url: URL, credentials: Credentials, signal: Abort
   const session = new Session(socket, url); // listens from the start: a message may come with the upgrade
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   socket.once("open", () => resolve());
+  socket.once("upgrade", (response) => response.socket.setKeepAlive(true, KEEP_ALIVE_MS));
   socket.once("unexpected-response", (_request, response: IncomingMessage) => {
     failure(response).then(reject, reject);
   });
@@ -75,8 +77,12 @@ class Session implements ExecStream {
     this.exitCode = this.#exit.promise;
     this.exitCode.catch(() => {}); // whoever waits for it gets it; nobody may be waiting yet
     const read = (): void => socket.resume();
-    this.stdout = new Readable({ read });
-    this.stderr = new Readable({ read });
+    const destroy = (error: Error | null, done: (error?: Error | null) => void): void => {
+      socket.resume(); // it may have been this one that held the others up
+      done(error);
+    };
+    this.stdout = new Readable({ read, destroy });
+    this.stderr = new Readable({ read, destroy });
     socket.on("message", (data) => this.#take(data));
     socket.on("close", (code) => {
       this.stdout.push(null);
@@ -107,7 +113,8 @@ class Session implements ExecStream {
     const payload = message.subarray(1);
     if (message[0] === channels.error) this.#end(payload);
     const stream = message[0] === channels.stdout ? this.stdout : message[0] === channels.stderr ? this.stderr : undefined;
-    if (stream !== undefined && payload.length > 0 && !stream.push(payload)) this.#socket.pause();
+    if (stream === undefined || stream.destroyed || payload.length === 0) return; // one that nobody reads any more holds nothing up
+    if (!stream.push(payload)) this.#socket.pause();
   }
 
   #end(payload: Buffer): void {

@@ -200,6 +200,21 @@ test("HttpClient.exec() speaks v5.channel.k8s.io", async (t) => {
   assert.equal(received, '0:in 4:{"Width":80,"Height":24} 255:0 ');
 });
 
+test("HttpClient.exec() tells how a process ended whose output nobody reads to its end", async (t) => {
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => "v5.channel.k8s.io" });
+  sockets.on("connection", (socket) => {
+    for (let index = 0; index < 20; index++) socket.send(Buffer.alloc(64 * 1024, 1));
+    socket.send(Buffer.from(`\u0003${JSON.stringify({ status: "Success" })}`));
+    socket.close();
+  });
+  const { client } = await connected(t, (_request, response) => void response.end(), sockets);
+  const session = await client.exec({ namespace: "ns", name: "a" }, { command: ["yes"], stdin: false, tty: false }, t.signal);
+  session.stdout.destroy();
+  const overdue = AbortSignal.timeout(2_000);
+  const late = new Promise((_resolve, reject) => overdue.addEventListener("abort", () => reject(new Error("No exit code came"))));
+  assert.equal(await Promise.race([session.exitCode, late]), 0);
+});
+
 test("HttpClient.exec() gives the server's reason where it refuses", async (t) => {
   const sockets = new WebSocketServer({ noServer: true });
   const { client } = await connected(t, (_request, response) =>

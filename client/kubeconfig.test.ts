@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -61,6 +61,47 @@ test("readKubeconfig() asks login programs", async (t) => {
   const path = await folder(t, { config: sample });
   const { headers } = await (await readKubeconfig({ kubeconfig: join(path, "config"), context: "plugins" })).authorize();
   assert.equal(Object.entries(headers).find(([name]) => name.toLowerCase() === "authorization")?.[1], "Bearer from-plugin");
+});
+
+test("readKubeconfig() asks a login program once for many requests, wherever its file stands in the list, and says what it answered", async (t) => {
+  const user = { exec: { apiVersion: "client.authentication.k8s.io/v1", command: "./login", interactiveMode: "Never" } };
+  const own = JSON.stringify({
+    contexts: [{ name: "own", context: { cluster: "c", user: "u" } }],
+    clusters: [{ name: "c", cluster: { server: "https://127.0.0.1:1", "certificate-authority": "ca.pem" } }],
+    users: [{ name: "u", user: { ...user, as: "someone" } }],
+  });
+  const login = `#!/bin/sh\necho asked >> "$(dirname "$0")/asked"\n[ ! -e "$(dirname "$0")/broken" ] || { echo no luck >&2; exit 1; }
+echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "t"}}'\n`;
+  const path = await folder(t, { first: sample, own, login, "ca.pem": "CA" });
+  await chmod(join(path, "login"), 0o755);
+  const choice = { kubeconfig: `${join(path, "first")}:${join(path, "own")}`, context: "own" };
+  const access = await readKubeconfig(choice);
+  await access.authorize();
+  const { headers, ca, agent } = await access.authorize();
+  assert.deepEqual([headers, String(ca), agent], [{ Authorization: "Bearer t", "Impersonate-User": "someone" }, "CA", undefined]);
+  assert.equal(await readFile(join(path, "asked"), "utf8"), "asked\n");
+  await writeFile(join(path, "broken"), "");
+  await assert.rejects(
+    async () => (await readKubeconfig(choice)).authorize(),
+    (error) => error instanceof KubeconfigError && /credentials of context "own".*: no luck$/.test(error.message),
+  );
+});
+
+test("readKubeconfig() acts as whom the user names, and prefers a token's file", async (t) => {
+  const user = { token: "old", tokenFile: "token", as: "dev", "as-groups": ["a", "b"], "as-user-extra": { "x/y": ["1"] } };
+  const config = JSON.stringify({
+    "current-context": "x",
+    contexts: [{ name: "x", context: { cluster: "x", user: "x" } }],
+    clusters: [{ name: "x", cluster: { server: "https://x" } }],
+    users: [{ name: "x", user }],
+  });
+  const path = await folder(t, { config, token: "new\n" });
+  assert.deepEqual((await (await readKubeconfig({ kubeconfig: join(path, "config") })).authorize()).headers, {
+    authorization: "Bearer new",
+    "Impersonate-User": "dev",
+    "Impersonate-Group": ["a", "b"],
+    "Impersonate-Extra-x%2Fy": ["1"],
+  });
 });
 
 test("readKubeconfig() joins several files, the first to name something winning; one may be missing", async (t) => {

@@ -21,7 +21,7 @@ export interface Credentials {
   readonly key?: string | Buffer;
   readonly servername?: string;
   readonly rejectUnauthorized: boolean;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | string[]>>;
   readonly agent?: Agent;
 }
 
@@ -54,13 +54,17 @@ export async function readKubeconfig(choice: KubeconfigChoice): Promise<ClusterA
   if (cluster === undefined || server === undefined || !URL.canParse(server)) {
     throw new KubeconfigError(`Context "${contextName}" of ${where} has no cluster "${clusterName}" with a server address`);
   }
-  const user = config.users.get(text(context["user"]) ?? "") ?? {};
+  const userName = text(context["user"]) ?? "";
+  const user = config.users.get(userName) ?? {};
   const needsPlugin = "exec" in user || "auth-provider" in user || "proxy-url" in cluster;
   return {
     server: new URL(server),
     contextName,
     namespace: text(context["namespace"]) ?? "default",
-    authorize: needsPlugin ? pluginCredentials(paths, contextName) : plainCredentials(cluster, user),
+    authorize: named(
+      `Cannot use the credentials of context "${contextName}" of ${where}`,
+      needsPlugin ? pluginCredentials(cluster, user, userName) : plainCredentials(cluster, user),
+    ),
   };
 }
 
@@ -103,12 +107,17 @@ async function parse(file: string, content: string): Promise<Fields> {
   throw new KubeconfigError(`Kubeconfig ${file} is empty`);
 }
 
-/** Paths in a kubeconfig are relative to it. */
+/** Paths in a kubeconfig are relative to it; so is a login program's, where it has a slash. */
 function withPaths(folder: string, fields: Fields): Fields {
   const isPath = (key: string): boolean => ["certificate-authority", "client-certificate", "client-key", "tokenFile"].includes(key);
-  return Object.fromEntries(
-    Object.entries(fields).map(([key, value]) => [key, isPath(key) && typeof value === "string" ? resolve(folder, value) : value]),
-  );
+  const absolute = (key: string, value: unknown): unknown => {
+    if (key === "exec" && isFields(value)) {
+      const command = text(value["command"]);
+      return command?.includes("/") === true ? { ...value, command: resolve(folder, command) } : value;
+    }
+    return isPath(key) && typeof value === "string" && value !== "" ? resolve(folder, value) : value;
+  };
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, absolute(key, value)]));
 }
 
 function merge(configs: readonly Config[]): Config {
@@ -122,15 +131,26 @@ function merge(configs: readonly Config[]): Config {
   };
 }
 
+/** Says what failed, and for which context: a file that is gone, or what a login program answered. */
+function named(what: string, credentials: () => Promise<Credentials>): () => Promise<Credentials> {
+  return async () => {
+    try {
+      return await credentials();
+    } catch (cause) {
+      throw new KubeconfigError(`${what}: ${cause instanceof Error ? cause.message.trim() : String(cause)}`, { cause });
+    }
+  };
+}
+
 function plainCredentials(cluster: Fields, user: Fields): () => Promise<Credentials> {
   return async () => {
     const [ca, cert, key, tokenInFile] = await Promise.all([
       material(cluster, "certificate-authority"),
       material(user, "client-certificate"),
       material(user, "client-key"),
-      user["token"] === undefined && typeof user["tokenFile"] === "string" ? readFile(user["tokenFile"], "utf8") : undefined,
+      typeof user["tokenFile"] === "string" && user["tokenFile"] !== "" ? readFile(user["tokenFile"], "utf8") : undefined,
     ]);
-    const token = text(user["token"]) ?? tokenInFile?.trim();
+    const token = tokenInFile?.trim() ?? text(user["token"]); // where there are both, the file's is the newer one
     const servername = text(cluster["tls-server-name"]);
     return {
       ...(ca === undefined ? {} : { ca }),
@@ -138,7 +158,7 @@ function plainCredentials(cluster: Fields, user: Fields): () => Promise<Credenti
       ...(key === undefined ? {} : { key }),
       ...(servername === undefined ? {} : { servername }),
       rejectUnauthorized: cluster["insecure-skip-tls-verify"] !== true,
-      headers: authorization(token, text(user["username"]), text(user["password"])),
+      headers: { ...authorization(token, text(user["username"]), text(user["password"])), ...impersonation(user) },
     };
   };
 }
@@ -157,16 +177,43 @@ function authorization(token: string | undefined, username: string | undefined, 
   return { authorization: `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}` };
 }
 
-/** Login programs, OpenID Connect and proxies are @kubernetes/client-node's: a quarter of a second to load, so only here. */
-function pluginCredentials(paths: readonly string[], contextName: string): () => Promise<Credentials> {
-  return async () => {
+/** Whom a user acts as: without these the request would be made with all that the user itself may do. */
+function impersonation(user: Fields): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {};
+  const [name, uid, groups, extra] = [text(user["as"]), text(user["as-uid"]), user["as-groups"], user["as-user-extra"]];
+  if (name !== undefined) headers["Impersonate-User"] = name;
+  if (uid !== undefined) headers["Impersonate-Uid"] = uid;
+  if (Array.isArray(groups)) headers["Impersonate-Group"] = groups.map(String);
+  for (const [key, values] of Object.entries(isFields(extra) ? extra : {}))
+    if (Array.isArray(values)) headers[`Impersonate-Extra-${encodeURIComponent(key)}`] = values.map(String);
+  return headers;
+}
+
+/**
+ * Login programs, OpenID Connect and proxies are @kubernetes/client-node's: a quarter of a second to load, so only here. It keeps a
+ * token until that expires, so one of its configurations serves every request.
+ */
+function pluginCredentials(cluster: Fields, user: Fields, userName: string): () => Promise<Credentials> {
+  const load = async () => {
     const { KubeConfig } = await import("@kubernetes/client-node");
     const config = new KubeConfig();
-    config.loadFromString(await readFile(paths[0] ?? "", "utf8"));
-    config.setCurrentContext(contextName);
+    const names = { cluster: "cluster", user: userName === "" ? "user" : userName };
+    const content = {
+      clusters: [{ name: names.cluster, cluster }],
+      users: [{ name: names.user, user }],
+      contexts: [{ name: "context", context: names }],
+      "current-context": "context",
+    };
+    config.loadFromString(JSON.stringify(content)); // JSON is YAML
+    return config;
+  };
+  let loading: ReturnType<typeof load> | undefined;
+  return async () => {
+    const config = await (loading ??= load());
     const options: Record<string, unknown> & { headers?: Record<string, string> } = {};
     await config.applyToHTTPSOptions(options);
-    return { rejectUnauthorized: true, headers: {}, ...options };
+    if (!("proxy-url" in cluster)) delete options["agent"]; // the caller's own keeps connections
+    return { rejectUnauthorized: true, ...options, headers: { ...options.headers, ...impersonation(user) } };
   };
 }
 

@@ -42,12 +42,16 @@ function scripted(steps: readonly Step[]): Client {
   };
 }
 
-async function follow(steps: readonly Step[], use: (reflector: Reflector<ConfigMap>, changes: string[]) => Promise<void>): Promise<void> {
+async function follow(
+  steps: readonly Step[],
+  use: (reflector: Reflector<ConfigMap>, changes: string[]) => Promise<void>,
+  slept: number[] = [],
+): Promise<void> {
   const changes: string[] = [];
   const reflector: Reflector<ConfigMap> = new Reflector({
     client: scripted(steps),
     resource: configMaps,
-    clock: { ...systemClock, sleep: async () => {} },
+    clock: { ...systemClock, sleep: async (ms) => void slept.push(ms) },
     log: silentLogger,
     onChange: (key, object) => changes.push(`${key} ${object.metadata.uid} ${reflector.get(key)?.metadata.resourceVersion ?? "gone"}`),
   });
@@ -106,4 +110,23 @@ test("Reflector.run() tries again when a list or a watch fails", async () => {
   await follow(steps, async (reflector) => {
     await eventually(() => reflector.get("default/a") !== undefined, { withinMs: 1_000 });
   });
+});
+
+test("Reflector.run() lists ever more seldom while it may not watch, and soon again once that works", async () => {
+  const refused: Step = {
+    list: [],
+    events: [new ApiError({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", code: 403 })],
+  };
+  const works: Step = { list: [], events: [{ type: "ADDED", object: configMap("a", "2") }] };
+  const slept: number[] = [];
+  await follow(
+    [refused, refused, refused, refused, works, { list: [] }],
+    async () => await eventually(() => assert.equal(slept.length, 5), { withinMs: 1_000 }),
+    slept,
+  );
+  assert.ok(
+    slept.slice(0, 4).every((ms, index) => index === 0 || ms > (slept[index - 1] ?? 0)),
+    slept.join(),
+  );
+  assert.ok((slept[4] ?? 0) < (slept[1] ?? 0), slept.join());
 });

@@ -48,11 +48,12 @@ export class Reflector<T extends KubeObject> {
     const { client, resource, selection = {}, clock, log } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
+      const startMs = clock.nowMs();
       try {
         const { items, resourceVersion } = await client.list(resource, selection, signal);
         this.#replace(items);
-        failures = 0;
         for await (const { type, object } of client.watch(resource, { ...selection, resourceVersion }, signal)) {
+          failures = 0; // not before: a watch that fails each time would have everything listed five times a second
           this.#apply(type === "DELETED" ? "removed" : "present", object);
         }
       } catch (cause) {
@@ -60,6 +61,7 @@ export class Reflector<T extends KubeObject> {
         if (!(cause instanceof ApiError && cause.code === 410)) log.warn("watch failed", { resource: resource.plural, error: cause });
       }
       if (signal.aborted) return;
+      if (clock.nowMs() - startMs > CURVE.maximumMs) failures = 0; // a quiet one that worked
       try {
         await clock.sleep(backoffMs(CURVE, failures++), signal);
       } catch (cause) {

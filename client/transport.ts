@@ -18,6 +18,8 @@ export interface Exchange {
   readonly contentType?: string;
 }
 
+/** After so long without a byte the other side is asked whether it is still there: a watch would wait for one that is gone for ever. */
+export const KEEP_ALIVE_MS = 30_000;
 const ERROR_BODY_LIMIT_BYTES = 1024 * 1024;
 const ANSWER_LIMIT_BYTES = 256 * 1024 * 1024;
 
@@ -54,6 +56,7 @@ export class Transport {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const send = url.protocol === "http:" ? plainRequest : secureRequest;
     const request = send(url, { agent: this.#agent, ...credentials, method: exchange.method, headers, signal });
+    request.once("socket", (socket) => socket.setKeepAlive(true, KEEP_ALIVE_MS));
     request.once("response", resolve);
     request.on("error", reject); // also after the answer began: the body's reader sees that one by itself
     request.end(body);
