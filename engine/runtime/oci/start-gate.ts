@@ -1,12 +1,13 @@
-import { closeSync, constants, existsSync, openSync, readSync, rmSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { isErrno } from "@peapod/kit";
 import { isRunning, type ProcessIdentity } from "./process-identity.ts";
 
 /**
- * The fifo that runc and crun hold a created container at: its init opens it for writing, and goes on when somebody reads. It is
- * in the runtime's state directory while the container is `created`, and gone once it was started.
+ * The fifo that runc and crun hold a created container at. runc's init opens it for writing and goes on when somebody reads; crun's
+ * has it open for reading and goes on when somebody writes. It is in the runtime's state directory while the container is `created`,
+ * and gone once it was started.
  */
 export function startGatePath(runtimeRoot: string, containerId: string): string {
   return join(runtimeRoot, containerId, "exec.fifo");
@@ -20,7 +21,7 @@ export function isHeld(runtimeRoot: string, containerId: string): boolean {
 const OPEN_WITHIN_MS = 5_000;
 
 /**
- * Lets a created container go, as the runtime's own `start` does, without its 10 ms: reads the fifo and removes it.
+ * Lets a created container go, as the runtime's own `start` does, without its 10 ms: reads the fifo, or writes to it, and removes it.
  * Gives false where there is no such fifo, and the runtime itself must be asked; throws where the process is gone or does not answer.
  */
 export async function openStartGate(
@@ -32,6 +33,10 @@ export async function openStartGate(
   const path = startGatePath(runtimeRoot, containerId);
   let fd: number;
   try {
+    if (writeToReader(path)) {
+      rmSync(path, { force: true });
+      return true;
+    }
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     if (isErrno(cause, "ENOENT")) return false;
@@ -40,6 +45,23 @@ export async function openStartGate(
   try {
     await readOne(fd, held, signal);
     rmSync(path, { force: true });
+    return true;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** crun's way; false where nobody reads, which is runc's. */
+function writeToReader(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (isErrno(cause, "ENXIO")) return false;
+    throw cause;
+  }
+  try {
+    writeSync(fd, Buffer.alloc(1));
     return true;
   } finally {
     closeSync(fd);
