@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { makeNode } from "../../linux/libc.ts";
 import { identifyProcess, type ProcessIdentity } from "./process-identity.ts";
 import { isHeld, openStartGate, startGatePath } from "./start-gate.ts";
 
@@ -14,7 +15,7 @@ function created(t: TestContext): { root: string; gate: string } {
   t.after(() => rmSync(root, { recursive: true }));
   const gate = startGatePath(root, "c");
   mkdirSync(dirname(gate));
-  execFileSync("mkfifo", [gate]);
+  makeNode(gate, constants.S_IFIFO | 0o600, 0, 0);
   assert.equal(isHeld(root, "c"), true);
   return { root, gate };
 }
