@@ -35,7 +35,7 @@ async function executes(kubectl: Kubectl): Promise<void> {
   assert.equal((await exec(["-i", "box", "-c", "one", "--", "head", "-n", "1"], bulk)).stdout, "0123456789abcdef\n");
   const missing = await exec(["box", "-c", "one", "--", "no-such-program"]);
   assert.notEqual(missing.exitCode, 0);
-  assert.match(missing.stderr, /exec: "no-such-program": executable file not found in \$PATH/);
+  assert.match(missing.stderr, /executable file (`no-such-program` )?not found in \$PATH/);
   await kubectl.refuses(["exec", "box", "-c", "nope", "--", "true"], /container nope is not valid for pod box/);
   await kubectl.refuses(["exec", "nope", "--", "true"], /^Error from server \(NotFound\): pods "nope" not found\n$/);
 }

@@ -20,13 +20,17 @@ test("describeCgroups() names controllers that are not there", () => {
   assert.equal(describeCgroups(cgroupFacts("", "")).state, "fail");
 });
 
-const both = { crun: "crun 1", runc: "runc 1" };
+const both = { crun: "crun version 1.14.1", runc: "runc 1" };
 test("describeRuntime() takes crun where it works, and says why not where it does not", () => {
-  assert.deepEqual(describeRuntime(unified, undefined, both), { name: "OCI runtime", state: "ok", found: "crun 1" });
+  assert.deepEqual(describeRuntime(unified, undefined, both), { name: "OCI runtime", state: "ok", found: "crun version 1.14.1" });
+  assert.match(
+    describeRuntime(unified, undefined, { ...both, crun: "crun version 1.8.1" }).found,
+    /^runc 1; crun is faster, but before 1\.9/,
+  );
   const refused = describeRuntime(hybrid, "v2 still owns hugetlb", both);
   assert.equal(refused.state, "warn");
   assert.match(refused.found, /^runc 1; crun is faster, but refuses .* v2 still owns hugetlb$/);
   assert.equal(refused.mend, "mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb cgroup /sys/fs/cgroup/hugetlb");
-  assert.equal(describeRuntime(hybrid, "x", { crun: "crun 1", runc: undefined }).state, "fail");
+  assert.equal(describeRuntime(hybrid, "x", { crun: "crun version 1.14.1", runc: undefined }).state, "fail");
   assert.equal(describeRuntime(unified, undefined, { crun: undefined, runc: undefined }).state, "fail");
 });

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { cgroupLayout, type CgroupLayout, crunObstacle, unifiedMountPoint } from "../runtime/oci/choose-runtime.ts";
+import { cgroupLayout, type CgroupLayout, crunDefect, crunObstacle, unifiedMountPoint } from "../runtime/oci/choose-runtime.ts";
 import { type Check, type Finding, lacks, ok } from "./check.ts";
 import { versionOf } from "./programs.ts";
 
@@ -69,11 +69,13 @@ export function describeRuntime(
   { crun, runc }: { crun: string | undefined; runc: string | undefined },
 ): Finding {
   const name = "OCI runtime";
-  if (crun !== undefined && obstacle === undefined) return ok(name, crun);
+  const defect = crun === undefined ? undefined : crunDefect(crun);
+  if (crun !== undefined && obstacle === undefined && (defect === undefined || runc === undefined)) return ok(name, crun);
   if (runc === undefined) {
     const found = crun === undefined ? "neither crun nor runc is there" : "crun does not work on this machine, and runc is not there";
     return lacks("fail", name, found, "apt-get install runc");
   }
+  if (defect !== undefined) return ok(name, `${runc}; crun is faster, but ${defect}`);
   if (obstacle === undefined) return lacks("warn", name, `${runc}; crun would start containers faster`, "apt-get install crun");
   const mend = v2Controllers
     .map((controller) => `mkdir -p /sys/fs/cgroup/${controller} && mount -t cgroup -o ${controller} cgroup /sys/fs/cgroup/${controller}`)

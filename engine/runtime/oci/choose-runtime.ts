@@ -37,3 +37,15 @@ export function crunObstacle(facts: CgroupFacts): string | undefined {
 export function runtimeCandidates(facts: CgroupFacts): readonly ("crun" | "runc")[] {
   return crunObstacle(facts) === undefined ? ["crun", "runc"] : ["runc"];
 }
+
+/**
+ * Tells why a crun that could run here is passed over, from the first line of its `--version`: 1.8.1, Debian 12's, loses output of short commands
+ * with a terminal and does not pass a changed window size on. Undefined where nothing speaks against it.
+ */
+export function crunDefect(versionLine: string): string | undefined {
+  const [, major = "0", minor = "0"] = /(\d+)\.(\d+)/.exec(versionLine) ?? [];
+  const isOld = Number(major) < OLDEST_CRUN.major || (Number(major) === OLDEST_CRUN.major && Number(minor) < OLDEST_CRUN.minor);
+  return isOld ? `before ${OLDEST_CRUN.major}.${OLDEST_CRUN.minor} it loses output of commands with a terminal` : undefined;
+}
+
+const OLDEST_CRUN = { major: 1, minor: 9 };

@@ -4,7 +4,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { run } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
-import { runtimeCandidates, unifiedMountPoint } from "./choose-runtime.ts";
+import { crunDefect, runtimeCandidates, unifiedMountPoint } from "./choose-runtime.ts";
 import { defaultCapabilities, defaultPath } from "./container-defaults.ts";
 import type { OciSeccomp } from "./oci-spec.ts";
 import { compileSeccomp } from "./seccomp.ts";
@@ -12,8 +12,16 @@ import { compileSeccomp } from "./seccomp.ts";
 const SECCOMP_PROFILE_PATH = "/usr/share/containers/seccomp.json";
 const otherFolders = ["/usr/libexec/podman", "/usr/lib/podman"]; // where some distributions put conmon and catatonit
 
-/** The OCI runtime for this machine: crun where it works, else runc. Throws MACHINE_LACKS. */
-export function findRuntime(): string {
+/** The OCI runtime for this machine: crun where it works, else runc; a crun with a defect only where there is no runc. Throws MACHINE_LACKS. */
+export async function chooseRuntime(signal: AbortSignal): Promise<string> {
+  const path = findRuntime();
+  const runc = findOnPath("runc");
+  if (runc === undefined || path === runc) return path;
+  const { version } = await readRuntimeVersion(path, signal);
+  return crunDefect(version) === undefined ? path : runc;
+}
+
+function findRuntime(): string {
   const mounts = readFileSync("/proc/mounts", "utf8");
   const unified = unifiedMountPoint(mounts);
   const unifiedControllers = unified === undefined ? "" : readFileSync(join(unified, "cgroup.controllers"), "utf8");

@@ -16,7 +16,7 @@ import { makePrivateDirectory, readBootId } from "./container-record.ts";
 import { Containers } from "./containers.ts";
 import { EventHub } from "./event-hub.ts";
 import { execInContainer } from "./exec.ts";
-import { findProgram, findRuntime, loadSeccomp, lowestOomScoreAdj, readRuntimeVersion } from "./machine.ts";
+import { findProgram, chooseRuntime, loadSeccomp, lowestOomScoreAdj, readRuntimeVersion } from "./machine.ts";
 import { protectMounts, unprotectMounts } from "./mount-protection.ts";
 import { reopenLog } from "./reopen-log.ts";
 import { type RunDirectories, runDirectories, type RuntimeContext } from "./runtime-context.ts";
@@ -51,7 +51,7 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
   const directories = runDirectories(runDir);
   for (const path of Object.values(directories)) makePrivateDirectory(path);
   protectMounts(directories.sandboxes);
-  const runtimePath = options.runtimePath ?? findRuntime();
+  const runtimePath = options.runtimePath ?? (await chooseRuntime(scope.signal));
   const { name, version } = await readRuntimeVersion(runtimePath, scope.signal);
   const cgroups = new Cgroups(engineId);
   const context: RuntimeContext = {
