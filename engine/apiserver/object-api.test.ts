@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configMaps, events, leases, namespaces, nodes, type Pod, pods, secrets, serviceAccounts } from "@peapod/api";
+import { configMaps, events, leases, namespaces, nodes, type Pod, pods, serviceAccounts } from "@peapod/api";
 import { inProcess, minimalPod } from "./api-ground.fixture.ts";
-import { runNamespaceController } from "./namespace-controller.ts";
-import { eventually, silentLogger, systemClock } from "@peapod/kit";
+import { eventually } from "@peapod/kit";
 
 const none = new AbortController().signal;
 
@@ -219,96 +218,6 @@ test("patch() of the spec makes a new generation, of what may not change a 422",
     ground.client.patch(pods, place, { type: "merge", body: { metadata: { uid: "other" } } }, {}, none),
     (error) => ground.api.statusOf(error).code === 409,
   );
-});
-
-test("delete() removes a pod that runs nowhere at once, gives one that has a node its grace, which can only get shorter", async () => {
-  await using ground = inProcess();
-  const place = { namespace: "default", name: "a" };
-  await ground.client.create(pods, minimalPod("a"), {}, none);
-  assert.equal(await ground.client.delete(pods, place, {}, none), undefined);
-  assert.equal(await ground.client.delete(pods, place, {}, none), undefined);
-  const pod = await ground.client.create(pods, minimalPod("a", { nodeName: "n" }), {}, none);
-  const first = await ground.client.delete(pods, place, {}, none);
-  assert.deepEqual([first?.metadata.deletionGracePeriodSeconds, first?.metadata.generation], [30, 2]);
-  const longer = await ground.client.delete(pods, place, { gracePeriodSeconds: 60 }, none);
-  assert.equal(longer?.metadata.deletionTimestamp, first?.metadata.deletionTimestamp);
-  const shorter = await ground.client.delete(pods, place, { gracePeriodSeconds: 5 }, none);
-  assert.equal(Date.parse(first?.metadata.deletionTimestamp ?? "") - Date.parse(shorter?.metadata.deletionTimestamp ?? ""), 25_000);
-  await assert.rejects(
-    ground.client.delete(pods, place, { gracePeriodSeconds: 0, uid: "other" }, none),
-    (error) => ground.api.statusOf(error).code === 409,
-  );
-  assert.equal(await ground.client.delete(pods, place, { gracePeriodSeconds: 0, uid: pod.metadata.uid ?? "" }, none), undefined);
-  assert.equal(ground.api.list(pods, {}).items.length, 0);
-});
-
-test("delete() gives a second to a pod with a negative grace", async () => {
-  await using ground = inProcess();
-  const given = minimalPod("a");
-  await ground.client.create(
-    pods,
-    { ...given, spec: { containers: [], ...given.spec, nodeName: "n", terminationGracePeriodSeconds: -5 } },
-    {},
-    none,
-  );
-  await ground.client.delete(pods, { namespace: "default", name: "a" }, {}, none);
-  const { metadata } = await ground.client.get(pods, { namespace: "default", name: "a" }, none);
-  assert.equal(metadata.deletionGracePeriodSeconds, 1);
-});
-
-test("delete() removes a pod that has ended at once", async () => {
-  await using ground = inProcess();
-  const place = { namespace: "default", name: "a" };
-  await ground.client.create(pods, minimalPod("a", { nodeName: "n" }), {}, none);
-  await ground.client.patch(pods, place, { type: "merge", body: { status: { phase: "Failed" } } }, { subresource: "status" }, none);
-  assert.equal(await ground.client.delete(pods, place, {}, none), undefined);
-});
-
-test("delete() waits for finalizers; the change that takes the last one away removes", async () => {
-  await using ground = inProcess();
-  const place = { namespace: "default", name: "c" };
-  await ground.client.create(
-    configMaps,
-    { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "c", namespace: "default", finalizers: ["example.com/wait"] } },
-    {},
-    none,
-  );
-  assert.ok((await ground.client.delete(configMaps, place, {}, none))?.metadata.deletionTimestamp);
-  assert.ok(ground.api.get(configMaps, place));
-  await ground.client.patch(configMaps, place, { type: "merge", body: { metadata: { finalizers: null } } }, {}, none);
-  assert.throws(() => ground.api.get(configMaps, place), { message: 'configmaps "c" not found' });
-});
-
-test("a namespace takes its content along, and takes nothing new meanwhile", async () => {
-  await using ground = inProcess();
-  const stop = new AbortController();
-  const running = runNamespaceController({ api: ground.api, clock: systemClock, log: silentLogger }, stop.signal);
-  await ground.client.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: "x" } }, {}, none);
-  assert.ok(ground.api.get(serviceAccounts, { namespace: "x", name: "default" }));
-  const pod = minimalPod("a", { nodeName: "n" });
-  await ground.client.create(pods, { ...pod, metadata: { name: "a", namespace: "x" } }, {}, none);
-  await ground.client.create(secrets, { apiVersion: "v1", kind: "Secret", metadata: { name: "s", namespace: "x" } }, {}, none);
-  const deleted = await ground.client.delete(namespaces, { name: "x" }, {}, none);
-  assert.equal(deleted?.status?.phase, "Terminating");
-  const again = await ground.client.delete(namespaces, { name: "x" }, { gracePeriodSeconds: 0 }, none);
-  assert.equal(again?.metadata.deletionTimestamp, deleted?.metadata.deletionTimestamp);
-  await eventually(() => ground.api.list(secrets, { namespace: "x" }).items.length === 0, { withinMs: 2_000 });
-  assert.equal(ground.api.list(pods, { namespace: "x" }).items.length, 1);
-  await assert.rejects(
-    ground.client.create(secrets, { apiVersion: "v1", kind: "Secret", metadata: { name: "t", namespace: "x" } }, {}, none),
-    (error) => {
-      const { code, details } = ground.api.statusOf(error);
-      return code === 403 && details?.causes?.[0]?.reason === "NamespaceTerminating";
-    },
-  );
-  await ground.client.delete(pods, { namespace: "x", name: "a" }, { gracePeriodSeconds: 0 }, none);
-  await eventually(() => ground.api.list(namespaces, { fieldSelector: "metadata.name=x" }).items.length === 0, { withinMs: 2_000 });
-  await assert.rejects(
-    ground.client.delete(namespaces, { name: "default" }, {}, none),
-    /namespaces "default" is forbidden: this namespace may not be deleted/,
-  );
-  stop.abort();
-  await running;
 });
 
 test("list() pages, selects, and its version goes on to a watch", async () => {
