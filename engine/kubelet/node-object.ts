@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import { arch, cpus, release, totalmem } from "node:os";
 import { statfs } from "node:fs/promises";
 import { formatQuantity, type Node, type NodeCondition, type NodeStatus, parseQuantity } from "@peapod/api";
+import { join } from "node:path";
 import { readTextIfPresent } from "@peapod/kit";
 
 /** What the machine says of itself. */
@@ -24,13 +26,16 @@ const KUBELET_VERSION = "v1.36.0";
 /** Reads what a Node shows of this machine. `stateDir` is where pods' storage is. */
 export async function readMachine(stateDir: string): Promise<MachineFacts> {
   const read = async (path: string): Promise<string> => ((await readTextIfPresent(path).catch(() => undefined)) ?? "").trim(); // such as product_uuid, which only root may read
-  const [bootId, machineId, systemUuid, osRelease, disk] = await Promise.all([
+  const [bootId, knownId, engineId, systemUuid, osRelease, disk] = await Promise.all([
     read("/proc/sys/kernel/random/boot_id"),
     read("/etc/machine-id"),
+    read(join(stateDir, "engine-id")),
     read("/sys/class/dmi/id/product_uuid"),
     read("/etc/os-release"),
     statfs(stateDir),
   ]);
+  // A machine without systemd has no id of its own: one that stays as long as the state does stands in.
+  const machineId = knownId || createHash("sha256").update(engineId).digest("hex").slice(0, 32);
   return {
     cpus: cpus().length,
     memoryBytes: totalmem(),
