@@ -1,0 +1,19 @@
+import type { UpstreamConfig } from "../config/config.ts";
+import type { Target } from "../upstream/upstream.ts";
+import { dial, type Wire } from "./wire.ts";
+
+/** Who a connection is made for, as the PROXY protocol tells the upstream. Undefined for a health check (v2: LOCAL; v1: UNKNOWN). */
+export interface OnBehalfOf {
+  readonly client: { readonly address: string; readonly port: number };
+  readonly local: { readonly address: string; readonly port: number };
+}
+
+/** Connects to a target, and sends the PROXY protocol's header where the upstream wants one. Throws UPSTREAM_UNREACHABLE, or the signal's reason. */
+export async function dialUpstream(
+  target: Target,
+  upstream: Pick<UpstreamConfig, "keepAliveMs" | "sendProxyProtocol">,
+  _onBehalfOf: OnBehalfOf | undefined,
+  signal: AbortSignal,
+): Promise<Wire> {
+  return await dial(target.address, upstream, signal);
+}

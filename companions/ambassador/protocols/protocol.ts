@@ -1,0 +1,59 @@
+import type { Socket } from "node:net";
+import type { Logger } from "@peapod/kit";
+import type { ListenerConfig, SecretSource } from "../config/config.ts";
+import type { Credentials } from "../credentials/credentials.ts";
+import type { Splice, Wire } from "../flow/wire.ts";
+import type { Check, Open, Lease } from "../upstream/upstream.ts";
+
+/**
+ * What a listener does with a connection. `serve` resolves when the connection has ended, whichever way, and has ended both sides then.
+ * It tells the client of a failure in the protocol's own words, and then throws it (an AmbassadorError) for the metrics and the log.
+ * Where the signal is aborted it ends at the next point that loses nothing, and at the latest when the wires are destroyed.
+ */
+export type Protocol =
+  | {
+      readonly kind: "wire";
+      serve(client: Wire, session: Session): Promise<void>;
+      readonly check: Check | undefined;
+      /** Safe to repeat; for what outlives a connection, such as kept keys or connections. */
+      dispose?(): void;
+    }
+  | {
+      readonly kind: "socket";
+      /** An accepted socket, paused, with what came after a PROXY header unshifted. */
+      serve(client: Socket, session: Session): Promise<void>;
+      readonly check: Check | undefined;
+      dispose?(): void;
+    };
+
+/** What the ambassador does for one connection of a client. */
+export interface Session {
+  /** Unique while the process lives; in the access log. */
+  readonly id: number;
+  /** With the listener's name and the connection's id in every line. */
+  readonly log: Logger;
+  /** Where the client is: from its socket, or from the PROXY header. Port 0 and an empty address for a UNIX socket. */
+  readonly client: { readonly address: string; readonly port: number };
+  /** Where the client connected to, likewise. */
+  readonly local: { readonly address: string; readonly port: number };
+  /** Aborted when the listener drains: no new work, but what runs may go on until `end`. */
+  readonly draining: AbortSignal;
+  /** Aborted when this connection must end now: the deadline of a drain, or credentials that are too old. */
+  readonly end: AbortSignal;
+  /** Upstream.connect, with the session's end as its signal, a measured latency, and the endpoint noted for the access log. */
+  connect<T>(open: Open<T>, options?: { readonly only?: string }): Promise<Lease<T>>;
+  /** Which secrets the upstream login was made with: once they change, `login.maxAgeMs` begins for this connection. */
+  used(secrets: readonly { readonly source: SecretSource; readonly version: number }[]): void;
+  /** Facts for the access log and the admin page: user, database. Never a credential. */
+  note(facts: { readonly user?: string; readonly database?: string }): void;
+  /** Passes bytes both ways until both sides have ended; notes the counts. */
+  splice(client: Wire, upstream: Wire, options?: Splice): Promise<void>;
+  /** For protocols that do not splice: adds to the byte counts. */
+  count(fromClientBytes: number, toClientBytes: number): void;
+}
+
+/** What makes the protocol of a listener: `protocols/NAME/NAME.ts` exports one, such as `postgresProtocol`. */
+export type MakeProtocol<Config extends ListenerConfig> = (
+  listener: Config,
+  parts: { readonly credentials: Credentials; readonly log: Logger },
+) => Protocol;
