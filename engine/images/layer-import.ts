@@ -54,7 +54,7 @@ export class ImageImporter {
     };
     onLayer(0, diffIds.length);
     await inParallel(diffIds.length, availableParallelism(), one, signal);
-    return this.#store.commit(options.config, options.names, Date.now());
+    return await this.#store.commit(options.config, options.names, Date.now());
   }
 
   async #unpack(diffId: string, archive: LayerArchive, image: string, signal: AbortSignal): Promise<void> {

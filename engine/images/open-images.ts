@@ -184,6 +184,6 @@ class Images implements ImageService {
     const sizeBytes = await sumFiles(join(work.path, "diff"));
     await this.#store.sync(work.path, signal);
     await this.#store.layers.add({ diffId: made.diffId, sizeBytes }, work.path);
-    return this.#store.commit(made.config, [name], Date.now());
+    return await this.#store.commit(made.config, [name], Date.now());
   }
 }

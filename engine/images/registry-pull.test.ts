@@ -75,6 +75,18 @@ test("pullImage() brings an image from a registry, and downloads only the layers
   assert.deepEqual(await readdir(join(stateDir, "images/tmp")), []);
 });
 
+test("pullImage() keeps what it downloaded until the last of many layers is unpacked", async () => {
+  await using scope = new Scope();
+  const { registry, images, publish } = await setUp(scope);
+  const names = Array.from({ length: 12 }, (_, index) => `file${String(index).padStart(2, "0")}`);
+  const layers = await Promise.all(names.map((name) => makeTar([{ name, content: randomBytes(64 * 1024).toString("hex") }])));
+  await publish("test/many:1", { layers, config: {} });
+  const image = await images.pullImage(`${registry}/test/many:1`, never);
+  const root = await images.mountRootfs(image.id, "many");
+  assert.deepEqual((await readdir(root)).toSorted(), names);
+  await images.removeRootfs("many");
+});
+
 test("pullImage() takes Docker's manifests, and of several platforms the machine's", async () => {
   await using scope = new Scope();
   const { folder, direct, registry, images, publish } = await setUp(scope);

@@ -50,7 +50,7 @@ export async function pullFromRegistry(
     if (present[index] !== undefined) await standIn(blobPath(layer.digest), layer.sizeBytes);
   }
   await download(`${reference.name}@${digest}`, { layoutDir: join(work.path, "layout"), manifest, report, options });
-  return importer.import({
+  return await importer.import({
     config: await readConfig(blobPath(manifest.config.digest), { source: `${reference.name}@${digest}`, manifest, options }),
     archives: manifest.layers.map((layer) => ({ path: blobPath(layer.digest), blobDigest: layer.digest })),
     names,
