@@ -1,0 +1,31 @@
+import { TLSSocket } from "node:tls";
+import type { CommonListenerConfig } from "../../config/config.ts";
+import type { Credentials } from "../../credentials/credentials.ts";
+import type { Wire } from "../../flow/wire.ts";
+import type { Protocol, Session } from "../protocol.ts";
+import { acceptClientTls } from "./accept-client.ts";
+import { openUpstream } from "./open-upstream.ts";
+
+/** Opens the upstream as it is configured, plain or TLS, and passes bytes untouched until both sides have ended. */
+export function forwarding(listener: CommonListenerConfig, credentials: Credentials): Extract<Protocol, { kind: "wire" }> {
+  const { upstream } = listener;
+  const serve = async (client: Wire, session: Session): Promise<void> => {
+    try {
+      await acceptClientTls(client, listener, credentials);
+      const parts = { upstream, credentials, onBehalfOf: { client: session.client, local: session.local } };
+      using lease = await session.connect((target, signal) => openUpstream(target, parts, signal));
+      await session.splice(client, lease.value, { finish: session.end });
+    } catch (cause) {
+      reset(client);
+      throw cause;
+    }
+  };
+  return { kind: "wire", serve, check: undefined };
+}
+
+/** An orderly end would look like an empty answer; where a reset cannot be had (TLS, UNIX sockets), the end comes at once. */
+function reset(client: Wire): void {
+  const { socket } = client;
+  if (socket.remoteAddress === undefined || socket instanceof TLSSocket) client.destroy();
+  else socket.resetAndDestroy();
+}
