@@ -1,0 +1,134 @@
+import { chmod, lstat, unlink } from "node:fs/promises";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { isErrno } from "@peapod/kit";
+import type { Address } from "../config/config.ts";
+import { AmbassadorError } from "../errors.ts";
+import { type Ends, type Peer, readProxyHeader } from "./proxy-protocol.ts";
+import { formatAddress, Wire } from "./wire.ts";
+
+export interface ListenOptions {
+  /** Port 0: a free one. */
+  readonly listen: Address;
+  /** Mode of a UNIX socket's file. */
+  readonly socketMode: number;
+  /** Each connection begins with a PROXY protocol header, which is read before it is handed out. */
+  readonly acceptProxyProtocol: boolean;
+  /** How long that header may take. */
+  readonly handshakeMs: number;
+}
+
+/** What becomes of connections, in the shape that the protocol serves. Neither function may throw. */
+export type Acceptor =
+  | { readonly kind: "wire"; readonly onConnection: (client: Wire, ends: Ends) => void; readonly onRefused: OnRefused }
+  /** The socket is paused, allows half-open connections, and has what came after a PROXY header unshifted. */
+  | { readonly kind: "socket"; readonly onConnection: (client: Socket, ends: Ends) => void; readonly onRefused: OnRefused };
+
+/** A connection was ended before it was handed out: no PROXY header (CLIENT_PROTOCOL, CLIENT_GONE), or no descriptors left (LIMIT_REACHED). */
+export type OnRefused = (error: AmbassadorError) => void;
+
+export interface Listening {
+  /** With the port that was got. */
+  readonly address: Address;
+  /** Accepts no more, and removes a UNIX socket's file. Connections that were handed out go on; it does not wait for them. Safe to repeat. */
+  close(): Promise<void>;
+}
+
+/** Listens until it is closed. Throws LISTEN_FAILED, with what to do about it. A UNIX socket's file that nobody listens on any more is replaced. */
+export async function listen(options: ListenOptions, acceptor: Acceptor): Promise<Listening> {
+  const { listen: address } = options;
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
+    void hand(socket, options, acceptor);
+  });
+  try {
+    if (address.kind === "unix") await removeStale(address.path);
+    await bind(server, address);
+    if (address.kind === "unix") await chmod(address.path, options.socketMode);
+  } catch (cause) {
+    server.close();
+    if (cause instanceof AmbassadorError) throw cause;
+    throw new AmbassadorError("LISTEN_FAILED", `Cannot listen on ${formatAddress(address)}: ${adviceFor(cause, address)}`, { cause });
+  }
+  const bound = server.address();
+  return {
+    address: address.kind === "tcp" && typeof bound === "object" && bound !== null ? { ...address, port: bound.port } : address,
+    close: async () => {
+      await new Promise<void>((resolve) => {
+        server.close();
+        resolve();
+      });
+    },
+  };
+}
+
+async function hand(socket: Socket, options: ListenOptions, acceptor: Acceptor): Promise<void> {
+  const ends = endsOf(socket);
+  if (!options.acceptProxyProtocol) {
+    if (acceptor.kind === "wire") acceptor.onConnection(new Wire(socket), ends);
+    else acceptor.onConnection(socket, ends);
+    return;
+  }
+  const wire = new Wire(socket);
+  try {
+    const told = (await readProxyHeader(wire)) ?? ends;
+    if (acceptor.kind === "wire") acceptor.onConnection(wire, told);
+  } catch (cause) {
+    wire.destroy();
+    acceptor.onRefused(cause instanceof AmbassadorError ? cause : new AmbassadorError("CLIENT_GONE", "The client ended", { cause }));
+  }
+}
+
+function endsOf(socket: Socket): Ends {
+  const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = socket;
+  return { client: peerOf(remoteAddress, remotePort), local: peerOf(localAddress, localPort) };
+}
+
+/** An IPv4 client of an IPv6 socket is shown as what it is. */
+function peerOf(address: string, port: number): Peer {
+  return { address: address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address, port };
+}
+
+async function bind(server: Server, address: Address): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject).once("listening", resolve);
+  if (address.kind === "unix") server.listen({ path: address.path, backlog: BACKLOG });
+  else server.listen({ host: address.host, port: address.port, backlog: BACKLOG });
+  await promise;
+  server.off("error", reject);
+}
+
+/** Connections that may wait to be accepted; the kernel lowers it to net.core.somaxconn. */
+const BACKLOG = 4096;
+
+/** A file left by a process that is gone would be in the way; one that somebody listens on stays, and `bind` says so. */
+async function removeStale(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined); // not there, or `bind` says what is wrong
+  if (!found?.isSocket()) return;
+  if (!(await isAnswered(path))) await unlink(path);
+}
+
+async function isAnswered(path: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const probe = connect({ path });
+    probe.once("connect", () => resolve(true)).once("error", (error) => resolve(!isErrno(error, "ECONNREFUSED")));
+    probe.once("connect", () => probe.destroy());
+  });
+}
+
+function adviceFor(cause: unknown, address: Address): string {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  return advice[code]?.(address) ?? (cause instanceof Error ? cause.message : String(cause));
+}
+
+const advice: Readonly<Record<string, (address: Address) => string>> = {
+  EADDRINUSE: (address) =>
+    address.kind === "unix"
+      ? "another process listens on this socket; stop it, or choose another path"
+      : "another process listens on this port; `ss -ltnp` names it",
+  EADDRNOTAVAIL: () => "this address belongs to no interface here; use 127.0.0.1, ::1, 0.0.0.0 or :: instead",
+  EACCES: (address) =>
+    address.kind === "unix"
+      ? "this user may not write to the folder"
+      : "ports below 1024 need the capability NET_BIND_SERVICE; use a higher port",
+  ENOENT: () => "its folder does not exist; mount or make it first",
+  EINVAL: () => "the path is too long for a UNIX socket (107 bytes)",
+};
