@@ -231,6 +231,22 @@ function imageCommands(): Command[] {
       load: load("load"),
     },
     {
+      name: "image build",
+      summary: "Make a companion's image for a registry",
+      usage: "COMPANION",
+      flags: [
+        { name: "output", short: "o", kind: "string", value: "FILE", about: "write it as an OCI archive" },
+        { name: "push", kind: "string", value: "IMAGE", about: "push it to a registry, with Docker's or Podman's login" },
+        { name: "name", kind: "string", value: "IMAGE", about: "the name in the archive (default: where it is pushed to)" },
+      ],
+      examples: [
+        { line: "image build ambassador -o ambassador.tar", about: "for podman load, or skopeo copy" },
+        { line: "image build ambassador --push registry.example/tools/ambassador:1", about: "for a cluster" },
+      ],
+      details: "The image is the one that peapod makes for itself as peapod.local/COMPANION. Needs no engine, and no root.",
+      load: async () => (await import("./commands/image-build.ts")).build,
+    },
+    {
       name: "image rm",
       summary: "Remove images",
       usage: "IMAGE...",

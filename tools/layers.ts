@@ -53,6 +53,7 @@ export const layers: readonly Layer[] = [
     ],
   },
   { path: "engine", mayImport: ["api", "kit", "client", "engine"] },
+  { path: "companions/image", mayImport: ["kit"] },
   { path: "companions/ambassador", mayImport: ["kit"] },
   { path: "e2e", mayImport: ["api", "kit", "client"] },
   { path: "bench", mayImport: ["api", "kit", "client"] },

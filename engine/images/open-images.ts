@@ -3,6 +3,7 @@ import type { Logger, Scope } from "@peapod/kit";
 import { EngineError, hasCode } from "../errors.ts";
 import { makeAptImage, readMachineSuite } from "./apt-image.ts";
 import { loadArchive } from "./archive-load.ts";
+import { companionFingerprint, makeCompanionImage } from "./companion-image.ts";
 import { sumFiles } from "./disk-usage.ts";
 import type { ImageRecord } from "./image-index.ts";
 import { pruneImages, removeImage } from "./image-removal.ts";
@@ -10,7 +11,7 @@ import { ImageStore } from "./image-store.ts";
 import { ImageImporter } from "./layer-import.ts";
 import type { Image, ImageService, PullProgress } from "./images.ts";
 import { ProgressHub } from "./progress.ts";
-import { type AptReference, canonicalName, type ImageReference, parseReference } from "./reference.ts";
+import { type AptReference, type BuiltInReference, canonicalName, type ImageReference, parseReference } from "./reference.ts";
 import { pullFromRegistry, type Report } from "./registry-pull.ts";
 import { RootfsMounts } from "./rootfs.ts";
 import { SharedWork } from "./shared-work.ts";
@@ -171,8 +172,30 @@ class Images implements ImageService {
         // There is no cheap way to ask for news: an image of packages stays as it was made until it is removed.
         return this.#store.index.named(name) ?? (await this.#makeApt(reference, name, report, signal));
       case "built-in":
-        throw new EngineError("IMAGE_NOT_FOUND", `There is no image "${reference.name}": this version of peapod makes no companion images`);
+        return await this.#makeCompanion(reference, name, report, signal);
     }
+  }
+
+  /** Its digest is that of what it was made of: while that is so, the image stays. */
+  async #makeCompanion(reference: BuiltInReference, name: string, report: Report, signal: AbortSignal): Promise<ImageRecord> {
+    const made = `${reference.name}@${await companionFingerprint(reference)}`;
+    const known = this.#store.index.named(made);
+    if (known !== undefined) return known;
+    await using work = await this.#store.workDir();
+    const folder = join(work.path, "layout");
+    const onStep = (message: string): void => report({ phase: "making", message });
+    await makeCompanionImage(reference, { folder, imageName: name, onStep, signal });
+    const [record] = await loadArchive(folder, {
+      store: this.#store,
+      importer: this.#importer,
+      canonical: (carried) => (carried === name ? name : undefined),
+      reference: name,
+      report: ({ message }) => report({ phase: "extracting", message }),
+      signal,
+    });
+    if (record === undefined) throw new Error(`The builder of ${reference.name} made no image`);
+    await this.#store.exclusive(() => this.#store.index.put(record, [name, made]));
+    return record;
   }
 
   async #makeApt(reference: AptReference, name: string, report: Report, signal: AbortSignal): Promise<ImageRecord> {

@@ -54,6 +54,7 @@ const invalid: readonly (readonly [given: string, problem: RegExp])[] = [
   ["../../etc", /is not a host name/],
   ["$(id)/x", /is not allowed/],
   [`a/${"b".repeat(250)}`, /more than 255 characters/],
+  ["peapod.local/ambassador:1.2", /made on the spot: leave the tag out/],
   ["apt.local/", /package name is missing/],
   ["apt.local/nginx/", /package name is missing/],
   ["apt.local/Nginx", /"Nginx" is not the name of a Debian package/],

@@ -68,7 +68,11 @@ export function parseReference(text: string): ImageReference {
   for (const component of path.split("/")) checkComponent(component, invalid);
   const name = `${host}/${path}`;
   if (name.length > NAME_LIMIT) throw invalid(`it has more than ${NAME_LIMIT} characters`);
-  if (host === builtInHost) return { kind: "built-in", name };
+  if (host === builtInHost) {
+    if (digest !== undefined || (tag ?? "latest") !== "latest")
+      throw invalid(`images of ${builtInHost} are made on the spot: leave the tag out, or write "latest"`);
+    return { kind: "built-in", name };
+  }
   return { kind: "registry", host, name, digest, tag: tag ?? (digest === undefined ? "latest" : undefined) };
 }
 
