@@ -1,13 +1,14 @@
 /**
  * What an ambassador runs with: parsed, complete with defaults, frozen. The YAML that it is read from has the same names and shapes, but
- * for times (`5s`, `200ms`), sizes (`1Mi`) and addresses (`127.0.0.1:5432`, `unix:/run/app/db.sock`), which are text there.
+ * for times (`connectTimeout: 5s`), addresses (`127.0.0.1:5432`, `unix:/run/app/db.sock`) and secrets (`passwordFile: /path`); schema.ts
+ * has the keys, bounds and defaults.
  */
 export interface AmbassadorConfig {
   readonly admin: AdminConfig | undefined;
   readonly logLevel: "error" | "warn" | "info" | "debug";
   /** A line for each connection (and for each request of an `http` listener) on standard error. */
   readonly accessLog: boolean;
-  /** How long connections may go on after SIGTERM, or after their listener left the configuration. Default 30 s. */
+  /** How long connections may go on after SIGTERM, or after their listener left the configuration. Default 25 s. */
   readonly drainMs: number;
   readonly listeners: readonly ListenerConfig[];
 }

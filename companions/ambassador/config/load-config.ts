@@ -1,0 +1,52 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import type { AmbassadorConfig } from "./config.ts";
+import { type Environment, givenVariables, parseEnvironment } from "./environment.ts";
+import { CONFIG_VARIABLE } from "./variables.ts";
+import { invalid, parseConfig } from "./parse-config.ts";
+
+/** One byte more than parse-config takes, so that it says so. */
+const READ_BYTES = 1024 * 1024 + 1;
+
+/** Where the configuration is. A file can be read again when it has changed; the environment of a process cannot change. */
+export type ConfigSource =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "environment"; readonly environment: Environment };
+
+/**
+ * `--config FILE`, or AMBASSADOR_CONFIG, or the variables of one listener. One place says everything: throws CONFIG_INVALID where a file is
+ * named and there are variables too, since either would win over the other in a way that nobody sees.
+ */
+export function chooseConfigSource(configFlag: string | undefined, environment: Environment): ConfigSource {
+  const path = configFlag ?? environment[CONFIG_VARIABLE] ?? "";
+  const variables = givenVariables(environment).filter((name) => name !== CONFIG_VARIABLE);
+  if (path === "") {
+    if (configFlag === undefined && variables.length > 0) return { kind: "environment", environment };
+    throw invalid([
+      `No configuration: name a file with --config or ${CONFIG_VARIABLE}, or set AMBASSADOR_PROTOCOL, AMBASSADOR_LISTEN and AMBASSADOR_UPSTREAM`,
+    ]);
+  }
+  if (variables.length > 0) throw invalid(variables.map((name) => `${name}: there is a configuration file too, ${path}: say it there`));
+  return { kind: "file", path };
+}
+
+/** Reads the configuration from where it is. Throws CONFIG_INVALID with a line for each problem. */
+export function loadConfig(source: ConfigSource): AmbassadorConfig {
+  return source.kind === "environment" ? parseEnvironment(source.environment) : parseConfig(readConfigFile(source.path), source.path);
+}
+
+/** The text of a configuration file, to be compared with what it said before. Throws CONFIG_INVALID where it cannot be read. */
+export function readConfigFile(path: string): string {
+  try {
+    const file = openSync(path, "r");
+    try {
+      const buffer = Buffer.alloc(READ_BYTES);
+      let length = 0;
+      for (let got = -1; got !== 0 && length < READ_BYTES; length += got) got = readSync(file, buffer, length, READ_BYTES - length, null);
+      return buffer.toString("utf8", 0, length);
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    throw invalid([`${path}: cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`]);
+  }
+}

@@ -1,0 +1,51 @@
+import { AmbassadorError } from "../errors.ts";
+import { checkConfig } from "./check-config.ts";
+import type { AmbassadorConfig } from "./config.ts";
+import { type Path, Place, type Problem, type Raw, unreadable } from "./decode.ts";
+import { readYaml } from "./read-yaml.ts";
+import { configType } from "./schema.ts";
+
+/**
+ * Reads a configuration. Throws CONFIG_INVALID with every problem at once, a line each: `FILE:LINE: listeners[0].listen: is missing`, in the
+ * order of the lines. Never says what stands at a place for a secret.
+ */
+export function parseConfig(text: string, fileName: string): AmbassadorConfig {
+  const document = readYaml(text);
+  if ("length" in document) throw invalid(document.map(({ line, message }) => `${fileName}:${line}: ${message}`));
+  if (document.raw === undefined) throw invalid([`${fileName}:1: is empty: at the least it needs listeners`]);
+  const { config, problems } = decodeConfig(document.raw);
+  if (config !== undefined) return config;
+  const lines = problems.map(({ path, message }) => ({
+    line: document.lineOf(path),
+    text: `${path.length === 0 ? "" : `${formatPath(path)}: `}${message}`,
+  }));
+  throw invalid(lines.toSorted((a, b) => a.line - b.line).map(({ line, text: said }) => `${fileName}:${line}: ${said}`));
+}
+
+/** A raw value as a configuration, frozen; undefined where there are problems. */
+export function decodeConfig(raw: Raw): { readonly config: AmbassadorConfig | undefined; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = [];
+  try {
+    const config = configType.decode(raw, new Place(problems));
+    checkConfig(config, problems);
+    return { config: problems.length === 0 ? freeze(config) : undefined, problems };
+  } catch (cause) {
+    if (cause !== unreadable) throw cause;
+    return { config: undefined, problems };
+  }
+}
+
+/** CONFIG_INVALID, a line for each problem. */
+export function invalid(lines: readonly string[]): AmbassadorError {
+  return new AmbassadorError("CONFIG_INVALID", lines.join("\n"));
+}
+
+/** `listeners[0].upstream.tls` */
+function formatPath(path: Path): string {
+  return path.map((step, index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${step}`)).join("");
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) for (const inner of Object.values(value)) freeze(inner);
+  return Object.freeze(value);
+}
