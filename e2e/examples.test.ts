@@ -2,25 +2,13 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
-import { eventually } from "@peapod/kit";
-import { KUBECTL, peapod, startEngine, type TestEngine } from "./engine-fixture.ts";
-import { type Foreground, foreground } from "./foreground.ts";
-import { freePort, IMAGE } from "./pods.ts";
-
-const folder = (name: string): string => fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
-
-/** An example that runs: what it says, its own copy of the manifests, the engine, and the ports it has instead of 8088 and 8089. */
-interface Running {
-  readonly up: Foreground;
-  readonly manifests: string;
-  readonly engine: TestEngine;
-  readonly ports: readonly [number, number];
-}
+import { test } from "node:test";
+import { startEngine } from "./engine-fixture.ts";
+import { exampleFolder, type RunningExample, runExample, says } from "./example-runner.ts";
+import { IMAGE } from "./pods.ts";
 
 /** What each example shows, by its folder. */
-const examples: Readonly<Record<string, (running: Running) => Promise<void>>> = {
+const examples: Readonly<Record<string, (running: RunningExample) => Promise<void>>> = {
   network: async ({ up, ports: [published, own] }) => {
     await says(up, /visitor +\| localhost:\d+ says: hello from \d+\.\d+\.\d+\.\d+/, /visitor +\| localhost:\d+ says: for this pod only/);
     assert.match(await (await fetch(`http://127.0.0.1:${published}/`)).text(), /^hello from /, "the host reaches the published port");
@@ -65,37 +53,16 @@ const examples: Readonly<Record<string, (running: Running) => Promise<void>>> = 
 };
 
 test("every example is run here", () => {
-  assert.deepEqual(readdirSync(folder(".")).toSorted(), Object.keys(examples).toSorted());
+  const others = readdirSync(exampleFolder(".")).filter((name) => !name.startsWith("ambassador-")); // those have a file of their own
+  assert.deepEqual(others.toSorted(), Object.keys(examples).toSorted());
 });
 
 test("the examples show what they say", async (t) => {
   const engine = await startEngine(t);
   await engine.peapod("image", "pull", IMAGE);
-  for (const [name, show] of Object.entries(examples)) await t.test(name, (inner) => runExample(inner, engine, name, show));
+  for (const [name, show] of Object.entries(examples))
+    await t.test(name, (inner) => runExample(inner, { engine, name, show, endsItself: name === "three-ways" }));
 });
-
-/** Runs an example in the foreground until it has shown what it is to show; then it is gone, by itself or by Ctrl-C. */
-async function runExample(t: TestContext, engine: TestEngine, name: string, show: (running: Running) => Promise<void>): Promise<void> {
-  const ports = [await freePort(), await freePort()] as const; // somebody else may have the ones in the file
-  for (const file of readdirSync(folder(name))) {
-    const text = readFileSync(join(folder(name), file), "utf8");
-    engine.file(`examples/${name}/${file}`, text.replaceAll("8088", String(ports[0])).replaceAll("8089", String(ports[1])));
-  }
-  const manifests = join(engine.stateDir, "../examples", name);
-  const up = foreground(peapod, ["up", manifests], engine.environment);
-  t.after(() => up.interrupt());
-  await show({ up, manifests, engine, ports });
-  const endsItself = name === "three-ways";
-  if (!endsItself) up.interrupt();
-  assert.equal(await up.ended, endsItself ? 0 : 130, up.said());
-  for (const [line] of up.said().matchAll(/^\* .* exited with (?!0).*$/gm)) assert.fail(`Its containers end politely: ${line}`);
-  const left = await engine.command(KUBECTL, ["get", "pods,configmaps,secrets", "-o", "name"]);
-  assert.equal(left.stdout, "", "nothing is left");
-}
-
-async function says(up: Foreground, ...wanted: readonly RegExp[]): Promise<void> {
-  for (const pattern of wanted) await eventually(() => assert.match(up.said(), pattern), { withinMs: 15_000, everyMs: 50 });
-}
 
 function connected(port: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
