@@ -3,7 +3,7 @@ import type { Logger } from "@peapod/kit";
 import type { ListenerConfig, SecretSource } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import type { Splice, Wire } from "../flow/wire.ts";
-import type { Check, Open, Lease } from "../upstream/upstream.ts";
+import type { Check, Open, Lease, Target } from "../upstream/upstream.ts";
 
 /**
  * What a listener does with a connection. `serve` resolves when the connection has ended, whichever way, and has ended both sides then.
@@ -41,7 +41,7 @@ export interface Session {
   /** Aborted when this connection must end now: the deadline of a drain, or credentials that are too old. */
   readonly end: AbortSignal;
   /** Upstream.connect, with the session's end as its signal, a measured latency, and the endpoint noted for the access log. */
-  connect<T>(open: Open<T>, options?: { readonly only?: string }): Promise<Lease<T>>;
+  connect<T>(open: Open<T>, options?: { readonly only?: string | Target }): Promise<Lease<T>>;
   /** Which secrets the upstream login was made with: once they change, `login.maxAgeMs` begins for this connection. */
   used(secrets: readonly { readonly source: SecretSource; readonly version: number }[]): void;
   /** Facts for the access log and the admin page: user, database. Never a credential. */

@@ -7,10 +7,12 @@ export interface Upstream {
    * Chooses an endpoint and has `open` connect to it (and log in there), within `connectMs`. While that fails in a way that is worth it,
    * tries others, then the same again after a pause, `retry.attempts` times in all. Every outcome counts for ejection and the circuit.
    * The lease keeps the endpoint's place in `least-connections` until it is released.
-   * Throws the last try's AmbassadorError; NO_ENDPOINT, LIMIT_REACHED where no try was made; the signal's reason when it is aborted.
-   * `only` names the endpoint to use, whatever its state: a cancel request goes where its query runs.
+   * Throws the last try's AmbassadorError; NO_ENDPOINT where no try was made; the signal's reason when it is aborted. An error that is not
+   * retryable, such as LOGIN_REFUSED, is thrown at once.
+   * `only` is the endpoint, or better the very target (of an earlier lease), to use whatever its state: a cancel request goes where its
+   * query runs, though the name may stand for other addresses by now.
    */
-  connect<T>(open: Open<T>, options: { readonly signal: AbortSignal; readonly only?: string }): Promise<Lease<T>>;
+  connect<T>(open: Open<T>, options: { readonly signal: AbortSignal; readonly only?: string | Target }): Promise<Lease<T>>;
   /** Every endpoint, as the admin page and the metrics show it. */
   endpoints(): readonly EndpointState[];
   /** Whether at least one endpoint may be tried. */
@@ -19,8 +21,12 @@ export interface Upstream {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** Connects to one target; ends what it opened when it fails. The signal is aborted when its time is over. */
-export type Open<T> = (target: Target, signal: AbortSignal) => Promise<T>;
+/**
+ * Connects to one target; ends what it opened when it fails. The signal is aborted when its time is over; what comes even later is ended by
+ * its `Symbol.dispose` or `destroy()`. `wanted` is the role that this try must find, else throw UPSTREAM_ROLE; undefined: any role will do
+ * (with `prefer-read-only`, once no replica is left to try).
+ */
+export type Open<T> = (target: Target, signal: AbortSignal, wanted: Role | undefined) => Promise<T>;
 
 /** One address of one endpoint. */
 export interface Target {
@@ -50,7 +56,20 @@ export interface EndpointState {
   readonly role: Role | undefined;
   /** Left out because of its failures, until then. */
   readonly ejectedUntilMs: number | undefined;
+  /** Made, and being made. */
   readonly connections: number;
   readonly failuresInARow: number;
   readonly lastFailure: { readonly code: ErrorCode; readonly message: string; readonly atMs: number } | undefined;
 }
+
+/** What happens to an upstream, for the metrics: each as it happens, after its state changed. */
+export type UpstreamEvent =
+  /** One try of one target failed; the client may not hear of it. */
+  | { readonly kind: "try-failed"; readonly endpoint: string; readonly code: ErrorCode }
+  | { readonly kind: "ejected"; readonly endpoint: string }
+  /** One health check: `code` says why it failed. */
+  | { readonly kind: "check"; readonly endpoint: string; readonly code: ErrorCode | undefined }
+  /** The verdict on one address changed. */
+  | { readonly kind: "health"; readonly endpoint: string; readonly health: EndpointState["health"] }
+  | { readonly kind: "circuit"; readonly state: "closed" | "open" | "half-open" }
+  | { readonly kind: "lookup-failed"; readonly endpoint: string };

@@ -1,0 +1,223 @@
+import { backoffMs, type Clock, type Logger } from "@peapod/kit";
+import type { UpstreamConfig } from "../config/config.ts";
+import { AmbassadorError, isRetryable } from "../errors.ts";
+import { dialUpstream } from "../flow/dial-upstream.ts";
+import { HealthChecks, untilAborted } from "./checks.ts";
+import { choose, rank } from "./choose.ts";
+import { Endpoint, type Place } from "./endpoint.ts";
+import { Ledger } from "./ledger.ts";
+import { createSystemResolve, ResolvedName, type Resolve } from "./names.ts";
+import { roleOf } from "./standing.ts";
+import { tryPlace } from "./try-target.ts";
+import type { Check, EndpointState, Lease, Open, Role, Target, Upstream, UpstreamEvent } from "./upstream.ts";
+
+export interface UpstreamParts {
+  readonly config: UpstreamConfig;
+  /** The protocol's, for the kinds `login` and `http`; undefined: whether something listens. */
+  readonly check: Check | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Default: a `createSystemResolve` of its own. Share one in a process: it spares the threads of the pool. */
+  readonly resolve?: Resolve;
+  readonly random?: () => number;
+  readonly onEvent?: (event: UpstreamEvent) => void;
+}
+
+/**
+ * The servers of one listener. What a name stands for is looked up at `run`, or with the first connection that needs it, then at every
+ * `resolveEveryMs` and after a failure; each address has its own health, role and failures.
+ */
+export function createUpstream(parts: UpstreamParts): Upstream {
+  return new EndpointUpstream(parts);
+}
+
+interface Round {
+  /** Which failed since the last pause. */
+  readonly tried: Set<Place>;
+  /** Of the tries that count, in all. */
+  attempts: number;
+  /** What that was after the last pause. */
+  attemptsBefore: number;
+  rounds: number;
+  failure: AmbassadorError | undefined;
+}
+
+interface ConnectOptions {
+  readonly signal: AbortSignal;
+  readonly only?: string | Target;
+}
+
+class EndpointUpstream implements Upstream {
+  readonly #parts: UpstreamParts;
+  readonly #config: UpstreamConfig;
+  readonly #random: () => number;
+  readonly #ledger: Ledger;
+  readonly #endpoints: readonly Endpoint[];
+  readonly #names: ReadonlyMap<Endpoint, ResolvedName>;
+  readonly #checks: HealthChecks | undefined;
+  #places: readonly Place[];
+  #chosen = -1;
+
+  constructor(parts: UpstreamParts) {
+    const { config, clock, log, random = Math.random, onEvent = () => {} } = parts;
+    this.#parts = parts;
+    this.#config = config;
+    this.#random = random;
+    this.#ledger = new Ledger({ config, clock, log, onEvent });
+    this.#endpoints = config.endpoints.map((address) => new Endpoint(address));
+    this.#places = this.#endpoints.flatMap((endpoint) => endpoint.places);
+    const resolve = parts.resolve ?? createSystemResolve();
+    const nameOf = (endpoint: Endpoint): [Endpoint, ResolvedName][] =>
+      endpoint.hostToResolve === undefined ? [] : [[endpoint, this.#follow(endpoint, endpoint.hostToResolve, resolve)]];
+    this.#names = new Map(this.#endpoints.flatMap(nameOf));
+    this.#checks = this.#makeChecks();
+  }
+
+  async connect<T>(open: Open<T>, options: ConnectOptions): Promise<Lease<T>> {
+    options.signal.throwIfAborted();
+    const round: Round = { tried: new Set(), attempts: 0, attemptsBefore: 0, rounds: 0, failure: undefined };
+    for (;;) {
+      const place = this.#choose(options, round);
+      if (place === undefined) await this.#pause(options, round);
+      else {
+        const lease = await this.#try(place, open, options, round);
+        if (lease !== undefined) return lease;
+      }
+    }
+  }
+
+  endpoints(): readonly EndpointState[] {
+    const nowMs = this.#parts.clock.nowMs();
+    return this.#endpoints.map((endpoint) => endpoint.state(nowMs));
+  }
+
+  isAvailable(): boolean {
+    const nowMs = this.#parts.clock.nowMs();
+    if (this.#ledger.isCircuitOpen(nowMs)) return false;
+    return this.#places.some((place) => rank(place.standing, this.#config.target, nowMs) !== undefined);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const names = [...this.#names.values()].map((name) => name.refresh(this.#config.resolveEveryMs, this.#random, signal));
+    await Promise.all([...names, this.#checks?.run(this.#places, signal), untilAborted(signal)]);
+  }
+
+  /** One try. Undefined when it failed and another may do better; throws when none may. */
+  async #try<T>(place: Place, open: Open<T>, options: ConnectOptions, round: Round): Promise<Lease<T> | undefined> {
+    const { signal, only } = options;
+    const admission = this.#ledger.admit(only !== undefined);
+    if (admission instanceof AmbassadorError) throw round.failure ?? admission;
+    const wanted = only === undefined ? this.#wantedAt(place) : undefined;
+    const nameOf = (endpoint: Endpoint): ResolvedName | undefined => this.#names.get(endpoint);
+    const result = await tryPlace(place, open, { connectMs: this.#config.connectMs, signal, wanted, nameOf });
+    if (result.kind === "connected") {
+      // A preference is not asked for by every protocol: only a need that was met tells the role.
+      const found = this.#config.target === "prefer-read-only" ? undefined : wanted;
+      this.#ledger.succeeded(result.place, found, admission);
+      return result.lease;
+    }
+    const error = signal.aborted ? signal.reason : result.error;
+    this.#ledger.failed(result.place, signal.aborted ? undefined : error, { ...admission, wanted });
+    if (signal.aborted || !(error instanceof AmbassadorError) || !isRetryable(error)) throw error;
+    this.#note(error, { place: result.place, wanted }, round);
+    return undefined;
+  }
+
+  #note(error: AmbassadorError, { place, wanted }: { place: Place; wanted: Role | undefined }, round: Round): void {
+    const { code } = error;
+    round.failure = error;
+    // With a preference it comes again, as the server of the other role that it is known to be now.
+    if (code !== "UPSTREAM_ROLE" || this.#config.target !== "prefer-read-only" || wanted === undefined) round.tried.add(place);
+    if (code === "UPSTREAM_ROLE") return; // looking for the right one among many is one try
+    round.attempts += 1;
+    if (code === "UPSTREAM_UNREACHABLE" || code === "UPSTREAM_TIMEOUT") void this.#names.get(place.owner)?.lookUnlessRecent();
+    if (round.attempts >= this.#config.retry.attempts) throw error;
+  }
+
+  /** All that may be tried were: a pause of up to the back-off's time, and once more. Throws the last failure when there were enough. */
+  async #pause({ signal, only }: ConnectOptions, round: Round): Promise<void> {
+    if (round.tried.size === 0) throw round.failure ?? this.#noEndpoint(only);
+    if (round.attempts === round.attemptsBefore) round.attempts += 1;
+    if (round.attempts >= this.#config.retry.attempts) throw round.failure ?? this.#noEndpoint(only);
+    const { backoffMs: initialMs, maxBackoffMs: maximumMs } = this.#config.retry;
+    await this.#parts.clock.sleep(this.#random() * backoffMs({ initialMs, maximumMs }, round.rounds), signal);
+    round.rounds += 1;
+    round.attemptsBefore = round.attempts;
+    round.tried.clear();
+  }
+
+  #choose({ only }: ConnectOptions, { tried }: Round): Place | undefined {
+    if (only !== undefined) return this.#placesOf(only).find((place) => !tried.has(place));
+    const { strategy, target } = this.#config;
+    const nowMs = this.#parts.clock.nowMs();
+    const index = choose(this.#places, { strategy, target, nowMs, after: this.#chosen, tried, random: this.#random });
+    if (index === undefined) return undefined;
+    this.#chosen = index;
+    return this.#places[index];
+  }
+
+  #placesOf(only: string | Target): readonly Place[] {
+    const name = typeof only === "string" ? only : only.endpoint;
+    const endpoint = this.#endpoints.find((candidate) => candidate.name === name);
+    if (endpoint === undefined) return [];
+    return typeof only === "string" ? endpoint.places : [endpoint.placeOf(only)];
+  }
+
+  /** The role that a try at this place must find. */
+  #wantedAt(place: Place): Role | undefined {
+    const { target } = this.#config;
+    if (target === "any") return undefined;
+    if (target !== "prefer-read-only") return target;
+    return roleOf(place.standing, this.#parts.clock.nowMs()) === "read-write" ? undefined : "read-only";
+  }
+
+  #noEndpoint(only: string | Target | undefined): AmbassadorError {
+    if (only !== undefined)
+      return new AmbassadorError("NO_ENDPOINT", `${typeof only === "string" ? only : only.endpoint} is not an endpoint`);
+    const reasons = this.endpoints().map(({ endpoint, lastFailure }) => `${endpoint} (${lastFailure?.message ?? "unhealthy"})`);
+    return new AmbassadorError("NO_ENDPOINT", `No endpoint is well: ${reasons.join(", ")}`);
+  }
+
+  #follow(endpoint: Endpoint, host: string, resolve: Resolve): ResolvedName {
+    const { clock, log, onEvent } = this.#parts;
+    let isFailing = false;
+    return new ResolvedName(host, {
+      resolve,
+      clock,
+      onAddresses: (addresses) => {
+        if (isFailing) log.info("name is resolved again", { endpoint: endpoint.name });
+        isFailing = false;
+        if (!endpoint.setAddresses(addresses)) return;
+        log.debug("name has new addresses", { endpoint: endpoint.name, addresses });
+        this.#places = this.#endpoints.flatMap(({ places }) => places);
+        this.#checks?.follow(this.#places);
+      },
+      onFailure: ({ message }) => {
+        onEvent?.({ kind: "lookup-failed", endpoint: endpoint.name });
+        if (!isFailing) log.warn("name cannot be resolved", { endpoint: endpoint.name, reason: message });
+        isFailing = true;
+      },
+    });
+  }
+
+  #makeChecks(): HealthChecks | undefined {
+    const { clock, log, config } = this.#parts;
+    if (config.healthCheck === undefined) return undefined;
+    const own = config.healthCheck.kind === "connect" ? undefined : this.#parts.check;
+    const check = own ?? ((target, signal) => checkConnects(target, config, signal));
+    return new HealthChecks({
+      config: config.healthCheck,
+      check,
+      clock,
+      random: this.#random,
+      log,
+      onOutcome: (place, outcome) => this.#ledger.checked(place, outcome),
+    });
+  }
+}
+
+/** The check of the kind `connect`: that something listens. */
+async function checkConnects(target: Target, config: UpstreamConfig, signal: AbortSignal): Promise<undefined> {
+  const wire = await dialUpstream(target, config, undefined, signal);
+  wire.destroy();
+}

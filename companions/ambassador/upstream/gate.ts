@@ -1,0 +1,168 @@
+import { type Clock, systemClock } from "@peapod/kit";
+import type { LimitsConfig } from "../config/config.ts";
+import { AmbassadorError } from "../errors.ts";
+import { type Bucket, fullBucket, takeToken } from "./bucket.ts";
+
+/** Who is turned away, and why, since the gate was made. */
+export interface GateCounts {
+  /** Let in, at once or after a wait. */
+  readonly entered: number;
+  /** LIMIT_REACHED: neither a place nor room to wait for one, or the wait was too long. */
+  readonly limited: number;
+  /** RATE_LIMITED. */
+  readonly rateLimited: number;
+}
+
+/**
+ * Lets as many in at a time as the limits say, and as many a second. Who finds no place waits in line, where there is one, first come first
+ * served; nobody overtakes. The rate is asked when somebody comes, not when a place is had.
+ */
+export class Gate {
+  readonly #limits: LimitsConfig;
+  readonly #clock: Clock;
+  readonly #line = new Set<Waiter>(); // in the order of their coming; when it is not empty, all places are taken
+  readonly #counts = { entered: 0, limited: 0, rateLimited: 0 };
+  readonly #closing = new AbortController();
+  #inside = 0;
+  #bucket: Bucket | undefined;
+  #isExpiring = false;
+
+  constructor(limits: LimitsConfig, options: { readonly clock?: Clock } = {}) {
+    this.#limits = limits;
+    this.#clock = options.clock ?? systemClock;
+    if (limits.rate !== undefined) this.#bucket = fullBucket(limits.rate, this.#clock.nowMs());
+  }
+
+  /** Who is in. */
+  get inside(): number {
+    return this.#inside;
+  }
+
+  /** Who waits. */
+  get queued(): number {
+    return this.#line.size;
+  }
+
+  get counts(): GateCounts {
+    return { ...this.#counts };
+  }
+
+  /** A place, if that takes no wait and nothing is against it; else `enter` waits, or says what is. Its place is free again once disposed of. */
+  tryEnter(): Disposable | undefined {
+    if (this.#isClosed || this.#inside >= this.#limits.connections || !this.#takeToken()) return undefined;
+    return this.#admit();
+  }
+
+  /** A place, after a wait where need be. Throws LIMIT_REACHED, RATE_LIMITED, DRAINING once the gate is closed, or the signal's reason. */
+  async enter(signal: AbortSignal): Promise<Disposable> {
+    signal.throwIfAborted();
+    if (this.#isClosed) throw draining();
+    const { connections, queue } = this.#limits;
+    const isFull = this.#inside >= connections;
+    if (isFull && this.#line.size >= queue.length) throw this.#limited(`${connections} connections are made, as many as may be`);
+    if (!this.#takeToken()) throw this.#rateLimited();
+    return isFull ? await this.#wait(signal) : this.#admit();
+  }
+
+  /** Lets nobody in any more: who waits hears DRAINING. Who is in may stay. Safe to repeat. */
+  close(): void {
+    this.#closing.abort();
+    for (const waiter of this.#line) waiter.reject(draining());
+    this.#line.clear();
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  async #wait(signal: AbortSignal): Promise<Disposable> {
+    const { promise, resolve, reject } = Promise.withResolvers<Disposable>();
+    const waiter: Waiter = { resolve, reject, untilMs: this.#clock.nowMs() + this.#limits.queue.timeoutMs };
+    const leave = (): void => {
+      if (this.#line.delete(waiter)) reject(signal.reason);
+    };
+    this.#line.add(waiter);
+    signal.addEventListener("abort", leave, { once: true });
+    if (!this.#isExpiring) void this.#expire();
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  /** Turns away whose time is over. All wait equally long, so the first in line is the first to go: one sleep is enough. */
+  async #expire(): Promise<void> {
+    this.#isExpiring = true;
+    for (let [first] = this.#line; first !== undefined; [first] = this.#line) {
+      const leftMs = first.untilMs - this.#clock.nowMs();
+      if (leftMs > 0) {
+        await this.#clock.sleep(leftMs, this.#closing.signal).catch(() => {}); // closed: nobody waits any more
+      } else {
+        this.#line.delete(first);
+        first.reject(this.#limited(`No connection became free within ${this.#limits.queue.timeoutMs} ms`));
+      }
+    }
+    this.#isExpiring = false;
+  }
+
+  #admit(): Disposable {
+    this.#inside += 1;
+    this.#counts.entered += 1;
+    return new Pass(this.#leave);
+  }
+
+  /** Hands the place to the first in line, so that nobody comes in between. */
+  readonly #leave = (): void => {
+    this.#inside -= 1;
+    const [next] = this.#line;
+    if (next === undefined || this.#inside >= this.#limits.connections) return;
+    this.#line.delete(next);
+    next.resolve(this.#admit());
+  };
+
+  #takeToken(): boolean {
+    const { rate } = this.#limits;
+    if (rate === undefined || this.#bucket === undefined) return true;
+    const left = takeToken(this.#bucket, rate, this.#clock.nowMs());
+    if (left === undefined) return false;
+    this.#bucket = left;
+    return true;
+  }
+
+  #limited(message: string): AmbassadorError {
+    this.#counts.limited += 1;
+    return new AmbassadorError("LIMIT_REACHED", message);
+  }
+
+  #rateLimited(): AmbassadorError {
+    this.#counts.rateLimited += 1;
+    const { perSecond = 0, burst = 0 } = this.#limits.rate ?? {};
+    return new AmbassadorError("RATE_LIMITED", `More connections than ${perSecond} a second and ${burst} at once`);
+  }
+}
+
+interface Waiter {
+  readonly untilMs: number;
+  readonly resolve: (pass: Disposable) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** A place inside, until it is disposed of. */
+class Pass implements Disposable {
+  #leave: (() => void) | undefined;
+
+  constructor(leave: () => void) {
+    this.#leave = leave;
+  }
+
+  [Symbol.dispose](): void {
+    const leave = this.#leave;
+    this.#leave = undefined;
+    leave?.();
+  }
+}
+
+function draining(): AmbassadorError {
+  return new AmbassadorError("DRAINING", "The ambassador takes no more connections");
+}
