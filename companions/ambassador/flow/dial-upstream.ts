@@ -15,5 +15,7 @@ export async function dialUpstream(
   _onBehalfOf: OnBehalfOf | undefined,
   signal: AbortSignal,
 ): Promise<Wire> {
-  return await dial(target.address, upstream, signal);
+  const wire = await dial(target.address, upstream, signal);
+  target.onConnected?.();
+  return wire;
 }

@@ -36,6 +36,8 @@ export interface Target {
   readonly address: Address;
   /** The name as configured, for SNI and certificates. */
   readonly host: string;
+  /** Called by whoever dials it, once the connection stands and before anything is said: divides connecting from logging in. */
+  readonly onConnected?: () => void;
 }
 
 export interface Lease<T> extends Disposable {

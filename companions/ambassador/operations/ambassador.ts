@@ -1,0 +1,198 @@
+import type { Clock, Logger } from "@peapod/kit";
+import type { AmbassadorConfig } from "../config/config.ts";
+import type { Credentials } from "../credentials/credentials.ts";
+import { createSystemResolve } from "../upstream/names.ts";
+import { CredentialAges } from "./credential-ages.ts";
+import { Door, doorKey } from "./door.ts";
+import { Listener } from "./listener.ts";
+import type { Metrics } from "./metrics.ts";
+import { planReload, type ReloadPlan } from "./plan-reload.ts";
+
+export interface AmbassadorParts {
+  readonly credentials: Credentials;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** A listener that serves new connections, and where it got its socket. */
+export interface Serving {
+  readonly listener: Listener;
+  /** With the port that was got. */
+  readonly address: string;
+}
+
+/**
+ * The listeners of the configuration in use; `apply` replaces it while connections live. States: serving; draining (accepts no more, what
+ * runs goes on until its deadline); closed. Whoever made it disposes of it, which ends every connection.
+ */
+export class Ambassador implements AsyncDisposable {
+  readonly #parts: AmbassadorParts;
+  readonly #listeners = new Map<string, Listener>();
+  /** They serve no new connections; what they have goes on. Each leaves when its last connection has ended. */
+  readonly #retired = new Map<Listener, Promise<void>>();
+  readonly #doors = new Map<string, Door>();
+  readonly #ages: CredentialAges;
+  readonly #resolve = createSystemResolve();
+  readonly #bug = Promise.withResolvers<never>();
+  /** Aborted when what is left must end now. */
+  readonly #hurry = new AbortController();
+  #config: AmbassadorConfig | undefined;
+  #lastId = 0;
+  #isDraining = false;
+
+  constructor(parts: AmbassadorParts) {
+    this.#parts = parts;
+    this.#ages = new CredentialAges(parts.credentials, () => this.listeners());
+    this.#bug.promise.catch(() => {}); // told by untilBug, if anyone asks
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** The configuration in use. */
+  get config(): AmbassadorConfig | undefined {
+    return this.#config;
+  }
+
+  /** Those that serve new connections, in the order of the configuration. */
+  serving(): readonly Serving[] {
+    return [...this.#listeners.values()].map((listener) => ({ listener, address: this.#doors.get(doorKey(listener))?.address ?? "" }));
+  }
+
+  /** Those that have or may have connections. */
+  listeners(): readonly Listener[] {
+    return [...this.#listeners.values(), ...this.#retired.keys()];
+  }
+
+  /** Brings the counts of live connections up to now. */
+  reportBytes(): void {
+    for (const { connections } of this.listeners()) for (const connection of connections) connection.reportBytes();
+  }
+
+  /**
+   * Serves by this configuration from now on; connections of listeners that did not change, or only changed in how they serve, live on.
+   * Throws LISTEN_FAILED or CONFIG_INVALID, and then everything is as it was before. One call at a time.
+   */
+  async apply(config: AmbassadorConfig): Promise<ReloadPlan> {
+    const plan = planReload(this.#config?.listeners ?? [], config.listeners);
+    const fresh = new Map<string, Listener>();
+    try {
+      for (const one of config.listeners) if (!plan.unchanged.includes(one.name)) fresh.set(one.name, this.#makeListener(one));
+      await this.#moveDoors(config, fresh);
+    } catch (cause) {
+      for (const listener of fresh.values()) await listener.close();
+      throw cause;
+    }
+    const kept = new Map(config.listeners.map(({ name }) => [name, this.#listeners.get(name)]));
+    for (const [name, listener] of this.#listeners) {
+      if (plan.changed.includes(name)) this.#retire(listener, undefined);
+      else if (!plan.unchanged.includes(name)) this.#retire(listener, config.drainMs);
+    }
+    this.#listeners.clear();
+    for (const { name } of config.listeners) {
+      const listener = fresh.get(name) ?? kept.get(name);
+      if (listener !== undefined) this.#listeners.set(name, listener);
+    }
+    for (const listener of fresh.values()) listener.start((error) => this.#bug.reject(error));
+    this.#config = config;
+    return plan;
+  }
+
+  /** Accepts no more; resolves when every connection has ended, by itself or, once `drainMs` have passed, at a pause. `hurry` cuts both short. Whoever calls it disposes then. */
+  async drain(hurry: AbortSignal): Promise<void> {
+    this.#isDraining = true;
+    await Promise.all([...this.#doors.values()].map((door) => door.close()));
+    for (const listener of this.listeners()) listener.retire();
+    const over = AbortSignal.any([hurry, AbortSignal.timeout(this.#config?.drainMs ?? 0)]);
+    await Promise.all(
+      this.listeners().map(async (listener) => {
+        await listener.untilEmpty(over);
+        await listener.finish(hurry);
+      }),
+    );
+  }
+
+  /** Runs what watches credentials; ends with the signal, or throws the bug that a background task met. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = (): void => resolve();
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      await Promise.race([promise, this.#bug.promise]);
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDraining = true;
+    this.#ages[Symbol.dispose]();
+    await Promise.all([...this.#doors.values()].map((door) => door.close()));
+    this.#hurry.abort();
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+    await Promise.all(this.#retired.values());
+  }
+
+  #makeListener(config: AmbassadorConfig["listeners"][number]): Listener {
+    const { credentials, log, clock, metrics } = this.#parts;
+    return new Listener(config, {
+      credentials,
+      log,
+      clock,
+      resolve: this.#resolve,
+      metrics: metrics.forListener(config.name),
+      logsAccess: () => this.#config?.accessLog ?? false,
+      nextId: () => (this.#lastId += 1),
+    });
+  }
+
+  /** New sockets are opened before old ones are closed, but where the old one is in the way; when one fails, all is put back. */
+  async #moveDoors(config: AmbassadorConfig, fresh: ReadonlyMap<string, Listener>): Promise<void> {
+    const wanted = new Map<string, Listener>();
+    for (const { name } of config.listeners) {
+      const listener = fresh.get(name) ?? this.#listeners.get(name);
+      if (listener !== undefined) wanted.set(doorKey(listener), listener);
+    }
+    const opened: Door[] = [];
+    const inTheWay: Door[] = [];
+    try {
+      for (const [key, listener] of wanted) {
+        if (this.#doors.has(key)) continue;
+        for (const door of this.#doors.values()) {
+          if (wanted.has(door.key) || !door.isInTheWayOf(listener) || inTheWay.includes(door)) continue;
+          inTheWay.push(door);
+          await door.close();
+        }
+        opened.push(await Door.open(listener));
+      }
+    } catch (cause) {
+      for (const door of opened) await door.close();
+      for (const door of inTheWay) await door.reopen();
+      throw cause;
+    }
+    for (const [key, door] of this.#doors) {
+      const listener = wanted.get(key);
+      if (listener !== undefined) {
+        door.handTo(listener);
+        continue;
+      }
+      this.#doors.delete(key);
+      await door.close();
+    }
+    for (const door of opened) this.#doors.set(door.key, door);
+  }
+
+  #retire(listener: Listener, drainMs: number | undefined): void {
+    listener.retire({ isLast: drainMs !== undefined });
+    const signal = drainMs === undefined ? this.#hurry.signal : AbortSignal.any([this.#hurry.signal, AbortSignal.timeout(drainMs)]);
+    const gone = (async () => {
+      await listener.untilEmpty(signal);
+      await listener.finish(this.#hurry.signal);
+      await listener.close();
+      this.#retired.delete(listener);
+    })();
+    this.#retired.set(listener, gone);
+  }
+}

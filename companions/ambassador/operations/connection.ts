@@ -1,0 +1,156 @@
+import type { Socket } from "node:net";
+import { isAbort, type Logger } from "@peapod/kit";
+import type { SecretSource } from "../config/config.ts";
+import { AmbassadorError } from "../errors.ts";
+import type { Ends, Peer } from "../flow/proxy-protocol.ts";
+import { type Splice, splice, type Wire, WireEnded } from "../flow/wire.ts";
+import type { Session } from "../protocols/protocol.ts";
+import type { Gate } from "../upstream/gate.ts";
+import type { Lease, Open, Target, Upstream } from "../upstream/upstream.ts";
+import type { ListenerMetrics } from "./metrics.ts";
+
+/** What a connection has of the listener that it came through. */
+export interface ConnectionParts {
+  readonly log: Logger;
+  readonly draining: AbortSignal;
+  readonly upstream: Upstream;
+  readonly gate: Gate;
+  readonly metrics: ListenerMetrics;
+}
+
+/** Who ended a connection. */
+export type EndedBy = "client" | "upstream" | "ambassador";
+
+/** One connection of a client, from its acceptance to its end: the session that its protocol works with, and what is told of it. */
+export class Connection implements Session {
+  readonly id: number;
+  readonly client: Peer;
+  readonly local: Peer;
+  readonly draining: AbortSignal;
+  readonly startedMs = performance.now();
+  user: string | undefined;
+  database: string | undefined;
+  endpoint: string | undefined;
+  connectMs: number | undefined;
+  loginMs: number | undefined;
+  endedBy: EndedBy | undefined;
+  /** What broke it off: `ECONNRESET` and its like. */
+  resetBy: string | undefined;
+  secrets: readonly { readonly source: SecretSource; readonly version: number }[] = [];
+
+  readonly #transport: Wire | Socket;
+  readonly #parts: ConnectionParts;
+  readonly #end = new AbortController();
+  /** In the limits. Who is refused at the door comes in all the same, and hears of it from `connect`, so that the protocol finds the words. */
+  #place: Disposable | undefined;
+  #log: Logger | undefined;
+  #spliced: Wire | undefined;
+  #counted = { fromClient: 0, toClient: 0 };
+  #reported = { fromClient: 0, toClient: 0 };
+
+  constructor(id: number, transport: Wire | Socket, ends: Ends, parts: ConnectionParts) {
+    this.id = id;
+    this.#transport = transport;
+    this.client = ends.client;
+    this.local = ends.local;
+    this.draining = parts.draining;
+    this.#parts = parts;
+    this.#place = parts.gate.tryEnter();
+  }
+
+  get log(): Logger {
+    return (this.#log ??= this.#parts.log.with({ connection: this.id }));
+  }
+
+  get end(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  /** Bytes from and to the client. Those of a connection that is spliced are the socket's own counts, so that a piece costs nothing. */
+  get bytes(): { readonly fromClient: number; readonly toClient: number } {
+    const socket = this.#spliced?.socket;
+    if (socket === undefined) return this.#counted;
+    return { fromClient: this.#counted.fromClient + socket.bytesRead, toClient: this.#counted.toClient + socket.bytesWritten };
+  }
+
+  /** Adds to the metric what came since the last time: at a scrape, and at the end. */
+  reportBytes(): void {
+    const { fromClient, toClient } = this.bytes;
+    const { metrics } = this.#parts;
+    if (fromClient > this.#reported.fromClient) metrics.addFromClientBytes(fromClient - this.#reported.fromClient);
+    if (toClient > this.#reported.toClient) metrics.addToClientBytes(toClient - this.#reported.toClient);
+    this.#reported = { fromClient: Math.max(fromClient, this.#reported.fromClient), toClient: Math.max(toClient, this.#reported.toClient) };
+  }
+
+  async connect<T>(open: Open<T>, options: { readonly only?: string | Target } = {}): Promise<Lease<T>> {
+    this.#place ??= await this.#parts.gate.enter(this.end);
+    let openedMs = 0;
+    let connectedMs = 0;
+    const timed: Open<T> = async (target, signal, wanted) => {
+      openedMs = performance.now();
+      connectedMs = 0;
+      const { endpoint, address, host } = target;
+      this.endpoint = endpoint;
+      const watched: Target = { endpoint, address, host, onConnected: () => (connectedMs = performance.now()) };
+      return await open(watched, signal, wanted);
+    };
+    const lease = await this.#parts.upstream.connect(timed, { signal: this.end, ...options });
+    const doneMs = performance.now();
+    this.endpoint = lease.target.endpoint;
+    const { metrics } = this.#parts;
+    if (connectedMs === 0) connectedMs = doneMs;
+    this.connectMs = connectedMs - openedMs;
+    this.loginMs = doneMs - connectedMs;
+    metrics.observeConnect(this.connectMs / 1000);
+    metrics.observeLogin(this.loginMs / 1000);
+    return lease;
+  }
+
+  used(secrets: readonly { readonly source: SecretSource; readonly version: number }[]): void {
+    this.secrets = secrets;
+  }
+
+  note(facts: { readonly user?: string; readonly database?: string }): void {
+    this.user = facts.user ?? this.user;
+    this.database = facts.database ?? this.database;
+  }
+
+  async splice(client: Wire, upstream: Wire, options: Splice = {}): Promise<void> {
+    this.#spliced = client;
+    const result = await splice(client, upstream, { finish: this.end, ...options });
+    this.endedBy ??= result.endedBy;
+    this.resetBy = result.errorCode;
+  }
+
+  count(fromClientBytes: number, toClientBytes: number): void {
+    const { fromClient, toClient } = this.#counted;
+    this.#counted = { fromClient: fromClient + fromClientBytes, toClient: toClient + toClientBytes };
+  }
+
+  /** Gives its place to another, once it has ended. */
+  leave(): void {
+    this.#place?.[Symbol.dispose]();
+    this.#place = undefined;
+  }
+
+  /** Asks the protocol to end at its next pause. Safe to repeat. */
+  finish(): void {
+    if (this.end.aborted) return;
+    this.endedBy ??= "ambassador";
+    this.#end.abort(new AmbassadorError("DRAINING", "The ambassador ends this connection"));
+  }
+
+  /** Ends it in the middle of whatever goes on. */
+  destroy(): void {
+    this.finish();
+    this.#transport.destroy();
+  }
+}
+
+/** What the metric of failures and the access log say of an error that `serve` threw; undefined for the echo of an end that was asked for. */
+export function failureCode(error: unknown, end: AbortSignal): string | undefined {
+  if (error instanceof AmbassadorError) return end.aborted && error === end.reason ? undefined : error.code;
+  if (isAbort(error, end)) return undefined;
+  if (error instanceof WireEnded) return "CLIENT_GONE";
+  return "INTERNAL";
+}

@@ -1,0 +1,44 @@
+import type { SecretSource } from "../config/config.ts";
+import type { Credentials } from "../credentials/credentials.ts";
+import type { Connection } from "./connection.ts";
+import type { Listener } from "./listener.ts";
+
+/** Ends connections that were made with credentials which have changed since, `login.maxAgeMs` after the change. */
+export class CredentialAges implements Disposable {
+  readonly #listeners: () => readonly Listener[];
+  readonly #subscription: Disposable;
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(credentials: Credentials, listeners: () => readonly Listener[]) {
+    this.#listeners = listeners;
+    this.#subscription = credentials.onChange((source, version) => this.#changed(source, version));
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription[Symbol.dispose]();
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  /** One timer for each change and listener, however many connections it has. */
+  #changed(source: SecretSource, version: number): void {
+    for (const listener of this.#listeners()) {
+      const maxAgeMs = "login" in listener.config ? listener.config.login.maxAgeMs : undefined;
+      if (maxAgeMs === undefined) continue;
+      const old = [...listener.connections].filter((connection) => isOlder(connection, source, version));
+      if (old.length === 0) continue;
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        for (const connection of old) connection.finish();
+      }, maxAgeMs);
+      this.#timers.add(timer);
+    }
+  }
+}
+
+function isOlder({ secrets }: Connection, source: SecretSource, version: number): boolean {
+  return secrets.some((secret) => secret.version !== version && isSame(secret.source, source));
+}
+
+function isSame(a: SecretSource, b: SecretSource): boolean {
+  return a.kind === "file" && b.kind === "file" && a.path === b.path;
+}

@@ -1,0 +1,101 @@
+import { type FSWatcher, watch } from "node:fs";
+import { dirname } from "node:path";
+import type { Clock } from "@peapod/kit";
+import { readConfigFile } from "../config/load-config.ts";
+import { AmbassadorError } from "../errors.ts";
+
+/** How often the file is read, whatever the events say. A ConfigMap takes up to a minute to arrive, so this adds nothing that shows. */
+const POLL_MS = 1_000;
+/** Two readings so far apart must agree: a file that is being rewritten in place may be half there, and half of it may be valid. */
+const SETTLE_MS = 100;
+
+/** What a followed file says, to whom, and from where on. */
+export interface FollowOptions {
+  readonly path: string;
+  /** The text that is known already. */
+  readonly known: string;
+  readonly clock: Clock;
+  /** Called with each new text, one at a time. It owns its errors. */
+  onChange(text: string): Promise<void>;
+  /** Called once each time that the file can no longer be read. What was known stays. */
+  onMissing(cause: AmbassadorError): void;
+}
+
+/**
+ * Compares the file with what was known, by content: each second, and soon after an event in its folder. Events alone are not enough:
+ * they miss the swapped `..data` link of a ConfigMap on some file systems, and there are none through an overlay or NFS. Content alone
+ * would do; a file mounted with `subPath` never changes, whoever looks. Runs until the signal is aborted.
+ */
+export async function followFile(options: FollowOptions, signal: AbortSignal): Promise<void> {
+  const { path, clock } = options;
+  let { known } = options;
+  let isMissing = false;
+  const bell = new Bell();
+  const ring = (): void => bell.ring();
+  const watcher = watchFolder(dirname(path), ring);
+  signal.addEventListener("abort", ring, { once: true });
+  try {
+    while (!signal.aborted) {
+      await bell.wait(POLL_MS);
+      if (signal.aborted) return;
+      try {
+        const text = await readSettled(path, known, clock, signal);
+        isMissing = false;
+        if (text === known) continue;
+        known = text;
+        await options.onChange(text);
+      } catch (cause) {
+        if (signal.aborted) return;
+        if (!(cause instanceof AmbassadorError)) throw cause;
+        if (!isMissing) options.onMissing(cause);
+        isMissing = true;
+      }
+    }
+  } finally {
+    watcher?.close();
+    signal.removeEventListener("abort", ring);
+  }
+}
+
+async function readSettled(path: string, known: string, clock: Clock, signal: AbortSignal): Promise<string> {
+  let text = readConfigFile(path);
+  while (text !== known) {
+    await clock.sleep(SETTLE_MS, signal);
+    const again = readConfigFile(path);
+    if (again === text) return text;
+    text = again;
+  }
+  return text;
+}
+
+function watchFolder(folder: string, onEvent: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, { persistent: false }, onEvent);
+    watcher.on("error", () => watcher.close()); // the folder is gone, or the machine's watches are: the poll sees everything
+    return watcher;
+  } catch {
+    return undefined; // no folder, or no watches left: the poll sees everything
+  }
+}
+
+/** Wakes one waiter early; a ring while nobody waits is kept for the next. */
+class Bell {
+  #isRung = false;
+  #wake: (() => void) | undefined;
+
+  ring(): void {
+    this.#isRung = true;
+    this.#wake?.();
+  }
+
+  async wait(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#wake = resolve;
+    if (this.#isRung) resolve();
+    await promise;
+    clearTimeout(timer);
+    this.#wake = undefined;
+    this.#isRung = false;
+  }
+}

@@ -1,0 +1,164 @@
+import type { Socket } from "node:net";
+import type { Clock, Logger } from "@peapod/kit";
+import type { ListenerConfig } from "../config/config.ts";
+import type { Credentials } from "../credentials/credentials.ts";
+import type { AmbassadorError } from "../errors.ts";
+import type { Ends } from "../flow/proxy-protocol.ts";
+import { Wire } from "../flow/wire.ts";
+import type { Protocol } from "../protocols/protocol.ts";
+import { createUpstream } from "../upstream/create-upstream.ts";
+import { Gate } from "../upstream/gate.ts";
+import type { Resolve } from "../upstream/names.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { Connection, failureCode } from "./connection.ts";
+import { accessFields } from "./access-log.ts";
+import { makeProtocol } from "./make-protocol.ts";
+import type { ListenerMetrics } from "./metrics.ts";
+
+/** After `end`, a connection's protocol may take so long to find a point that loses nothing. */
+const END_GRACE_MS = 1_000;
+
+/** What a listener is made with. */
+export interface ListenerParts {
+  readonly credentials: Credentials;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** One for the process. */
+  readonly resolve: Resolve;
+  readonly metrics: ListenerMetrics;
+  /** Whether each connection's end is logged, or only those that failed. */
+  readonly logsAccess: () => boolean;
+  readonly nextId: () => number;
+}
+
+/**
+ * What one listener of the configuration does with its connections: gate, session, protocol, log. The listening socket is a door's, so that
+ * a changed listener can take it over. States: serving; retired (no new connections, those it has go on); closed (none left).
+ */
+export class Listener {
+  readonly config: ListenerConfig;
+  readonly protocol: Protocol;
+  readonly upstream: Upstream;
+  readonly connections = new Set<Connection>();
+  readonly #gate: Gate;
+  readonly #parts: ListenerParts;
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  readonly #draining = new AbortController();
+  #waiting: (() => void)[] = [];
+  #run: Promise<void> | undefined;
+
+  /** Throws CONFIG_INVALID for what the protocol cannot serve. */
+  constructor(config: ListenerConfig, parts: ListenerParts) {
+    this.config = config;
+    const { clock, resolve } = parts;
+    this.#parts = parts;
+    this.#log = parts.log.with({ listener: config.name });
+    this.protocol = makeProtocol(config, { credentials: parts.credentials, log: this.#log });
+    this.upstream = createUpstream({
+      config: config.upstream,
+      check: this.protocol.check,
+      clock,
+      log: this.#log,
+      resolve,
+      onEvent: (event) => parts.metrics.onUpstreamEvent(event),
+    });
+    this.#gate = new Gate(config.limits, { clock });
+  }
+
+  get queued(): number {
+    return this.#gate.queued;
+  }
+
+  /** Begins the upstream's health checks and look-ups; they end with `close`. A failure of theirs is a bug, and given to `onBug`. */
+  start(onBug: (error: unknown) => void): void {
+    const { signal } = this.#stop;
+    this.#run = this.upstream.run(signal).catch((cause: unknown) => {
+      if (!signal.aborted) onBug(cause);
+    });
+  }
+
+  /** Takes a client that has connected. Never throws. */
+  accept(transport: Wire | Socket, ends: Ends): void {
+    const { metrics, nextId } = this.#parts;
+    metrics.addConnection();
+    const parts = { log: this.#log, draining: this.#draining.signal, upstream: this.upstream, gate: this.#gate, metrics };
+    const connection = new Connection(nextId(), transport, ends, parts);
+    this.connections.add(connection);
+    void this.#serve(connection, transport);
+  }
+
+  /** Counts and logs a client that was turned away before it came in. */
+  refused(error: AmbassadorError): void {
+    this.#parts.metrics.addConnection();
+    this.#parts.metrics.addFailure(error.code);
+    this.#log[error.code === "CLIENT_GONE" ? "debug" : "warn"]("connection refused", { code: error.code, error: error.message });
+  }
+
+  /** No new work: what runs goes on, and so does, where another listener takes over, whoever waits for a place. */
+  retire(options: { readonly isLast: boolean } = { isLast: true }): void {
+    if (options.isLast) this.#gate.close();
+    this.#draining.abort();
+  }
+
+  /** Resolves when no connection is left, or the signal is aborted. */
+  async untilEmpty(signal: AbortSignal): Promise<void> {
+    if (this.connections.size === 0 || signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = (): void => resolve();
+    this.#waiting.push(done);
+    signal.addEventListener("abort", done, { once: true });
+    await promise;
+    signal.removeEventListener("abort", done);
+  }
+
+  /** Ends every connection at its next pause, or when the grace is over or the signal aborted, in the middle of whatever goes on. */
+  async finish(hurry: AbortSignal): Promise<void> {
+    this.retire();
+    for (const connection of this.connections) connection.finish();
+    await this.untilEmpty(AbortSignal.any([hurry, AbortSignal.timeout(END_GRACE_MS)]));
+  }
+
+  /** Ends what is left at once; stops the upstream's checks. Safe to repeat. */
+  async close(): Promise<void> {
+    this.retire();
+    for (const connection of this.connections) connection.destroy();
+    await this.untilEmpty(AbortSignal.timeout(END_GRACE_MS));
+    if (this.connections.size > 0) this.#log.error("connections did not end", { connections: this.connections.size });
+    this.#stop.abort();
+    await this.#run;
+    this.protocol.dispose?.();
+  }
+
+  async #serve(connection: Connection, transport: Wire | Socket): Promise<void> {
+    let failure: unknown;
+    try {
+      if (this.protocol.kind === "wire" && transport instanceof Wire) await this.protocol.serve(transport, connection);
+      else if (this.protocol.kind === "socket" && !(transport instanceof Wire)) await this.protocol.serve(transport, connection);
+      else throw new Error("A connection came in the other shape than its protocol serves");
+    } catch (cause) {
+      failure = cause;
+      transport.destroy();
+    }
+    connection.reportBytes();
+    connection.leave();
+    this.connections.delete(connection);
+    if (this.connections.size === 0) for (const done of this.#waiting.splice(0)) done();
+    this.#tell(connection, failure);
+  }
+
+  #tell(connection: Connection, failure: unknown): void {
+    const code = failure === undefined ? undefined : failureCode(failure, connection.end);
+    if (code !== undefined) this.#parts.metrics.addFailure(code);
+    if (code === "INTERNAL") return this.#log.error("connection met a bug", { ...accessFields(connection), code, error: failure });
+    if (code !== undefined && (code !== "CLIENT_GONE" || this.#parts.logsAccess()))
+      return this.#log.warn("connection failed", { ...accessFields(connection), code, error: messageOf(failure) });
+    if (this.#parts.logsAccess()) this.#log.info("connection ended", accessFields(connection));
+  }
+}
+
+/** The sentence of an error and that of what caused it, without a stack: this is the client's or the upstream's trouble, not ours. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+}

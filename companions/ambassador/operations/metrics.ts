@@ -1,0 +1,229 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { UpstreamEvent } from "../upstream/upstream.ts";
+import { VERSION } from "./version.ts";
+
+/** From a local socket to a database on another continent that is busy. */
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What one listener's connections add to; bound to its name once, so that a connection costs no look-up. */
+export interface ListenerMetrics {
+  addConnection(): void;
+  addFailure(code: string): void;
+  addFromClientBytes(bytes: number): void;
+  addToClientBytes(bytes: number): void;
+  observeConnect(seconds: number): void;
+  observeLogin(seconds: number): void;
+  /** A failed try, a health check, an ejection. */
+  onUpstreamEvent(event: UpstreamEvent): void;
+}
+
+/** What is asked for at each scrape. */
+export interface Readings {
+  readonly isDraining: boolean;
+  readonly credentialProblems: number;
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly isReady: boolean;
+    readonly connections: number;
+    readonly queued: number;
+    readonly endpoints: readonly {
+      readonly endpoint: string;
+      readonly isUp: boolean;
+      readonly isEjected: boolean;
+      readonly role: string | undefined;
+      readonly connections: number;
+    }[];
+  }[];
+}
+
+/** The metrics of one ambassador, in a registry of their own. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #connections;
+  readonly #failures;
+  readonly #bytes;
+  readonly #connect;
+  readonly #login;
+  readonly #tries;
+  readonly #checks;
+  readonly #ejections;
+  readonly #credentialFailures;
+  readonly #reloads;
+  readonly #reloadFailures;
+  readonly #reloadSuccessful;
+  readonly #reloadTime;
+
+  constructor() {
+    const registers = [this.#registry];
+    const labelNames = ["listener"] as const;
+    this.#connections = new Counter({
+      name: "ambassador_connections_total",
+      help: "Connections of clients, counted when they were accepted",
+      labelNames,
+      registers,
+    });
+    this.#failures = new Counter({
+      name: "ambassador_failures_total",
+      help: "Connections that failed, by error code",
+      labelNames: ["listener", "code"],
+      registers,
+    });
+    this.#bytes = new Counter({
+      name: "ambassador_bytes_total",
+      help: "Bytes from and to clients; those of live connections are counted at the scrape",
+      labelNames: ["listener", "direction"],
+      registers,
+    });
+    this.#connect = new Histogram({
+      name: "ambassador_connect_seconds",
+      help: "Time until an upstream connection stood, of the try that succeeded",
+      labelNames,
+      registers,
+      buckets: SECONDS,
+    });
+    this.#login = new Histogram({
+      name: "ambassador_login_seconds",
+      help: "Time from there until the upstream was ready for the client: TLS and login",
+      labelNames,
+      registers,
+      buckets: SECONDS,
+    });
+    const ofEndpoint = ["listener", "endpoint"] as const;
+    this.#tries = new Counter({
+      name: "ambassador_upstream_try_failures_total",
+      help: "Failed tries to connect or log in, by error code; another try may have succeeded",
+      labelNames: [...ofEndpoint, "code"],
+      registers,
+    });
+    this.#checks = new Counter({
+      name: "ambassador_health_checks_total",
+      help: "Health checks, by result",
+      labelNames: [...ofEndpoint, "result"],
+      registers,
+    });
+    this.#ejections = new Counter({
+      name: "ambassador_ejections_total",
+      help: "How often an endpoint was left out because of its failures",
+      labelNames: ofEndpoint,
+      registers,
+    });
+    this.#credentialFailures = new Counter({
+      name: "ambassador_credential_failures_total",
+      help: "How often a file with a credential or certificate stopped being good; the last good content stays in use",
+      registers,
+    });
+    this.#reloads = new Counter({ name: "ambassador_config_reloads_total", help: "Configurations that were taken over", registers });
+    this.#reloadFailures = new Counter({
+      name: "ambassador_config_reload_failures_total",
+      help: "New configurations that were refused; the old one stayed",
+      registers,
+    });
+    this.#reloadSuccessful = new Gauge({
+      name: "ambassador_config_last_reload_successful",
+      help: "1 if the configuration file as it is now is the one in use",
+      registers,
+    });
+    this.#reloadTime = new Gauge({
+      name: "ambassador_config_last_reload_success_timestamp_seconds",
+      help: "When the configuration in use was taken over",
+      registers,
+    });
+    new Gauge({
+      name: "ambassador_build_info",
+      help: "1, with the version",
+      labelNames: ["version"],
+      registers,
+      collect() {
+        this.set({ version: VERSION }, 1);
+      },
+    });
+  }
+
+  /** Adds the process's own: processor time, memory, descriptors, the event loop's lag. Once for each process. */
+  addProcessMetrics(): void {
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 100 });
+  }
+
+  forListener(listener: string): ListenerMetrics {
+    const connections = this.#connections.labels({ listener });
+    const fromClient = this.#bytes.labels({ listener, direction: "from_client" });
+    const toClient = this.#bytes.labels({ listener, direction: "to_client" });
+    const connect = this.#connect.labels({ listener });
+    const login = this.#login.labels({ listener });
+    connections.inc(0);
+    for (const counter of [fromClient, toClient]) counter.inc(0);
+    return {
+      addConnection: () => connections.inc(),
+      addFailure: (code) => this.#failures.inc({ listener, code }),
+      addFromClientBytes: (bytes) => fromClient.inc(bytes),
+      addToClientBytes: (bytes) => toClient.inc(bytes),
+      observeConnect: (seconds) => connect.observe(seconds),
+      observeLogin: (seconds) => login.observe(seconds),
+      onUpstreamEvent: (event) => {
+        if (event.kind === "try-failed") this.#tries.inc({ listener, endpoint: event.endpoint, code: event.code });
+        else if (event.kind === "check")
+          this.#checks.inc({ listener, endpoint: event.endpoint, result: event.code === undefined ? "passed" : "failed" });
+        else if (event.kind === "ejected") this.#ejections.inc({ listener, endpoint: event.endpoint });
+      },
+    };
+  }
+
+  /** A file with a credential stopped being good. */
+  credentialFailed(): void {
+    this.#credentialFailures.inc();
+  }
+
+  /** The file as it is now was taken over. */
+  reloaded(nowMs: number): void {
+    this.#reloads.inc();
+    this.#reloadSuccessful.set(1);
+    this.#reloadTime.set(nowMs / 1000);
+  }
+
+  /** The file as it is now was refused. */
+  reloadFailed(): void {
+    this.#reloadFailures.inc();
+    this.#reloadSuccessful.set(0);
+  }
+
+  /** Adds the gauges that are read from the ambassador at each scrape. */
+  readFrom(read: () => Readings): void {
+    const registers = [this.#registry];
+    const gauge = (name: string, help: string, labelNames: readonly string[], set: (gauge: Gauge, readings: Readings) => void): void => {
+      new Gauge({
+        name,
+        help,
+        labelNames: [...labelNames],
+        registers,
+        collect() {
+          this.reset();
+          set(this, read());
+        },
+      });
+    };
+    const ofListener = (name: string, help: string, value: (one: Readings["listeners"][number]) => number): void =>
+      gauge(name, help, ["listener"], (each, { listeners }) => {
+        for (const one of listeners) each.set({ listener: one.name }, value(one));
+      });
+    const ofEndpoint = (name: string, help: string, value: (one: Readings["listeners"][number]["endpoints"][number]) => number): void =>
+      gauge(name, help, ["listener", "endpoint"], (each, { listeners }) => {
+        for (const { name: listener, endpoints } of listeners)
+          for (const one of endpoints) each.set({ listener, endpoint: one.endpoint }, value(one));
+      });
+    gauge("ambassador_draining", "1 while it ends", [], (each, { isDraining }) => each.set(Number(isDraining)));
+    const problems = "Files with credentials or certificates that are no good now";
+    gauge("ambassador_credential_problems", problems, [], (each, { credentialProblems }) => each.set(credentialProblems));
+    ofListener("ambassador_listener_ready", "1 if the listener accepts and has an endpoint to try", (one) => Number(one.isReady));
+    ofListener("ambassador_connections_active", "Connections of clients now", (one) => one.connections);
+    ofListener("ambassador_queue_length", "Clients that wait for a place", (one) => one.queued);
+    ofEndpoint("ambassador_endpoint_up", "1 if connections may go there", (one) => Number(one.isUp));
+    ofEndpoint("ambassador_endpoint_ejected", "1 while it is left out because of its failures", (one) => Number(one.isEjected));
+    ofEndpoint("ambassador_endpoint_primary", "1 if the last look found it to be read-write", (one) => Number(one.role === "read-write"));
+    ofEndpoint("ambassador_endpoint_connections", "Connections there now", (one) => one.connections);
+  }
+
+  /** Everything, in Prometheus' text format, version 0.0.4. */
+  async text(): Promise<{ readonly contentType: string; readonly body: string }> {
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+}

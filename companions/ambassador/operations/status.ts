@@ -1,0 +1,106 @@
+import type { CredentialProblem, FileCredentials } from "../credentials/file-credentials.ts";
+import type { EndpointState } from "../upstream/upstream.ts";
+import { accessFields } from "./access-log.ts";
+import type { Ambassador } from "./ambassador.ts";
+import type { Configuration, ConfigurationState } from "./configuration.ts";
+import type { Listener } from "./listener.ts";
+import type { Readings } from "./metrics.ts";
+import { VERSION } from "./version.ts";
+
+/** What the admin page and its JSON show. There is no credential in it. */
+export interface AmbassadorStatus {
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly isReady: boolean;
+  readonly isDraining: boolean;
+  readonly configuration: ConfigurationState;
+  /** Files that are no good now; the last good content of each stays in use, if there was one. */
+  readonly credentialProblems: readonly CredentialProblem[];
+  readonly listeners: readonly ListenerStatus[];
+  /** Connections of listeners that have left the configuration, or changed since. */
+  readonly retiredConnections: number;
+}
+
+export interface ListenerStatus {
+  readonly name: string;
+  readonly protocol: string;
+  /** With the port that was got. */
+  readonly address: string;
+  /** Why it is not ready; undefined: it is. */
+  readonly problem: string | undefined;
+  readonly connections: number;
+  readonly queued: number;
+  readonly endpoints: readonly EndpointState[];
+}
+
+/** What is asked for the status. */
+export interface StatusParts {
+  readonly ambassador: Ambassador;
+  readonly configuration: Configuration;
+  readonly credentials: FileCredentials;
+}
+
+/** The state of everything, now. */
+export function readStatus({ ambassador, configuration, credentials }: StatusParts): AmbassadorStatus {
+  const listeners = ambassador.serving().map(({ listener, address }): ListenerStatus => ({
+    name: listener.config.name,
+    protocol: listener.config.protocol,
+    address,
+    problem: problemOf(listener, ambassador),
+    connections: listener.connections.size,
+    queued: listener.queued,
+    endpoints: listener.upstream.endpoints(),
+  }));
+  const all = ambassador.listeners().reduce((sum, { connections }) => sum + connections.size, 0);
+  return {
+    version: VERSION,
+    uptimeMs: Math.round(process.uptime() * 1000),
+    isReady: listeners.every(({ problem }) => problem === undefined),
+    isDraining: ambassador.isDraining,
+    configuration: configuration.state,
+    credentialProblems: credentials.problems(),
+    listeners,
+    retiredConnections: all - listeners.reduce((sum, { connections }) => sum + connections, 0),
+  };
+}
+
+/** Live connections, the oldest first, with the fields of the access log; at most `limit`. */
+export function readConnections(ambassador: Ambassador, limit: number): Record<string, unknown>[] {
+  const rows: Record<string, unknown>[] = [];
+  for (const { config, connections } of ambassador.listeners()) {
+    for (const connection of connections) {
+      if (rows.length >= limit) return rows;
+      rows.push({ listener: config.name, ...accessFields(connection) });
+    }
+  }
+  return rows;
+}
+
+/** The same as gauges. */
+export function toReadings({ isDraining, credentialProblems, listeners }: AmbassadorStatus): Readings {
+  return {
+    isDraining,
+    credentialProblems: credentialProblems.length,
+    listeners: listeners.map(({ name, problem, connections, queued, endpoints }) => ({
+      name,
+      isReady: problem === undefined,
+      connections,
+      queued,
+      endpoints: endpoints.map(({ endpoint, health, ejectedUntilMs, role, connections: there }) => ({
+        endpoint,
+        isUp: health !== "unhealthy" && ejectedUntilMs === undefined,
+        isEjected: ejectedUntilMs !== undefined,
+        role,
+        connections: there,
+      })),
+    })),
+  };
+}
+
+/** Not a live dial: a database that is down for a moment must not take its application out of service, and one that is slow not hang a probe. */
+function problemOf({ upstream }: Listener, { isDraining }: Ambassador): string | undefined {
+  if (isDraining) return "draining";
+  if (upstream.isAvailable()) return undefined;
+  const reasons = upstream.endpoints().map(({ endpoint, lastFailure }) => `${endpoint}: ${lastFailure?.message ?? "not available"}`);
+  return `no endpoint is available (${reasons.join("; ")})`;
+}
