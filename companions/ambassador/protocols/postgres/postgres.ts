@@ -1,0 +1,143 @@
+import type { PostgresListenerConfig } from "../../config/config.ts";
+import type { Credentials } from "../../credentials/credentials.ts";
+import { AmbassadorError } from "../../errors.ts";
+import { type Wire, WireEnded } from "../../flow/wire.ts";
+import type { Open } from "../../upstream/upstream.ts";
+import type { MakeProtocol, Session } from "../protocol.ts";
+import { CancelKeys } from "./cancel-keys.ts";
+import { ALPN, type ClientRequest, receiveRequest } from "./client-request.ts";
+import { errorResponse } from "./error-response.ts";
+import type { StartupMessage } from "./startup-message.ts";
+import { type UpstreamSession, UpstreamSessions } from "./upstream-session.ts";
+
+/** A client that was told of a failure has this long to read it and to go. */
+const FAREWELL_MS = 1_000;
+
+/**
+ * PostgreSQL with the listener's credentials in place of the application's: one upstream login for each client's, never pooled. The client
+ * is believed, as on localhost; the upstream is asked for its proof. After ReadyForQuery bytes pass untouched.
+ */
+export const postgresProtocol: MakeProtocol<PostgresListenerConfig> = (listener, { credentials }) => {
+  const sessions = new UpstreamSessions(listener, credentials);
+  const cancelKeys = new CancelKeys();
+  return {
+    kind: "wire",
+    serve: async (client, session) => {
+      try {
+        const request = await receive(client, session, listener, credentials);
+        if (request.kind === "cancel") await cancel(client, session, request.key, { sessions, cancelKeys });
+        else await forward(client, session, request.startup, { sessions, cancelKeys });
+        client.destroy();
+      } catch (error) {
+        await tell(client, error);
+        throw error;
+      }
+    },
+    refuse: async (client, session, error) => {
+      try {
+        const request = await receive(client, session, listener, credentials);
+        if (request.kind === "cancel") await cancel(client, session, request.key, { sessions, cancelKeys });
+        else await tell(client, error);
+      } catch {
+        client.destroy(); // it is turned away in any case
+      }
+    },
+    check: (target, signal) => sessions.check(target, signal),
+    dispose: () => sessions.dispose(),
+  };
+};
+
+interface Parts {
+  readonly sessions: UpstreamSessions;
+  readonly cancelKeys: CancelKeys;
+}
+
+/** Hears what the client wants, within the listener's time. Throws CLIENT_PROTOCOL, CLIENT_GONE. */
+async function receive(client: Wire, session: Session, listener: PostgresListenerConfig, credentials: Credentials): Promise<ClientRequest> {
+  let why = "The client went away before it said what it wants";
+  const giveUp = (reason: string): void => {
+    why = reason;
+    client.destroy();
+  };
+  const end = (): void => giveUp("The ambassador ended the connection before the client said what it wants");
+  const timer = setTimeout(giveUp, listener.handshakeMs, `The client did not say what it wants within ${listener.handshakeMs} ms`);
+  session.end.addEventListener("abort", end, { once: true });
+  try {
+    return await receiveRequest(client, tlsOf(listener, credentials));
+  } catch (cause) {
+    if (cause instanceof WireEnded) throw new AmbassadorError("CLIENT_GONE", why, { cause });
+    throw cause;
+  } finally {
+    clearTimeout(timer);
+    session.end.removeEventListener("abort", end);
+  }
+}
+
+function tlsOf({ serverTls }: PostgresListenerConfig, credentials: Credentials): Parameters<typeof receiveRequest>[1] {
+  if (serverTls === undefined) return undefined;
+  return async (wire, isDirect) => {
+    const context = credentials.serverContext(serverTls);
+    try {
+      const secure = await wire.acceptTls(context, { requestCert: serverTls.clientCaFile !== undefined, ALPNProtocols: [ALPN] });
+      if (!isDirect || secure.alpnProtocol === ALPN) return;
+    } catch (cause) {
+      if (cause instanceof WireEnded || cause instanceof AmbassadorError) throw cause;
+      throw new AmbassadorError("CLIENT_PROTOCOL", "The client's TLS handshake failed", { cause });
+    }
+    throw new AmbassadorError("CLIENT_PROTOCOL", "The client began with TLS without naming PostgreSQL in it");
+  };
+}
+
+async function forward(client: Wire, session: Session, startup: StartupMessage, parts: Parts): Promise<void> {
+  using upstream = await connect(client, session, startup, parts);
+  await session.splice(client, upstream.wire);
+}
+
+/** Logs in upstream and greets the client. What the login needed is garbage afterwards: only the wire stays for an idle connection. */
+async function connect(client: Wire, session: Session, startup: StartupMessage, parts: Parts): Promise<Disposable & { wire: Wire }> {
+  let opened: UpstreamSession | undefined;
+  const gone = new AbortController();
+  const leave = (): void => gone.abort(new AmbassadorError("CLIENT_GONE", "The client went away before it was logged in"));
+  client.socket.once("end", leave).once("close", leave);
+  const lease = await session.connect(async (target, signal, wanted) => {
+    const options = { onBehalfOf: session, wanted, signal: AbortSignal.any([signal, gone.signal]) };
+    opened = await parts.sessions.open(target, startup, options);
+    return opened.wire;
+  });
+  client.socket.off("end", leave).off("close", leave);
+  if (opened === undefined) throw new Error("An upstream without a session");
+  const { identity, greeting } = opened;
+  const key = greeting.cancelKey === undefined ? undefined : parts.cancelKeys.add(greeting.cancelKey, lease.target); // before the client knows it
+  session.used(identity.secrets);
+  session.note({ user: identity.user.toString(), database: identity.database.toString() });
+  client.write(greeting.bytes);
+  return {
+    wire: lease.value,
+    [Symbol.dispose]: () => {
+      key?.[Symbol.dispose]();
+      lease[Symbol.dispose]();
+    },
+  };
+}
+
+/** Passes a cancel request on to the very server that issued its key. A client is never told what became of it. */
+async function cancel(client: Wire, session: Session, key: Buffer, { sessions, cancelKeys }: Parts): Promise<void> {
+  try {
+    const issuer = cancelKeys.find(key);
+    if (issuer === undefined) throw new AmbassadorError("CLIENT_GONE", "A cancel request for a session that is not there");
+    const open: Open<void> = (target, signal) => sessions.cancel(target, key, session, signal);
+    using _lease = await session.connect(open, { only: issuer });
+  } finally {
+    client.destroy();
+  }
+}
+
+/** Says why in the protocol's words, and lets the client read it before the connection ends. */
+async function tell(client: Wire, error: unknown): Promise<void> {
+  client.write(errorResponse(error));
+  client.end();
+  const timer = setTimeout(() => client.destroy(), FAREWELL_MS);
+  await client.closed;
+  clearTimeout(timer);
+  client.destroy();
+}
