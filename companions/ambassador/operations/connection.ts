@@ -15,6 +15,8 @@ export interface ConnectionParts {
   readonly draining: AbortSignal;
   readonly upstream: Upstream;
   readonly gate: Gate;
+  /** Whether anything is said to the upstream before it is ready: TLS, a login. */
+  readonly hasLogin: boolean;
   readonly metrics: ListenerMetrics;
 }
 
@@ -83,7 +85,7 @@ export class Connection implements Session {
   }
 
   async connect<T>(open: Open<T>, options: { readonly only?: string | Target } = {}): Promise<Lease<T>> {
-    this.#place ??= await this.#parts.gate.enter(this.end);
+    if (options.only === undefined) this.#place ??= await this.#parts.gate.enter(this.end); // who is in may cancel, though all places are taken
     let openedMs = 0;
     let connectedMs = 0;
     const timed: Open<T> = async (target, signal, wanted) => {
@@ -100,9 +102,11 @@ export class Connection implements Session {
     const { metrics } = this.#parts;
     if (connectedMs === 0) connectedMs = doneMs;
     this.connectMs = connectedMs - openedMs;
-    this.loginMs = doneMs - connectedMs;
     metrics.observeConnect(this.connectMs / 1000);
-    metrics.observeLogin(this.loginMs / 1000);
+    if (this.#parts.hasLogin) {
+      this.loginMs = doneMs - connectedMs;
+      metrics.observeLogin(this.loginMs / 1000);
+    }
     return lease;
   }
 

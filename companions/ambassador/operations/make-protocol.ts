@@ -1,11 +1,13 @@
 import type { ListenerConfig } from "../config/config.ts";
 import type { MakeProtocol, Protocol } from "../protocols/protocol.ts";
+import { postgresProtocol } from "../protocols/postgres/postgres.ts";
 import { tcpProtocol } from "../protocols/tcp/tcp.ts";
 import { tlsProtocol } from "../protocols/tls/tls.ts";
 
 type Makers = { readonly [Name in ListenerConfig["protocol"]]?: MakeProtocol<Extract<ListenerConfig, { protocol: Name }>> };
 
 const makers: Makers = {
+  postgres: postgresProtocol,
   tcp: tcpProtocol,
   tls: tlsProtocol,
 };

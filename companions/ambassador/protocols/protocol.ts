@@ -2,7 +2,6 @@ import type { Socket } from "node:net";
 import type { Logger } from "@peapod/kit";
 import type { ListenerConfig, SecretSource } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
-import type { AmbassadorError } from "../errors.ts";
 import type { Splice, Wire } from "../flow/wire.ts";
 import type { Check, Open, Lease, Target } from "../upstream/upstream.ts";
 
@@ -15,11 +14,6 @@ export type Protocol =
   | {
       readonly kind: "wire";
       serve(client: Wire, session: Session): Promise<void>;
-      /**
-       * Tells a client that may not come in why (LIMIT_REACHED, RATE_LIMITED, DRAINING), in the protocol's words, and ends it. What must be
-       * possible even then, such as a cancel request, is done. Never rejects. Undefined: the connection is only ended.
-       */
-      refuse?(client: Wire, session: Session, error: AmbassadorError): Promise<void>;
       readonly check: Check | undefined;
       /** Safe to repeat; for what outlives a connection, such as kept keys or connections. */
       dispose?(): void;

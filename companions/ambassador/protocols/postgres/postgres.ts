@@ -33,15 +33,6 @@ export const postgresProtocol: MakeProtocol<PostgresListenerConfig> = (listener,
         throw error;
       }
     },
-    refuse: async (client, session, error) => {
-      try {
-        const request = await receive(client, session, listener, credentials);
-        if (request.kind === "cancel") await cancel(client, session, request.key, { sessions, cancelKeys });
-        else await tell(client, error);
-      } catch {
-        client.destroy(); // it is turned away in any case
-      }
-    },
     check: (target, signal) => sessions.check(target, signal),
     dispose: () => sessions.dispose(),
   };
