@@ -49,6 +49,7 @@ async function run(config: string | undefined): Promise<number> {
   metrics.addProcessMetrics();
   try {
     await runAmbassador({ source, metrics, log, clock: systemClock, setLogLevel: (level) => log.setLevel(level) }, stop, hurry);
+    log.info("ambassador ends");
     return exitCodes.success;
   } finally {
     writer.flush();

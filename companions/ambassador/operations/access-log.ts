@@ -1,7 +1,31 @@
-import type { Connection } from "./connection.ts";
+import type { Connection, EndedBy } from "./connection.ts";
 
-/** What the access log tells of a connection, in milliseconds and bytes. What is not known is left out. */
-export function accessFields(connection: Connection): Record<string, unknown> {
+/** What is told of a connection, in milliseconds and bytes. What is not known is left out. */
+export interface AccessFields extends Record<string, unknown> {
+  readonly connection: number;
+  /** `ADDRESS:PORT`, or `unix`. */
+  readonly client: string;
+  readonly endpoint: string | undefined;
+  readonly user: string | undefined;
+  readonly database: string | undefined;
+  /** Until the upstream connection stood, and from there until it was logged in; of the try that succeeded. */
+  readonly connectMs: number | undefined;
+  readonly loginMs: number | undefined;
+  readonly durationMs: number;
+  readonly fromClientBytes: number;
+  readonly toClientBytes: number;
+  readonly endedBy: EndedBy | undefined;
+  /** What broke it off: `ECONNRESET` and its like. */
+  readonly reset: string | undefined;
+}
+
+/** A live connection, as the admin page and its JSON show it. */
+export interface ConnectionRow extends AccessFields {
+  readonly listener: string;
+}
+
+/** The fields of a connection in the access log. */
+export function accessFields(connection: Connection): AccessFields {
   const { id, client, endpoint, user, database, connectMs, loginMs, endedBy, resetBy, bytes } = connection;
   return {
     connection: id,
@@ -11,7 +35,7 @@ export function accessFields(connection: Connection): Record<string, unknown> {
     database,
     connectMs: rounded(connectMs),
     loginMs: rounded(loginMs),
-    durationMs: rounded(performance.now() - connection.startedMs),
+    durationMs: rounded(performance.now() - connection.startedMs) ?? 0,
     fromClientBytes: bytes.fromClient,
     toClientBytes: bytes.toClient,
     endedBy,

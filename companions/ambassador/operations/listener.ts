@@ -41,6 +41,7 @@ export class Listener {
   readonly upstream: Upstream;
   readonly connections = new Set<Connection>();
   readonly #gate: Gate;
+  readonly #hasLogin: boolean;
   readonly #parts: ListenerParts;
   readonly #log: Logger;
   readonly #stop = new AbortController();
@@ -63,6 +64,7 @@ export class Listener {
       resolve,
       onEvent: (event) => parts.metrics.onUpstreamEvent(event),
     });
+    this.#hasLogin = "login" in config || config.upstream.tls !== undefined;
     this.#gate = new Gate(config.limits, { clock });
   }
 
@@ -82,7 +84,14 @@ export class Listener {
   accept(transport: Wire | Socket, ends: Ends): void {
     const { metrics, nextId } = this.#parts;
     metrics.addConnection();
-    const parts = { log: this.#log, draining: this.#draining.signal, upstream: this.upstream, gate: this.#gate, metrics };
+    const parts = {
+      log: this.#log,
+      draining: this.#draining.signal,
+      upstream: this.upstream,
+      gate: this.#gate,
+      hasLogin: this.#hasLogin,
+      metrics,
+    };
     const connection = new Connection(nextId(), transport, ends, parts);
     this.connections.add(connection);
     void this.#serve(connection, transport);

@@ -68,7 +68,6 @@ export async function runAmbassador(parts: RunParts, stop: AbortSignal, hurry: A
     },
     scope.signal,
   );
-  log.info("ambassador ends");
 }
 
 async function untilAborted(...signals: readonly AbortSignal[]): Promise<void> {

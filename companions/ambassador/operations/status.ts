@@ -1,6 +1,6 @@
 import type { CredentialProblem, FileCredentials } from "../credentials/file-credentials.ts";
 import type { EndpointState } from "../upstream/upstream.ts";
-import { accessFields } from "./access-log.ts";
+import { accessFields, type ConnectionRow } from "./access-log.ts";
 import type { Ambassador } from "./ambassador.ts";
 import type { Configuration, ConfigurationState } from "./configuration.ts";
 import type { Listener } from "./listener.ts";
@@ -65,8 +65,8 @@ export function readStatus({ ambassador, configuration, credentials }: StatusPar
 }
 
 /** Live connections, the oldest first, with the fields of the access log; at most `limit`. */
-export function readConnections(ambassador: Ambassador, limit: number): Record<string, unknown>[] {
-  const rows: Record<string, unknown>[] = [];
+export function readConnections(ambassador: Ambassador, limit: number): ConnectionRow[] {
+  const rows: ConnectionRow[] = [];
   for (const { config, connections } of ambassador.listeners()) {
     for (const connection of connections) {
       if (rows.length >= limit) return rows;

@@ -13,7 +13,7 @@ const JSON_CONNECTIONS = 10_000;
 export function adminRoutes(parts: StatusParts & { readonly metrics: Metrics }): ReadonlyMap<string, Route> {
   const { ambassador, metrics } = parts;
   return new Map<string, Route>([
-    ["/", () => html(statusPage(readStatus(parts), readConnections(ambassador, PAGE_CONNECTIONS)))],
+    ["/", (query) => page(parts, query)],
     ["/healthz", () => text(200, "ok")],
     ["/readyz", (query) => readiness(parts, query)],
     [
@@ -55,6 +55,12 @@ async function readiness(parts: StatusParts, query: URLSearchParams): Promise<An
   return problems.length === 0 ? text(200, "ready") : text(503, problems.join("\n"));
 }
 
-function html(body: string): Answer {
+function page(parts: StatusParts, query: URLSearchParams): Answer {
+  const body = statusPage({
+    status: readStatus(parts),
+    connections: readConnections(parts.ambassador, PAGE_CONNECTIONS),
+    isRefreshing: query.get("refresh") !== "off",
+    nowMs: Date.now(),
+  });
   return { status: 200, contentType: "text/html; charset=utf-8", body };
 }
