@@ -1,0 +1,73 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { eventually, type Scope } from "@peapod/kit";
+
+const run = promisify(execFile);
+
+export interface MariadbServer {
+  readonly port: number;
+  readonly socketPath: string;
+  readonly folder: string;
+  /** Runs SQL as root, over the socket, and gives what the `mariadb` client prints without headings. */
+  sql(statements: string): Promise<string>;
+}
+
+/** Starts Debian's real MariaDB over a data folder of its own, in a few seconds; all of it goes with the scope. `options` are more of its flags. */
+export async function startMariadb(scope: Scope, options: readonly string[] = []): Promise<MariadbServer> {
+  const folder = mkdtempSync(join(tmpdir(), "ambassador-mariadb-"));
+  scope.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const asUser = await privileges(folder);
+  const [dataFolder, socketPath, logPath] = [join(folder, "data"), join(folder, "s"), join(folder, "log")];
+  const small = ["--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"];
+  const install = ["mariadb-install-db", "--no-defaults", `--datadir=${dataFolder}`, "--auth-root-authentication-method=normal"];
+  await runAs(asUser, [...install, "--skip-test-db", "--skip-name-resolve", ...small]);
+  const port = await freePort();
+  const flags = [`--datadir=${dataFolder}`, `--socket=${socketPath}`, `--pid-file=${join(folder, "pid")}`, `--port=${port}`];
+  const plain = ["--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--performance-schema=off", "--local-infile=1"];
+  const log = openSync(logPath, "w");
+  const [command = "", ...args] = [...asUser, "mariadbd", "--no-defaults", ...flags, ...plain, ...small, ...options];
+  const server = spawn(command, args, { stdio: ["ignore", log, log] });
+  closeSync(log);
+  const ended = new Promise<void>((resolve) => server.once("close", () => resolve()).once("error", () => resolve()));
+  scope.defer(async () => {
+    server.kill("SIGKILL"); // its data goes too
+    await ended;
+  });
+  const sql = async (statements: string): Promise<string> => {
+    const client = ["--no-defaults", `--socket=${socketPath}`, "--user=root", "--skip-column-names", "--batch", "-e", statements];
+    return (await run("mariadb", client)).stdout.trim();
+  };
+  await eventually(() => whenReady(server, logPath, sql), { withinMs: 20_000, everyMs: 50 });
+  return { port, socketPath, folder, sql };
+}
+
+async function whenReady(server: ChildProcess, logPath: string, sql: MariadbServer["sql"]): Promise<boolean> {
+  if (server.exitCode !== null) throw new Error(`mariadbd ended: ${readFileSync(logPath, "utf8").slice(-2000)}`);
+  return (await sql("SELECT 1")) === "1";
+}
+
+/** MariaDB does not run as root: its own user owns the folder then. */
+async function privileges(folder: string): Promise<string[]> {
+  if (process.getuid?.() !== 0) return [];
+  const id = async (kind: string): Promise<number> => Number((await run("id", [kind, "mysql"])).stdout);
+  chownSync(folder, await id("-u"), await id("-g"));
+  return ["setpriv", "--reuid=mysql", "--regid=mysql", "--init-groups"];
+}
+
+async function runAs(asUser: readonly string[], words: readonly string[]): Promise<void> {
+  const [command = "", ...args] = [...asUser, ...words];
+  await run(command, args);
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("No port to be had");
+  return address.port;
+}
