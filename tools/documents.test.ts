@@ -3,12 +3,21 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parseManifest } from "../cli/manifest.ts";
+import { parseConfig } from "../companions/ambassador/config/parse-config.ts";
 import { codeBlocks, documents, headings, relativeLinks } from "./markdown-blocks.ts";
 import { root } from "./steps.ts";
 
 const blocks = documents().flatMap(codeBlocks);
+const yamlBlocks = blocks.filter(({ language }) => language === "yaml");
+const isConfiguration = ({ text }: { readonly text: string }): boolean => /^listeners:/m.test(text);
 
-for (const { place, text } of blocks.filter(({ language }) => language === "yaml")) {
+for (const { place, text } of yamlBlocks.filter(isConfiguration)) {
+  test(`the configuration at ${place} is one that the ambassador takes`, () => {
+    assert.ok(parseConfig(text, place).listeners.length > 0);
+  });
+}
+
+for (const { place, text } of yamlBlocks.filter((block) => !isConfiguration(block))) {
   test(`the manifest at ${place} is one that the engine takes`, () => {
     assert.deepEqual(parseManifest([{ name: place, text }], { forEngine: true }).problems, []);
   });

@@ -1,5 +1,5 @@
 import type { SecretSource } from "./config.ts";
-import type { Entry, Field, Place, Raw, RawMap, Type } from "./decode.ts";
+import type { Field, Place, Raw, RawMap, Type } from "./decode.ts";
 import { absolutePath, text } from "./scalars.ts";
 
 /** What every field says of itself. `key` is its name in the YAML, where that is another than the property's. */
@@ -97,7 +97,10 @@ export function onlyFile(help: string): Field<SecretSource | undefined> {
 /** The same, where one must be given. */
 export function needed(field: Field<SecretSource | undefined>): Field<SecretSource> {
   return {
-    entries: (name) => field.entries(name).map((entry: Entry) => ({ ...entry, fallback: "required" })),
+    entries: (name) => {
+      const entries = field.entries(name);
+      return entries.map((entry) => ({ ...entry, fallback: entries.length === 1 ? "required" : "one of the two" }));
+    },
     ...(field.refusal === undefined ? {} : { refusal: field.refusal }),
     read: (map, name, place) => {
       const source = field.read(map, name, place);

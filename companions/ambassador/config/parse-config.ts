@@ -5,6 +5,8 @@ import { type Path, Place, type Problem, type Raw, unreadable } from "./decode.t
 import { readYaml } from "./read-yaml.ts";
 import { configType } from "./schema.ts";
 
+const SHOWN_PROBLEMS = 50;
+
 /**
  * Reads a configuration. Throws CONFIG_INVALID with every problem at once, a line each: `FILE:LINE: listeners[0].listen: is missing`, in the
  * order of the lines. Never says what stands at a place for a secret.
@@ -35,9 +37,10 @@ export function decodeConfig(raw: Raw): { readonly config: AmbassadorConfig | un
   }
 }
 
-/** CONFIG_INVALID, a line for each problem. */
+/** CONFIG_INVALID, a line for each problem, up to so many that somebody reads them. */
 export function invalid(lines: readonly string[]): AmbassadorError {
-  return new AmbassadorError("CONFIG_INVALID", lines.join("\n"));
+  const shown = lines.length <= SHOWN_PROBLEMS ? lines : [...lines.slice(0, SHOWN_PROBLEMS), `and ${lines.length - SHOWN_PROBLEMS} more`];
+  return new AmbassadorError("CONFIG_INVALID", shown.join("\n"));
 }
 
 /** `listeners[0].upstream.tls` */

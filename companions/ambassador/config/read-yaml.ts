@@ -34,20 +34,31 @@ export function readYaml(text: string): YamlDocument | readonly YamlProblem[] {
     throw cause;
   }
   const problems = documents.flatMap(({ errors, warnings }) => [...errors, ...warnings]);
-  if (problems.length > 0)
-    return problems.map(({ message, pos }) => ({ line: lineAt(pos[0]), message: `is not valid YAML: ${firstLine(message)}` }));
+  if (problems.length > 0) {
+    const [first, ...more] = problems.map(({ message, pos }) => ({
+      line: lineAt(pos[0]),
+      message: `is not valid YAML: ${firstLine(message)}`,
+    }));
+    return first === undefined ? [] : [first, ...more.filter(({ line }) => line !== first.line)]; // on its own line the rest follows from it
+  }
   const [document, second] = documents;
   if (second !== undefined) return [{ line: lineAt(second.range[0]), message: "is a second document: there can be only one" }];
   if (document === undefined) return { raw: undefined, lineOf: () => 1 };
   try {
     return { raw: new Reader(document).read(document.contents, 0), lineOf: (path) => lineAt(offsetOf(document, path)) };
   } catch (cause) {
-    if (cause instanceof TooLarge) return [{ line: 1, message: cause.message }];
+    if (cause instanceof NotReadable) return [{ line: lineAt(cause.offset), message: cause.message }];
     throw cause;
   }
 }
 
-class TooLarge extends Error {}
+class NotReadable extends Error {
+  readonly offset: number;
+  constructor(node: Node | null, message: string) {
+    super(message);
+    this.offset = node?.range?.[0] ?? 0;
+  }
+}
 
 class Reader {
   readonly #document: Document.Parsed;
@@ -59,9 +70,11 @@ class Reader {
 
   read(given: Node | null, depth: number): Raw | undefined {
     this.#nodes += 1;
-    if (this.#nodes > LIMIT_NODES) throw new TooLarge(`says more than ${LIMIT_NODES} things, aliases counted for what they stand for`);
-    if (depth > LIMIT_DEPTH) throw new TooLarge(`is nested more than ${LIMIT_DEPTH} levels deep`);
+    if (this.#nodes > LIMIT_NODES)
+      throw new NotReadable(given, `says more than ${LIMIT_NODES} things, aliases counted for what they stand for`);
+    if (depth > LIMIT_DEPTH) throw new NotReadable(given, `is nested more than ${LIMIT_DEPTH} levels deep`);
     const node = resolve(this.#document, given);
+    if (isAlias(given) && node === undefined) throw new NotReadable(given, `has no &${given.source} before this *${given.source}`);
     if (isMap(node)) {
       const map = new Map<string, Raw>();
       for (const { key, value } of node.items as readonly { key: Node; value: Node | null }[]) {

@@ -18,7 +18,7 @@ export const text: Type<string> = scalar({
 export const boolean: Type<boolean> = scalar({
   name: "true, false",
   expected: "true or false",
-  parse: (value) => ({ true: true, false: false })[value],
+  parse: (value) => (value === "true" || value === "false" ? value === "true" : undefined),
 });
 
 export const absolutePath: Type<string> = scalar({

