@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Scope } from "@peapod/kit";
+import { makeAuthority, type CertificateFiles, type TestAuthority } from "../tls/certificates.fixture.ts";
+import { psql, psqlError, psqlInterrupted, type Settings, startAmbassador } from "./ambassador.fixture.ts";
+import { libpq18, type PostgresServer, startPostgres } from "./postgres-server.fixture.ts";
+
+const scope = new Scope();
+after(async () => await scope[Symbol.asyncDispose]());
+
+const WHO = "SELECT current_user || '@' || current_database()";
+const IS_SSL = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+const NEW = "min_protocol_version=3.2 max_protocol_version=3.2";
+
+let authority: TestAuthority;
+let certificate: CertificateFiles;
+let server: PostgresServer;
+before(async () => {
+  authority = await makeAuthority(scope);
+  certificate = await authority.issue();
+  server = await startPostgres(scope, {
+    version: 18,
+    auth: "scram-sha-256",
+    tls: certificate,
+    users: { app: "secret" },
+    databases: ["legacydb"],
+  });
+});
+
+const verified = (more: Settings = {}): Settings => ({
+  endpoints: [`127.0.0.1:${server.port}`],
+  tls: { mode: "verify-full", caFile: authority.caFile, ...more },
+});
+
+test("postgresProtocol speaks protocol 3.2, and cancels with its long keys", async () => {
+  await using own = new Scope();
+  const ambassador = await startAmbassador(own, verified());
+  assert.equal(await psql(ambassador.port, WHO, NEW, libpq18), "app@legacydb");
+  assert.match(await psqlInterrupted(ambassador.port, "SELECT pg_sleep(62)", NEW, libpq18), /canceling statement due to user request/);
+});
+
+test("postgresProtocol tells a client of 3.2 what an older server speaks", async () => {
+  await using own = new Scope();
+  const older = await startPostgres(own, { version: 15, auth: "trust" });
+  const ambassador = await startAmbassador(own, { endpoints: [`127.0.0.1:${older.port}`] }, { login: { username: "postgres" } });
+  assert.equal(await psql(ambassador.port, WHO, "dbname=postgres max_protocol_version=3.2", libpq18), "postgres@postgres");
+  assert.match(await psqlError(ambassador.port, `dbname=postgres ${NEW}`, libpq18), /protocol/);
+});
+
+test("postgresProtocol begins with TLS where the server speaks it at once", async () => {
+  await using own = new Scope();
+  const ambassador = await startAmbassador(own, verified({ direct: true }));
+  assert.equal(await psql(ambassador.port, `${WHO}; ${IS_SSL}`), "app@legacydb\nt");
+});
+
+test("postgresProtocol binds SCRAM to the channel, and requires it where it is told to", async () => {
+  await using own = new Scope();
+  const bound = await startAmbassador(own, verified(), { channelBinding: "require" });
+  assert.equal(await psql(bound.port, WHO), "app@legacydb");
+  const unbound = await startAmbassador(own, verified(), { channelBinding: "disable" });
+  assert.equal(await psql(unbound.port, WHO), "app@legacydb");
+});
+
+test("postgresProtocol does not log in over TLS that ends somewhere in between, where SCRAM is bound", async () => {
+  await using own = new Scope();
+  const outer = await startAmbassador(own, verified({ mode: "require" }), { serverTls: certificate, channelBinding: "disable" });
+  // The one in between is the ambassador itself: it answers "trust", which is no binding.
+  const inner = await startAmbassador(
+    own,
+    { endpoints: [`127.0.0.1:${outer.port}`], tls: { mode: "require" } },
+    { channelBinding: "require" },
+  );
+  assert.match(await psqlError(inner.port), /without the channel binding that the configuration requires/);
+});
+
+test("postgresProtocol speaks TLS to the application: when asked, at once, and not in the clear before it", async () => {
+  await using own = new Scope();
+  const ambassador = await startAmbassador(own, verified(), { serverTls: certificate });
+  const tls = `sslmode=verify-full sslrootcert=${authority.caFile}`;
+  assert.equal(await psql(ambassador.port, WHO, tls), "app@legacydb");
+  assert.equal(await psql(ambassador.port, WHO, `${tls} sslnegotiation=direct`, libpq18), "app@legacydb");
+  assert.equal(await psql(ambassador.port, WHO, "sslmode=disable"), "app@legacydb");
+});
