@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { AmbassadorError } from "../errors.ts";
@@ -162,5 +161,5 @@ function replaceByFolder(path: string): void {
 
 function replaceByPipe(path: string): void {
   rmSync(path);
-  execFileSync("mkfifo", [join(path)]);
+  execFileSync("sh", ["-c", `mkfifo "$0"`, path]);
 }
