@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { before, after, test, type TestContext } from "node:test";
+import { promisify } from "node:util";
+import { eventually, Scope, silentLogger } from "@peapod/kit";
+import { Redis } from "ioredis";
+import type { RedisListenerConfig } from "../../config/config.ts";
+import { AmbassadorError } from "../../errors.ts";
+import { makeAuthority } from "../tls/certificates.fixture.ts";
+import { exchange, fileCredentials, listenerTo, listenOn, type Serving, startServing, targetOf } from "../tls/serving.fixture.ts";
+import { type RedisServer, startRedisServer } from "./redis-server.fixture.ts";
+import { redisProtocol } from "./redis.ts";
+import { encodeCommand } from "./resp.ts";
+
+const exec = promisify(execFile);
+const user = ["--user", "app", "on", ">s3cret", "~*", "&*", "+@all"];
+
+const shared = new Scope();
+let server: RedisServer;
+let serving: Serving;
+
+before(async () => {
+  server = await startRedisServer({ scope: shared, args: [...user, "--requirepass", "default-secret"] });
+  serving = await serve(shared, listener(server.port, { username: "app", password: "s3cret", database: 3 }));
+});
+after(() => shared[Symbol.asyncDispose]());
+
+test("redisProtocol() serves redis-cli without a password, with a wrong one, and in RESP3", async () => {
+  for (const args of [[], ["-a", "wrong"], ["--user", "me", "-a", "wrong"], ["-3"], ["-3", "-a", "wrong"]]) {
+    const whoami = await exec("redis-cli", ["-p", `${serving.port}`, "--no-auth-warning", ...args, "ACL", "WHOAMI"]);
+    assert.match(whoami.stdout, /app/);
+    assert.equal(whoami.stderr, "");
+  }
+  assert.deepEqual(serving.notes.at(-1), { database: "3", user: "app" });
+  assert.equal(serving.used.length > 0, true);
+});
+
+test("redisProtocol() answers each command in its place, logs in again after RESET, and keeps the database", async () => {
+  const answers = await exchange(
+    serving.port,
+    ["AUTH wrong", "ECHO one", "MULTI", "AUTH wrong", "EXEC", "HELLO 3 AUTH me wrong SETNAME bob", "CLIENT GETNAME", "RESET", "ACL WHOAMI"]
+      .concat(["CLIENT GETNAME", "CLIENT REPLY OFF", "ECHO unheard", "RESET", "MULTI", "RESET", "CLIENT INFO", "SELECT 5", "CLIENT INFO"])
+      .map((line) => `${line}\r\n`)
+      .join(""),
+  );
+  const plain = answers.replace(/%7\r\n[^]*?(?=\$3\r\nbob)/, "<hello>").replaceAll(/\$\d+\r\nid=.* (db=\d).* (user=\w+).*/g, "$1 $2");
+  assert.equal(
+    plain.replaceAll(/[\r\n]+/g, " "),
+    "+OK $3 one +OK +QUEUED *1 +OK <hello>$3 bob +RESET $3 app $-1 +RESET +OK +RESET db=3 user=app +OK db=5 user=app ",
+  );
+});
+
+test("redisProtocol() answers commands that come byte by byte", async () => {
+  const input = Buffer.concat([encodeCommand("AUTH", "x"), encodeCommand("RESET"), encodeCommand("ECHO", "here"), encodeCommand("QUIT")]);
+  const socket = connect({ port: serving.port, host: "127.0.0.1", noDelay: true });
+  const heard: Buffer[] = [];
+  socket.on("data", (chunk) => heard.push(chunk));
+  for (const byte of input) {
+    socket.write(Buffer.of(byte));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await new Promise((resolve) => socket.once("close", resolve));
+  assert.equal(Buffer.concat(heard).toString(), "+OK\r\n+RESET\r\n$4\r\nhere\r\n+OK\r\n");
+});
+
+test("redisProtocol() serves ioredis: pipelines, MULTI, publish and subscribe, blocking, big values", async (t) => {
+  const redis = client(t, serving.port);
+  const subscriber = client(t, serving.port);
+  const messages: string[] = [];
+  subscriber.on("message", (_channel, message) => messages.push(message));
+  await subscriber.subscribe("news");
+  const piped = await redis.pipeline().set("key", "value").auth("wrong").get("key").exec();
+  assert.deepEqual(piped, [
+    [null, "OK"],
+    [null, "OK"],
+    [null, "value"],
+  ]);
+  assert.deepEqual(await redis.multi().incr("n").incr("n").exec(), [
+    [null, 1],
+    [null, 2],
+  ]);
+  await redis.publish("news", "hello");
+  const popped = subscriber.duplicate();
+  t.after(() => popped.disconnect());
+  const waiting = popped.blpop("queue", 2);
+  await redis.rpush("queue", "item");
+  assert.deepEqual(await waiting, ["queue", "item"]);
+  const big = Buffer.alloc(8_000_000, "*2\r\n$4\r\nAUTH\r\n+RESET\r\n");
+  await redis.set("big", big);
+  assert.equal((await redis.getBuffer("big"))?.equals(big), true);
+  await eventually(() => messages.length === 1, { withinMs: 1_000 });
+});
+
+test("redisProtocol() serves redis-benchmark", async () => {
+  const { stdout } = await exec("redis-benchmark", [
+    "-p",
+    `${serving.port}`,
+    "-n",
+    "4000",
+    "-c",
+    "8",
+    "-P",
+    "16",
+    "-t",
+    "set,lpush",
+    "-a",
+    "wrong",
+    "--csv",
+  ]);
+  assert.match(stdout, /"SET",/);
+  assert.match(stdout, /"LPUSH",/);
+});
+
+test("redisProtocol() speaks TLS upstream, and uses a new password after the old one is refused", async (t) => {
+  const scope = scopeOf(t);
+  const authority = await makeAuthority(scope);
+  const upstream = await startRedisServer({
+    scope,
+    tls: { ...(await authority.issue()), caFile: authority.caFile },
+    args: ["--requirepass", "first"],
+  });
+  const path = join(authority.folder, "password");
+  await writeFile(path, "first\n");
+  const base = { ...listenerTo(upstream.port, { caFile: authority.caFile }), protocol: "redis" as const, database: undefined };
+  const config: RedisListenerConfig = { ...base, login: { username: undefined, password: { kind: "file", path }, maxAgeMs: undefined } };
+  const port = (await serve(scope, config)).port;
+  const redis = client(t, port);
+  assert.equal(await redis.ping(), "PONG");
+  await redis.config("SET", "requirepass", "second");
+  assert.match(await exchange(port, "PING\r\n"), /^-NOAUTH ambassador: the upstream refused the login\r\n$/);
+  await writeFile(path, "second\n");
+  assert.equal(await exchange(port, "PING\r\n"), "+PONG\r\n");
+  assert.equal(await redis.ping(), "PONG");
+  await redis.config("SET", "requirepass", "third");
+  await assert.rejects(redis.reset(), /closed/); // the login after it is refused, and nobody else's answers are given
+});
+
+test("redisProtocol() reads the password again when it was refused while it changed", async () => {
+  let reads = 0;
+  const credentials = {
+    ...fileCredentials,
+    secret: () => (reads++ === 0 ? { text: "old", version: 1 } : { text: "default-secret", version: 2 }),
+  };
+  const config = listener(server.port, { password: "unused" });
+  await redisProtocol(config, { credentials, log: silentLogger }).check?.(targetOf(config), AbortSignal.timeout(2_000));
+  assert.equal(reads, 2);
+});
+
+test("redisProtocol() without a password in the configuration leaves AUTH to the application", async (t) => {
+  const { port } = await serve(scopeOf(t), listener(server.port, {}));
+  assert.match(
+    await exchange(port, "PING\r\nAUTH wrong\r\nAUTH app s3cret\r\nPING\r\n"),
+    /^-NOAUTH .*\r\n-WRONGPASS .*\r\n\+OK\r\n\+PONG\r\n$/,
+  );
+});
+
+test("redisProtocol() takes only a server of the wanted role", async (t) => {
+  const scope = scopeOf(t);
+  const login = { username: "app", password: "s3cret" };
+  const replica = await startRedisServer({ scope, args: [...user, "--replicaof", "127.0.0.1", "1"] });
+  for (const [port, role, other] of [
+    [server.port, "read-write", "read-only"],
+    [replica.port, "read-only", "read-write"],
+  ] as const) {
+    const config = listener(port, { ...login, target: role });
+    assert.equal(
+      await redisProtocol(config, { credentials: fileCredentials, log: silentLogger }).check?.(
+        targetOf(config),
+        AbortSignal.timeout(2_000),
+      ),
+      role,
+    );
+    assert.equal(await exchange((await serve(scope, config)).port, "PING\r\n"), "+PONG\r\n");
+    const refusing = await serve(scope, listener(port, { ...login, target: other }));
+    assert.equal(await exchange(refusing.port, "PING\r\n"), "-ERR ambassador: no upstream has the wanted role\r\n");
+  }
+});
+
+const refusals: { does: string; says: string; code: string; heard: RegExp }[] = [
+  {
+    does: "a server that loads",
+    says: "+OK\r\n-LOADING Redis is loading the dataset in memory\r\n",
+    code: "UPSTREAM_BUSY",
+    heard: /takes no connections now/,
+  },
+  {
+    does: "a server that is full",
+    says: "-ERR max number of clients reached\r\n",
+    code: "UPSTREAM_BUSY",
+    heard: /takes no connections now/,
+  },
+  {
+    does: "a server that repeats the password",
+    says: "-WRONGPASS s3cret is wrong\r\n+PONG\r\n",
+    code: "LOGIN_REFUSED",
+    heard: /refused the login/,
+  },
+  { does: "a server that ends", says: "+O", code: "UPSTREAM_PROTOCOL", heard: /does not speak Redis/ },
+  { does: "another protocol", says: "220 mail.example ESMTP\r\n", code: "UPSTREAM_PROTOCOL", heard: /does not speak Redis/ },
+  { does: "a line without an end", says: "+".repeat(100_000), code: "UPSTREAM_PROTOCOL", heard: /does not speak Redis/ },
+  { does: "a length that cannot be", says: "$99999999999\r\n", code: "UPSTREAM_PROTOCOL", heard: /does not speak Redis/ },
+  { does: "arrays without an end", says: "*1\r\n".repeat(10_000), code: "UPSTREAM_PROTOCOL", heard: /does not speak Redis/ },
+];
+
+for (const { does, says, code, heard } of refusals) {
+  test(`redisProtocol() tells its client of ${does}, without the credential`, async (t) => {
+    const scope = scopeOf(t);
+    const fake = createServer((socket) => socket.on("error", () => {}).once("data", () => socket.end(says)));
+    const refusing = await serve(scope, listener(await listenOn(fake, scope), { password: "s3cret" }));
+    const reply = await exchange(refusing.port, "PING\r\n");
+    assert.match(reply, heard);
+    assert.doesNotMatch(reply, /s3cret|127\.0\.0\.1|localhost/);
+    await eventually(() => refusing.outcomes.length === 1, { withinMs: 1_000 });
+    const [failure] = refusing.outcomes;
+    assert.ok(failure instanceof AmbassadorError);
+    assert.equal(failure.code, code);
+    assert.doesNotMatch(failure.message, /s3cret/);
+  });
+}
+
+test("redisProtocol() gives up on a server that never answers, and on a client that never asks", async (t) => {
+  const scope = scopeOf(t);
+  const silent = listener(await listenOn(createServer(), scope), { password: "s3cret" });
+  const quick = { ...silent, handshakeMs: 50, upstream: { ...silent.upstream, connectMs: 100 } };
+  const refusing = await serve(scope, quick);
+  assert.equal(await exchange(refusing.port, ""), "");
+  assert.match(await exchange(refusing.port, "PING\r\n"), /^-ERR ambassador/);
+});
+
+function scopeOf(t: TestContext): Scope {
+  const scope = new Scope();
+  t.after(() => scope[Symbol.asyncDispose]());
+  return scope;
+}
+
+interface Wanted {
+  readonly username?: string;
+  readonly password?: string;
+  readonly database?: number;
+  readonly target?: RedisListenerConfig["upstream"]["target"];
+}
+
+function listener(port: number, { username, password, database, target = "any" }: Wanted): RedisListenerConfig {
+  const common = listenerTo(port);
+  const secret = (value: string | undefined) => (value === undefined ? undefined : { kind: "value" as const, value });
+  const login = { username: secret(username), password: secret(password), maxAgeMs: undefined };
+  return { ...common, upstream: { ...common.upstream, target }, protocol: "redis", login, database };
+}
+
+async function serve(scope: Scope, config: RedisListenerConfig): Promise<Serving> {
+  return await startServing(redisProtocol(config, { credentials: fileCredentials, log: silentLogger }), config, { scope });
+}
+
+function client(t: TestContext, port: number): Redis {
+  const redis = new Redis({ port, host: "127.0.0.1", password: "hard-coded, long ago", retryStrategy: null });
+  redis.on("error", () => {}); // the commands reject
+  t.after(() => redis.disconnect());
+  return redis;
+}
