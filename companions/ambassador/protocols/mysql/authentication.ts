@@ -13,6 +13,9 @@ const SWITCH = 0xfe;
 /** Packets that a server may send before it makes up its mind. The longest honest exchange, a switch and then a full one, takes four; an account may have several ways. */
 const ROUNDS_LIMIT = 16;
 
+/** Of `client_ed25519`. */
+const NONCE_BYTES = 32;
+
 /** What the bytes to the server go through: who may read them, and whether it is surely the server. `local`: a UNIX socket. */
 export type Channel = "plain" | "local" | "encrypted" | "verified";
 
@@ -60,7 +63,7 @@ export class Authentication {
       case OK:
         return { kind: "accepted" };
       case ERR:
-        throw new LoginError(this.#parts.endpoint, parseError(payload));
+        throw new LoginError(this.#parts.endpoint, parseError(payload), this.#parts.channel === "plain");
       case SWITCH:
         return { kind: "send", payload: this.#switch(payload.subarray(1)) };
       case MORE_DATA:
@@ -92,8 +95,8 @@ export class Authentication {
         this.#takeSalt(data);
         return password.length === 0 ? Buffer.alloc(1) : this.#tellPassword();
       case "client_ed25519":
-        if (data.length !== 32) throw new MalformedPacket(`A nonce of ${data.length} bytes`);
-        return signEd25519(password, data);
+        if (data.length < NONCE_BYTES) throw new MalformedPacket(`A nonce of ${data.length} bytes`);
+        return signEd25519(password, data.subarray(0, NONCE_BYTES)); // some servers end it with a NUL
       case "mysql_clear_password":
         if (channel !== "verified") throw this.#refuse(plugin, "which needs TLS with a verified certificate");
         return ended(password);

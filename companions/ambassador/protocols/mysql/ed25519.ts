@@ -23,8 +23,9 @@ const BASE_X = 15112221349535400772501151409588531511454012693041857206046113283
 const BASE_Y = 46316835694926478169428394003475163141307993866256225615783033603165251855960n;
 const BASE: Point = { x: BASE_X, y: BASE_Y, z: 1n, t: mod(BASE_X * BASE_Y) };
 
-/** The 64-byte answer to a server's nonce. */
+/** The 64-byte answer to a server's nonce; empty for an empty password. */
 export function signEd25519(password: Buffer, nonce: Buffer): Buffer {
+  if (password.length === 0) return password;
   const secret = createHash("sha512").update(password).digest();
   const clamped = Buffer.from(secret.subarray(0, 32));
   clamped.writeUInt8(clamped.readUInt8(0) & 0xf8, 0);

@@ -18,9 +18,11 @@ export interface ServerError {
 export class LoginError extends AmbassadorError {
   readonly server: ServerError;
 
-  constructor(endpoint: string, server: ServerError) {
+  /** `isPlain`: the login went without TLS. Servers that insist on it may give no other hint than a refusal. */
+  constructor(endpoint: string, server: ServerError, isPlain = false) {
     const code = numbers[server.errno]?.code ?? "LOGIN_REFUSED";
-    super(code, `${endpoint} ${code === "UPSTREAM_BUSY" ? "takes no one now" : "refused the login"} (error ${server.errno})`);
+    const what = code === "UPSTREAM_BUSY" ? "takes no one now" : `refused the login${isPlain ? " without TLS" : ""}`;
+    super(code, `${endpoint} ${what} (error ${server.errno})`);
     this.server = server;
   }
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { chownSync, closeSync, copyFileSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,20 +16,33 @@ export interface MariadbServer {
   sql(statements: string): Promise<string>;
 }
 
-/** Starts Debian's real MariaDB over a data folder of its own, in a few seconds; all of it goes with the scope. `options` are more of its flags. */
-export async function startMariadb(scope: Scope, options: readonly string[] = []): Promise<MariadbServer> {
+export interface MariadbOptions {
+  /** More of its flags. */
+  readonly flags?: readonly string[];
+  /** What it shows to clients that ask for TLS; `caFile` is for theirs. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
+}
+
+/** Starts Debian's real MariaDB over a data folder of its own, in a second or two; all of it goes with the scope. */
+export async function startMariadb(scope: Scope, { flags: more = [], tls }: MariadbOptions = {}): Promise<MariadbServer> {
   const folder = mkdtempSync(join(tmpdir(), "ambassador-mariadb-"));
   scope.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const ssl = tls === undefined ? [] : copyTls(folder, tls);
   const asUser = await privileges(folder);
   const [dataFolder, socketPath, logPath] = [join(folder, "data"), join(folder, "s"), join(folder, "log")];
-  const small = ["--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"];
+  const small = [
+    "--innodb-buffer-pool-size=8M",
+    "--innodb-log-file-size=4M",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-doublewrite=0",
+  ];
   const install = ["mariadb-install-db", "--no-defaults", `--datadir=${dataFolder}`, "--auth-root-authentication-method=normal"];
   await runAs(asUser, [...install, "--skip-test-db", "--skip-name-resolve", ...small]);
   const port = await freePort();
   const flags = [`--datadir=${dataFolder}`, `--socket=${socketPath}`, `--pid-file=${join(folder, "pid")}`, `--port=${port}`];
   const plain = ["--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--performance-schema=off", "--local-infile=1"];
   const log = openSync(logPath, "w");
-  const [command = "", ...args] = [...asUser, "mariadbd", "--no-defaults", ...flags, ...plain, ...small, ...options];
+  const [command = "", ...args] = [...asUser, "mariadbd", "--no-defaults", ...flags, ...plain, ...small, ...ssl, ...more];
   const server = spawn(command, args, { stdio: ["ignore", log, log] });
   closeSync(log);
   const ended = new Promise<void>((resolve) => server.once("close", () => resolve()).once("error", () => resolve()));
@@ -45,6 +58,16 @@ export async function startMariadb(scope: Scope, options: readonly string[] = []
   return { port, socketPath, folder, sql };
 }
 
+/** Its user may not look into other folders. */
+function copyTls(folder: string, tls: NonNullable<MariadbOptions["tls"]>): string[] {
+  const copy = (path: string, name: string): string => {
+    const copied = join(folder, name);
+    copyFileSync(path, copied);
+    return copied;
+  };
+  return [`--ssl-cert=${copy(tls.certFile, "crt")}`, `--ssl-key=${copy(tls.keyFile, "key")}`, `--ssl-ca=${copy(tls.caFile, "ca")}`];
+}
+
 async function whenReady(server: ChildProcess, logPath: string, sql: MariadbServer["sql"]): Promise<boolean> {
   if (server.exitCode !== null) throw new Error(`mariadbd ended: ${readFileSync(logPath, "utf8").slice(-2000)}`);
   return (await sql("SELECT 1")) === "1";
@@ -54,7 +77,8 @@ async function whenReady(server: ChildProcess, logPath: string, sql: MariadbServ
 async function privileges(folder: string): Promise<string[]> {
   if (process.getuid?.() !== 0) return [];
   const id = async (kind: string): Promise<number> => Number((await run("id", [kind, "mysql"])).stdout);
-  chownSync(folder, await id("-u"), await id("-g"));
+  const [uid, gid] = [await id("-u"), await id("-g")];
+  for (const path of [folder, ...readdirSync(folder).map((name) => join(folder, name))]) chownSync(path, uid, gid);
   return ["setpriv", "--reuid=mysql", "--regid=mysql", "--init-groups"];
 }
 
