@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
+import { parseConfig } from "../config/parse-config.ts";
 import { AmbassadorError } from "../errors.ts";
 import { credentialsTest, SecretVolume } from "./credentials.fixture.ts";
 
@@ -108,12 +109,29 @@ for (const [damage, { says, make }] of Object.entries(damages)) {
 test("secret() leaves no descriptor open, whatever it finds", async () => {
   await using t = credentialsTest();
   const source = { kind: "file", path: t.write("password", "x") } as const;
-  const open = () => execFileSync("sh", ["-c", `ls /proc/${process.pid}/fd | wc -l`], { encoding: "utf8" });
-  const before = open();
   for (let look = 0; look < 100; look += 1) t.credentials.secret(source);
   replaceByFolder(source.path);
   for (let look = 0; look < 100; look += 1) t.credentials.secret(source);
-  assert.equal(open(), before);
+  const open = readdirSync("/proc/self/fd").map((fd) => targetOf(`/proc/self/fd/${fd}`));
+  assert.deepEqual(
+    open.filter((target) => target.startsWith(t.folder)),
+    [],
+  );
+});
+
+test("keepFor() forgets the files that the configuration names no more, and never gives a version twice", async () => {
+  await using t = credentialsTest();
+  const [kept, dropped] = [t.write("kept", "one"), t.write("dropped", "one")];
+  const read = (path: string) => t.credentials.secret({ kind: "file", path });
+  const before = [read(kept), read(dropped)];
+  const config = `listeners: [{protocol: redis, listen: ":1", login: {passwordFile: ${kept}}, upstream: {endpoints: [a]}}]`;
+  t.credentials.keepFor(parseConfig(config, "f.yaml").listeners);
+  rmSync(kept);
+  rmSync(dropped);
+  assert.deepEqual(read(kept), before[0]);
+  assert.throws(() => read(dropped), isMissing(dropped));
+  t.write("dropped", "two");
+  assert.ok(!before.some(({ version }) => version === read(dropped).version));
 });
 
 test("onChange() tells of a secret that was asked for and then changed, once for each change", async () => {
@@ -153,6 +171,14 @@ test("onChange() says nothing of a file that goes missing, and nothing more once
   await eventually(() => t.credentials.problems().length === 0, WITHIN);
   assert.deepEqual(told, []);
 });
+
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return ""; // the descriptor of the listing itself
+  }
+}
 
 function replaceByFolder(path: string): void {
   rmSync(path);

@@ -1,6 +1,6 @@
 import type { SecureContext } from "node:tls";
 import { type Clock, isAbort, type Logger } from "@peapod/kit";
-import type { SecretSource, ServerTlsConfig, UpstreamTlsConfig } from "../config/config.ts";
+import type { ListenerConfig, SecretSource, ServerTlsConfig, UpstreamTlsConfig } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Credentials, Secret } from "./credentials.ts";
 import { judgeCertificates, judgeKey } from "./pem.ts";
@@ -22,6 +22,8 @@ export interface CredentialProblem {
 /** Credentials that also say what is wrong with their files now. */
 export interface FileCredentials extends Credentials {
   problems(): readonly CredentialProblem[];
+  /** Forgets the files that none of these listeners names: those are watched, and complained about, no more. To be called after a reload. */
+  keepFor(listeners: readonly ListenerConfig[]): void;
 }
 
 interface Watched {
@@ -43,6 +45,7 @@ export function openCredentials(options: {
   const files = new Map<string, WatchedFile>();
   const listeners = new Set<(source: SecretSource, version: number) => void>();
   const mismatches = new Map<string, string>();
+  let lastVersion = 0;
 
   const tellProblem = (path: string, reason: string): void => {
     log.warn("credential cannot be used; the last good one stays, if there was one", { file: path, reason });
@@ -63,7 +66,7 @@ export function openCredentials(options: {
   });
 
   function watch(path: string, judge: (content: Buffer) => string | undefined, limitBytes: number): WatchedFile {
-    return new WatchedFile({ path, judge, limitBytes, onProblem: tellProblem, onGood: tellGood });
+    return new WatchedFile({ path, judge, limitBytes, nextVersion: () => (lastVersion += 1), onProblem: tellProblem, onGood: tellGood });
   }
 
   /** The file of one part of a TLS context, looked at now; the same for every context that it is a part of. */
@@ -77,7 +80,7 @@ export function openCredentials(options: {
   }
 
   function secret(source: SecretSource): Secret {
-    if (source.kind === "value") return { text: source.value, version: 1 };
+    if (source.kind === "value") return { text: source.value, version: 0 };
     const known = secrets.get(source.path);
     const watched = known ?? { source, file: watch(source.path, judgeSecret, SECRET_LIMIT_BYTES), told: 0, text: undefined };
     secrets.set(source.path, watched);
@@ -135,6 +138,12 @@ export function openCredentials(options: {
         if (!isAbort(cause, signal)) throw cause;
       }
     },
+    keepFor: (configs) => {
+      const named = textsOf(configs);
+      for (const all of [secrets, mismatches]) for (const path of all.keys()) if (!named.has(path)) all.delete(path);
+      for (const [name, file] of files) if (!named.has(file.path)) files.delete(name);
+      contexts.keepOnly(named);
+    },
     problems: () => [
       ...[...secrets.values()]
         .map(({ file }) => file)
@@ -143,6 +152,13 @@ export function openCredentials(options: {
       ...[...mismatches].map(([path, reason]) => ({ path, reason })),
     ],
   };
+}
+
+/** Every text in a value, however deep: the paths of all files of a configuration are among them. */
+function textsOf(value: unknown, into = new Set<string>()): ReadonlySet<string> {
+  if (typeof value === "string") into.add(value);
+  else if (typeof value === "object" && value !== null) for (const inner of Object.values(value)) textsOf(inner, into);
+  return into;
 }
 
 /** Why a file cannot be a secret. NULs and broken characters are what is left of a file that was not written to its end. */

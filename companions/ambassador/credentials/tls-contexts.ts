@@ -23,6 +23,7 @@ interface Made {
 }
 
 interface Slot {
+  readonly paths: readonly string[];
   made: Made | undefined;
   /** The versions that no context could be made of, and why. */
   failed: { readonly versions: string; readonly reason: string } | undefined;
@@ -45,8 +46,12 @@ export class TlsContexts {
   /** Throws CREDENTIAL_MISSING where there is none and never was. Every file of the recipe has been looked at and has had a good content. */
   get(recipe: ContextRecipe): SecureContext {
     const { ca, cert, key, minVersion } = recipe;
-    const slot = this.#slot(JSON.stringify([typeof ca === "string" ? ca : [ca.path], cert?.path, key?.path, minVersion]));
-    const versions = [typeof ca === "string" ? undefined : ca, cert, key].map((one) => one?.file.version ?? "").join(",");
+    const files = [typeof ca === "string" ? undefined : ca, cert, key];
+    const slot = this.#slot(
+      JSON.stringify([ca === "system", minVersion, ...files.map((one) => one?.path)]),
+      files.flatMap((one) => one?.path ?? []),
+    );
+    const versions = files.map((one) => one?.file.version ?? "").join(",");
     if (slot.made?.versions === versions) {
       this.#mend(slot, cert);
       return slot.made.context;
@@ -56,10 +61,15 @@ export class TlsContexts {
     throw new AmbassadorError("CREDENTIAL_MISSING", `Cannot use ${cert?.path ?? "TLS"}: ${slot.failed?.reason ?? ""}`);
   }
 
-  #slot(name: string): Slot {
+  /** Drops the contexts of files that are none of these. */
+  keepOnly(paths: ReadonlySet<string>): void {
+    for (const [name, slot] of this.#slots) if (!slot.paths.every((path) => paths.has(path))) this.#slots.delete(name);
+  }
+
+  #slot(name: string, paths: readonly string[]): Slot {
     const known = this.#slots.get(name);
     if (known !== undefined) return known;
-    const slot: Slot = { made: undefined, failed: undefined };
+    const slot: Slot = { paths, made: undefined, failed: undefined };
     this.#slots.set(name, slot);
     return slot;
   }

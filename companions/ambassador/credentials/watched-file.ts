@@ -12,6 +12,8 @@ export interface WatchedFileOptions {
   readonly limitBytes: number;
   /** Why content cannot be used; undefined: it can. Half a file is seen here, where the content shows it. */
   readonly judge: (content: Buffer) => string | undefined;
+  /** Gives a number that no content had before, of this file or another: what is derived from a content is kept by it. */
+  readonly nextVersion: () => number;
   /** Called once each time the file stops being good, with a reason that has nothing of its content. */
   readonly onProblem: (path: string, reason: string) => void;
   /** Called once each time it is good again after that, or has another good content than before. */
@@ -36,7 +38,7 @@ export class WatchedFile {
     return this.#options.path;
   }
 
-  /** Counts the contents that were good; 0: there was none yet. */
+  /** Another for each content that was good; 0: there was none yet. */
   get version(): number {
     return this.#version;
   }
@@ -70,7 +72,7 @@ export class WatchedFile {
     if (!isSame) {
       const isFirst = this.#content === undefined;
       this.#content = Buffer.from(read);
-      this.#version += 1;
+      this.#version = this.#options.nextVersion();
       if (!isFirst) onGood(path, "changed");
       else if (!wasGood) onGood(path, "back");
     } else if (!wasGood) onGood(path, "back");

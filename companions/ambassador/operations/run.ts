@@ -41,6 +41,7 @@ export async function runAmbassador(parts: RunParts, stop: AbortSignal, hurry: A
     await admin.moveTo(config.admin?.listen);
     try {
       const plan = await ambassador.apply(config);
+      credentials.keepFor(ambassador.listeners().map((listener) => listener.config));
       parts.setLogLevel(config.logLevel);
       return plan;
     } catch (cause) {
