@@ -1,10 +1,23 @@
-import { connect as connectNet, type Socket } from "node:net";
+import { type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, type SecureContext, TLSSocket } from "node:tls";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
+import { FastReader, type NativeHandle, writeAtOnce } from "./fast-socket.ts";
+
+export { splice, type Splice, type SpliceResult } from "./splice.ts";
 
 /** Unread bytes that a wire keeps before it stops reading. A handshake's message is smaller, or an attack. */
 const READ_AHEAD_BYTES = 64 * 1024;
+
+/** Where a wire's bytes go once nobody pulls them. */
+export interface Sink {
+  /** The first `count` bytes of `buffer`, which are the sink's to keep only where `isOwned`. False: no more until the wire is resumed. */
+  pass(buffer: Buffer, count: number, isOwned: boolean): boolean;
+  /** The other side sends no more. */
+  end(): void;
+  /** The connection broke, or is closed. */
+  close(error: Error | undefined): void;
+}
 
 /**
  * One side of a connection. During a handshake its bytes are pulled (`read`); after it, `splice` moves them.
@@ -12,27 +25,54 @@ const READ_AHEAD_BYTES = 64 * 1024;
  */
 export class Wire {
   #socket: Socket;
+  /** Undefined for a socket that is read in the ordinary way: TLS, and those that somebody else made. */
+  #reader: FastReader | undefined;
   #chunks: Buffer[] = [];
   #buffered = 0;
   #hasEnded = false;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
+  #sink: Sink | undefined;
+  #sentAtOnce = 0;
   readonly #closed = Promise.withResolvers<void>();
 
-  /** Takes a connected socket over. */
-  constructor(socket: Socket) {
+  /** Takes a connected socket over, in place of which `accepted` and `dial` make faster ones. */
+  constructor(socket: Socket, reader?: FastReader) {
     this.#socket = socket;
+    this.#reader = reader;
+    if (reader !== undefined) reader.receive = (buffer, count) => this.#keep(Buffer.from(buffer.subarray(0, count)));
     this.#attach(socket);
   }
 
-  /** The socket beneath: for its addresses, byte counts and TLS facts. */
+  /** A wire over a connection that a server has accepted. */
+  static accepted(handle: NativeHandle): Wire {
+    const reader = new FastReader();
+    return new Wire(reader.open(handle), reader);
+  }
+
+  /** The socket beneath: for its addresses and TLS facts. */
   get socket(): Socket {
     return this.#socket;
+  }
+
+  /** Bytes that came; of TLS, those within. */
+  get bytesRead(): number {
+    return this.#socket.bytesRead;
+  }
+
+  /** Bytes that were sent. The socket's own count lacks those that went past its stream. */
+  get bytesWritten(): number {
+    return this.#socket.bytesWritten + this.#sentAtOnce;
   }
 
   /** Bytes that came and were not read. */
   get buffered(): number {
     return this.#buffered;
+  }
+
+  /** Bytes that are kept until the other side takes them. */
+  get unsent(): number {
+    return this.#socket.writableLength;
   }
 
   /** Resolves when the connection has ended in both directions, whichever way. */
@@ -72,6 +112,34 @@ export class Wire {
     if (this.#socket.writable) this.#socket.write(bytes);
   }
 
+  /**
+   * Sends the first `length` bytes: at once what the kernel takes, without a copy; the rest is kept, copied unless it `isOwned`.
+   * False: send no more until `onRoom` is called, which happens once, or never where the connection breaks.
+   */
+  send(bytes: Buffer, length: number, isOwned: boolean, onRoom: () => void): boolean {
+    const socket = this.#socket;
+    if (!socket.writable) return false;
+    let sent = 0;
+    if (this.#reader !== undefined && socket.writableLength === 0) {
+      try {
+        sent = writeAtOnce(socket, bytes, length);
+      } catch (cause) {
+        socket.destroy(cause instanceof Error ? cause : new Error(String(cause)));
+        return false;
+      }
+      this.#sentAtOnce += sent;
+      if (sent === length) return true;
+    }
+    const rest = bytes.subarray(sent, length);
+    if (this.#reader !== undefined) {
+      socket.write(isOwned ? rest : Buffer.from(rest), onRoom); // once it is gone, the next can go at once again
+      return false;
+    }
+    if (socket.write(isOwned ? rest : Buffer.from(rest))) return true;
+    socket.once("drain", onRoom);
+    return false;
+  }
+
   /** Sends no more; what was written goes out before. */
   end(): void {
     this.#socket.end();
@@ -82,9 +150,41 @@ export class Wire {
     this.#socket.destroy();
   }
 
+  /** Ends both directions at once so that the other side sees a broken connection and not an end, where the transport can say so. Safe to repeat. */
+  reset(): void {
+    if (this.#reader !== undefined && !this.#socket.destroyed && this.#socket.remotePort !== undefined) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  /** From now on everything goes to the sink, first what was read ahead. Nobody may pull any more. */
+  pour(sink: Sink): void {
+    this.#sink = sink;
+    const unread = this.#take(this.#buffered);
+    if (this.#reader !== undefined) this.#reader.receive = (buffer, count) => sink.pass(buffer, count, false);
+    const goesOn = unread.length === 0 || sink.pass(unread, unread.length, true);
+    if (this.#failure !== undefined || this.#socket.destroyed) sink.close(this.#failure);
+    else if (this.#hasEnded) sink.end();
+    else if (goesOn) this.#socket.resume();
+    else this.#socket.pause();
+  }
+
+  /** Reads on, after the sink had enough. */
+  resume(): void {
+    if (!this.#socket.destroyed) this.#socket.resume();
+  }
+
+  /** Gives the socket away, paused, with what is unread put back into it. The wire must not be used any more. */
+  release(): Socket {
+    const unread = this.#take(this.#buffered);
+    const socket = this.#detach();
+    if (unread.length > 0) socket.unshift(unread);
+    return socket;
+  }
+
   /** Speaks TLS from here on, as the client. Throws UPSTREAM_UNTRUSTED where bytes came before it: they may be somebody else's. */
   async startTls(options: ConnectionOptions): Promise<TLSSocket> {
     if (this.#buffered > 0) throw new AmbassadorError("UPSTREAM_UNTRUSTED", "The upstream sent plain text before TLS began");
+    if (this.isAtEnd) throw new WireEnded({ cause: this.#failure });
     const plain = this.#detach();
     const secure = connectTls({ ...options, socket: plain });
     await this.#handshake(secure, "secureConnect", plain);
@@ -96,9 +196,8 @@ export class Wire {
     secureContext: SecureContext,
     options: { readonly requestCert: boolean; readonly ALPNProtocols?: string[] },
   ): Promise<TLSSocket> {
-    const unread = this.#take(this.#buffered);
-    const plain = this.#detach();
-    if (unread.length > 0) plain.unshift(unread);
+    if (this.isAtEnd) throw new WireEnded({ cause: this.#failure });
+    const plain = this.release();
     const secure = new TLSSocket(plain, { isServer: true, secureContext, rejectUnauthorized: options.requestCert, ...options });
     await this.#handshake(secure, "secure", plain);
     return secure;
@@ -107,6 +206,7 @@ export class Wire {
   async #handshake(secure: TLSSocket, event: "secureConnect" | "secure", plain: Socket): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const ended = (): void => reject(new WireEnded());
+    plain.on("error", () => {}); // told by the one on top
     secure.once(event, resolve).once("error", reject).once("close", ended);
     plain.once("close", ended);
     try {
@@ -115,45 +215,55 @@ export class Wire {
       plain.off("close", ended);
       secure.off("close", ended).off("error", reject).off(event, resolve);
       this.#socket = secure;
+      this.#reader = undefined;
+      this.#sentAtOnce = 0;
       this.#attach(secure);
-      if (secure.destroyed) this.#closed.resolve();
+      if (secure.destroyed) this.#onClose();
     }
   }
 
   #attach(socket: Socket): void {
-    socket.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onError).on("close", this.#onClose);
-    socket.resume();
+    if (this.#reader === undefined) socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd).on("error", this.#onError).on("close", this.#onClose);
+    if (!socket.connecting) socket.resume();
   }
 
   #detach(): Socket {
     const socket = this.#socket;
     socket.pause();
     socket.off("data", this.#onData).off("end", this.#onEnd).off("error", this.#onError).off("close", this.#onClose);
-    socket.on("error", () => {}); // told by the one on top
     return socket;
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    const goesOn = this.#sink === undefined ? this.#keep(chunk) : this.#sink.pass(chunk, chunk.length, true);
+    if (!goesOn) this.#socket.pause();
+  };
+
+  #keep(chunk: Buffer): boolean {
     this.#chunks.push(chunk);
     this.#buffered += chunk.length;
-    if (this.#buffered >= READ_AHEAD_BYTES) this.#socket.pause();
     this.#wake?.();
-  };
+    return this.#buffered < READ_AHEAD_BYTES;
+  }
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
     this.#wake?.();
+    this.#sink?.end();
   };
 
   readonly #onError = (error: Error): void => {
     this.#failure ??= error;
     this.#wake?.();
+    this.#sink?.close(error);
   };
 
   readonly #onClose = (): void => {
     this.#hasEnded = true;
     this.#wake?.();
     this.#closed.resolve();
+    this.#sink?.close(this.#failure);
   };
 
   async #more(): Promise<void> {
@@ -167,7 +277,9 @@ export class Wire {
   }
 
   #take(length: number): Buffer {
-    const all = this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks);
+    const [first] = this.#chunks;
+    if (first === undefined) return Buffer.alloc(0);
+    const all = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
     this.#chunks = all.length > length ? [all.subarray(length)] : [];
     this.#buffered -= length;
     return all.subarray(0, length);
@@ -182,79 +294,32 @@ export class WireEnded extends Error {
   }
 }
 
-/** What happens to bytes on their way. Without a tap they pass untouched. */
-export interface Splice {
-  /** Called with each piece, which is valid only during the call; gives what is to be sent on, or the same piece. */
-  readonly fromClient?: (chunk: Buffer) => Buffer;
-  readonly fromUpstream?: (chunk: Buffer) => Buffer;
-  /** Once aborted, the connection is ended at its next pause: the last bytes went to the client, and none came for 50 ms. */
-  readonly finish?: AbortSignal;
-}
-
-/** How two wires that were spliced ended. */
-export interface SpliceResult {
-  /** Which side ended, or broke, first. */
-  readonly endedBy: "client" | "upstream";
-  /** What broke it: `ECONNRESET` and its like; undefined for an orderly end. */
-  readonly errorCode: string | undefined;
-}
-
-/** Passes bytes both ways, what was read ahead first, until both sides have ended; a broken side ends the other at once. */
-export async function splice(client: Wire, upstream: Wire, taps: Splice = {}): Promise<SpliceResult> {
-  let endedBy: SpliceResult["endedBy"] | undefined;
-  let errorCode: string | undefined;
-  const pass = async (from: Wire, to: Wire, name: SpliceResult["endedBy"], tap = (chunk: Buffer): Buffer => chunk): Promise<void> => {
-    try {
-      for (;;) {
-        const chunk = await from.readSome(READ_AHEAD_BYTES);
-        if (chunk.length === 0) break;
-        const sent = tap(chunk);
-        if (sent.length > 0 && !to.socket.write(sent))
-          await new Promise((resolve) => to.socket.once("drain", resolve).once("close", resolve));
-      }
-      endedBy ??= name;
-      to.end();
-    } catch (cause) {
-      endedBy ??= name;
-      const reason = cause instanceof WireEnded ? cause.cause : cause;
-      errorCode ??= reason instanceof Error && "code" in reason ? String(reason.code) : "ECONNRESET";
-      for (const wire of [client, upstream]) wire.destroy();
-    }
-  };
-  await Promise.all([pass(client, upstream, "client", taps.fromClient), pass(upstream, client, "upstream", taps.fromUpstream)]);
-  await Promise.all([client.closed, upstream.closed]);
-  return { endedBy: endedBy ?? "client", errorCode };
-}
-
 /** Connects to an address. Throws UPSTREAM_UNREACHABLE, or the signal's reason. */
 export async function dial(address: Address, options: { readonly keepAliveMs: number | undefined }, signal: AbortSignal): Promise<Wire> {
   signal.throwIfAborted();
-  const { keepAliveMs } = options;
-  const socket =
-    address.kind === "unix"
-      ? connectNet({ path: address.path, allowHalfOpen: true })
-      : connectNet({
-          host: address.host,
-          port: address.port,
-          allowHalfOpen: true,
-          noDelay: true,
-          ...(keepAliveMs === undefined ? {} : { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
-        });
+  const reader = new FastReader();
+  const socket = reader.open();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const abort = (): void => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   socket.once("connect", resolve).once("error", reject);
+  if (address.kind === "unix") socket.connect({ path: address.path });
+  else socket.connect({ host: address.host, port: address.port });
   try {
     await promise;
   } catch (cause) {
-    socket.destroy();
+    socket.on("error", () => {}).destroy(); // told already
     if (signal.aborted) throw signal.reason;
     throw new AmbassadorError("UPSTREAM_UNREACHABLE", `Cannot connect to ${formatAddress(address)}`, { cause });
   } finally {
     signal.removeEventListener("abort", abort);
     socket.off("error", reject);
   }
-  return new Wire(socket);
+  if (address.kind === "tcp") {
+    socket.setNoDelay(true);
+    if (options.keepAliveMs !== undefined) socket.setKeepAlive(true, options.keepAliveMs);
+  }
+  return new Wire(socket, reader);
 }
 
 /** `127.0.0.1:5432`, `[::1]:5432`, `unix:/run/db.sock`. */
