@@ -108,6 +108,22 @@ export const commands: readonly Command[] = [
   },
   ...imageCommands(),
   {
+    name: "companion",
+    summary: "Run a companion by itself, on this machine",
+    usage: "[NAME [ARGUMENT...]]",
+    completes: "file",
+    stopAfterFirst: true,
+    flags: [],
+    examples: [
+      { line: "companion", about: "which there are" },
+      { line: "companion ambassador --config ambassador.yaml", about: "run the ambassador until Ctrl-C" },
+      { line: "companion ambassador check ambassador.yaml", about: "say whether its configuration is valid" },
+      { line: "companion ambassador --help", about: "the companion's own help" },
+    ],
+    details: "Everything after the name is the companion's. Exit code: the companion's own.",
+    load: async () => (await import("./commands/companion.ts")).companion,
+  },
+  {
     name: "serve",
     summary: "Run the engine in the foreground",
     usage: "",

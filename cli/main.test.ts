@@ -64,3 +64,18 @@ test("version prints what a script can read", async (t) => {
   const { stdout } = await peapod(t, "version", "-o", "json");
   assert.deepEqual(Object.keys(JSON.parse(stdout) as object), ["version", "kubernetes", "node"]);
 });
+
+test("companion lists the companions, and becomes the one that is named, with its exit code", async (t) => {
+  const [list, version, usage, unknown] = await Promise.all([
+    peapod(t, "companion"),
+    peapod(t, "companion", "ambassador", "--version"),
+    peapod(t, "companion", "ambassador", "check", "/does/not/exist.yaml"),
+    peapod(t, "companion", "ambasador"),
+  ]);
+  assert.match(list.stdout, /^COMPANION +WHAT IT DOES\nambassador +Stands for databases/);
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  assert.equal(usage.exitCode, 64);
+  assert.match(usage.stderr, /^\/does\/not\/exist\.yaml: cannot be read/);
+  assert.equal(unknown.exitCode, 64);
+  assert.match(unknown.stderr, /did you mean ambassador\?\n$/);
+});

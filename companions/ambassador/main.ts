@@ -7,8 +7,6 @@ import { describeConfig } from "./operations/check.ts";
 import { type Command, exitCodes, helpText, parseCommandLine, UsageError } from "./operations/command-line.ts";
 import { createLevelLogger } from "./operations/level-logger.ts";
 import { createLogWriter } from "./operations/log-writer.ts";
-import { Metrics } from "./operations/metrics.ts";
-import { runAmbassador } from "./operations/run.ts";
 import { interrupts } from "./operations/interrupts.ts";
 import { VERSION } from "./operations/version.ts";
 import { waitReady } from "./operations/wait.ts";
@@ -42,6 +40,7 @@ async function execute(command: Command): Promise<number> {
 
 async function run(config: string | undefined): Promise<number> {
   const source = chooseConfigSource(config, process.env);
+  const [{ runAmbassador }, { Metrics }] = await Promise.all([import("./operations/run.ts"), import("./operations/metrics.ts")]); // `wait` runs often, and needs neither
   const { stop, hurry } = interrupts();
   const writer = createLogWriter(process.stderr.fd);
   const log = createLevelLogger({ level: "info", write: (line) => writer.write(line) });

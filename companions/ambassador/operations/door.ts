@@ -63,6 +63,7 @@ export function doorKey({ config, protocol }: Listener): string {
   const { listen: address, socketMode, acceptProxyProtocol, handshakeMs } = config;
   return JSON.stringify([
     formatAddress(address),
+    address.kind === "tcp" && address.port === 0 ? config.name : "", // any free port is another one for each
     address.kind === "unix" ? socketMode : 0,
     protocol.kind,
     acceptProxyProtocol ? handshakeMs : 0,
