@@ -27,6 +27,8 @@ export interface RunningAmbassador {
   readonly lines: readonly string[];
   /** `lines`, as text, for what must not be in it. */
   log(): string;
+  /** How many connections there are. */
+  connections(): number;
   endpoints(): readonly EndpointState[];
 }
 
@@ -48,6 +50,7 @@ export async function startAmbassador(scope: Scope, upstream: Settings, settings
     passwordFile,
     lines,
     log: () => lines.join(""),
+    connections: () => ambassador.listeners().reduce((sum, { connections }) => sum + connections.size, 0),
     endpoints: () => ambassador.listeners()[0]?.upstream.endpoints() ?? [],
   };
 }

@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 import { Scope } from "@peapod/kit";
+import { splice } from "../../flow/splice.ts";
+import { dial } from "../../flow/wire.ts";
 import { makeAuthority, type CertificateFiles, type TestAuthority } from "../tls/certificates.fixture.ts";
 import { psql, psqlError, psqlInterrupted, type Settings, startAmbassador } from "./ambassador.fixture.ts";
+import { formatSslRequest } from "./client-request.ts";
+import { startScripted } from "./scripted-server.fixture.ts";
 import { libpq18, type PostgresServer, startPostgres } from "./postgres-server.fixture.ts";
 
 const scope = new Scope();
@@ -21,8 +27,9 @@ before(async () => {
   server = await startPostgres(scope, {
     version: 18,
     auth: "scram-sha-256",
+    hba: ["hostssl all nobody 127.0.0.1/32 trust"],
     tls: certificate,
-    users: { app: "secret" },
+    users: { app: "secret", nobody: "unused" },
     databases: ["legacydb"],
   });
 });
@@ -59,18 +66,19 @@ test("postgresProtocol binds SCRAM to the channel, and requires it where it is t
   assert.equal(await psql(bound.port, WHO), "app@legacydb");
   const unbound = await startAmbassador(own, verified(), { channelBinding: "disable" });
   assert.equal(await psql(unbound.port, WHO), "app@legacydb");
+  const login = { username: "nobody", passwordFile: bound.passwordFile };
+  const unasked = await startAmbassador(own, verified(), { login, channelBinding: "require" });
+  assert.match(await psqlError(unasked.port), /without the channel binding that the configuration requires/);
 });
 
-test("postgresProtocol does not log in over TLS that ends somewhere in between, where SCRAM is bound", async () => {
+test("postgresProtocol does not log in through somebody in between, whose certificate it does not check, where both can bind", async () => {
   await using own = new Scope();
-  const outer = await startAmbassador(own, verified({ mode: "require" }), { serverTls: certificate, channelBinding: "disable" });
-  // The one in between is the ambassador itself: it answers "trust", which is no binding.
-  const inner = await startAmbassador(
-    own,
-    { endpoints: [`127.0.0.1:${outer.port}`], tls: { mode: "require" } },
-    { channelBinding: "require" },
-  );
-  assert.match(await psqlError(inner.port), /without the channel binding that the configuration requires/);
+  const port = await startInTheMiddle(own, await (await makeAuthority(own)).issue(), server.port);
+  const upstream = { endpoints: [`127.0.0.1:${port}`], tls: { mode: "require" } };
+  const bound = await startAmbassador(own, upstream);
+  assert.match(await psqlError(bound.port), /refused the ambassador's credentials/);
+  const unbound = await startAmbassador(own, upstream, { channelBinding: "disable" });
+  assert.equal(await psql(unbound.port, WHO), "app@legacydb", "or else the binding was not what stopped it");
 });
 
 test("postgresProtocol speaks TLS to the application: when asked, at once, and not in the clear before it", async () => {
@@ -81,3 +89,19 @@ test("postgresProtocol speaks TLS to the application: when asked, at once, and n
   assert.equal(await psql(ambassador.port, WHO, `${tls} sslnegotiation=direct`, libpq18), "app@legacydb");
   assert.equal(await psql(ambassador.port, WHO, "sslmode=disable"), "app@legacydb");
 });
+
+/** Speaks TLS with whoever comes, with its own certificate, and with the server, and passes on what it sees. */
+async function startInTheMiddle(own: Scope, { certFile, keyFile }: CertificateFiles, serverPort: number): Promise<number> {
+  const secureContext = createSecureContext({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
+  return await startScripted(own, async ({ wire }) => {
+    await wire.read(8);
+    wire.write(Buffer.from("S"));
+    const victim = await wire.acceptTls(secureContext, { requestCert: false });
+    const upstream = await dial({ kind: "tcp", host: "127.0.0.1", port: serverPort }, { keepAliveMs: undefined }, own.signal);
+    upstream.write(formatSslRequest());
+    await upstream.read(1);
+    await upstream.startTls({ rejectUnauthorized: false });
+    await splice(wire, upstream);
+    victim.destroy();
+  });
+}

@@ -134,8 +134,10 @@ test("postgresProtocol refuses to speak plain text, or to a stranger, where the 
 
 test("postgresProtocol goes to the server of the role that the listener wants", async () => {
   await using own = new Scope();
-  const standby = await startPostgres(own, { version: 15, auth: "trust", isStandby: true });
-  const primary = await startPostgres(own, { version: 15, auth: "trust" });
+  const [standby, primary] = await Promise.all([
+    startPostgres(own, { version: 15, auth: "trust", isStandby: true }),
+    startPostgres(own, { version: 15, auth: "trust" }),
+  ]);
   const endpoints = [`127.0.0.1:${standby.port}`, `127.0.0.1:${primary.port}`];
   const login = { username: "postgres" };
   for (const [target, expected] of [
@@ -160,7 +162,7 @@ test("postgresProtocol cancels the query of the session that the key belongs to,
 
 test("postgresProtocol checks a server by logging in to it", async () => {
   await using own = new Scope();
-  const healthCheck = { interval: "100ms", healthyAfter: 1, unhealthyAfter: 1 };
+  const healthCheck = { interval: "200ms", timeout: "200ms", healthyAfter: 1, unhealthyAfter: 1 };
   const ambassador = await startAmbassador(own, { ...verified(), target: "read-write", healthCheck });
   await eventually(() => ambassador.endpoints()[0]?.health === "healthy", { withinMs: 5_000 });
   assert.equal(ambassador.endpoints()[0]?.role, "read-write");
