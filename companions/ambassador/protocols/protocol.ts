@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Logger } from "@peapod/kit";
 import type { ListenerConfig, SecretSource } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { Splice, Wire } from "../flow/wire.ts";
 import type { Check, Open, Lease, Target } from "../upstream/upstream.ts";
 
@@ -50,6 +51,25 @@ export interface Session {
   splice(client: Wire, upstream: Wire, options?: Splice): Promise<void>;
   /** For protocols that do not splice: adds to the byte counts. */
   count(fromClientBytes: number, toClientBytes: number): void;
+  /** For protocols with many requests on a connection: takes one from the listener's rate. Throws RATE_LIMITED. Undefined: no limit. */
+  admit?(): void;
+  /** One request of such a protocol has ended: for the access log and the counts. */
+  request?(fact: RequestFact): void;
+}
+
+/** One request and its answer. Nothing of it is a credential: a query may be one, and is left out. */
+export interface RequestFact {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  /** What the client was told; 499: it went away before. */
+  readonly status: number;
+  readonly durationMs: number;
+  readonly fromClientBytes: number;
+  readonly toClientBytes: number;
+  readonly endpoint: string | undefined;
+  /** Why the ambassador answered itself, or cut the answer off. */
+  readonly code: ErrorCode | undefined;
 }
 
 /** What makes the protocol of a listener: `protocols/NAME/NAME.ts` exports one, such as `postgresProtocol`. */

@@ -1,0 +1,85 @@
+import type { Socket } from "node:net";
+import type { SecureContext } from "node:tls";
+import type { HttpListenerConfig } from "../../config/config.ts";
+import type { Credentials } from "../../credentials/credentials.ts";
+import { formatAddress } from "../../flow/wire.ts";
+import type { Open, Target } from "../../upstream/upstream.ts";
+import { KeptConnections } from "./kept-connections.ts";
+import { openSocket } from "./open-socket.ts";
+
+/** A connection to an upstream, new or kept from an earlier request. It belongs to one request until `keep` or `destroy`. */
+export interface UpstreamConnection {
+  readonly socket: Socket;
+  readonly isReused: boolean;
+  /** For another request, after the answer to this one has ended. `keepAlive`: what the upstream says of it. */
+  keep(keepAlive: string | undefined): void;
+  destroy(): void;
+}
+
+/** An unused connection is closed after so long. One that the upstream closes first costs a request that cannot be repeated its answer. */
+const KEEP_MS = 30_000;
+/** A request that cannot be repeated takes a kept connection only when it was used a moment ago. */
+const FRESH_MS = 1_000;
+
+export interface Opener extends Disposable {
+  /** Opens for one client: `owner` is set where the connection says for whom it is (PROXY protocol), and is then for nobody else. */
+  open(options: {
+    readonly mayUseKept: "any" | "fresh" | "none";
+    readonly owner: string;
+    readonly preamble: Uint8Array | undefined;
+  }): Open<UpstreamConnection>;
+  /** The client that owned connections has gone. */
+  forget(owner: string): void;
+  readonly kept: number;
+}
+
+/** Opens and keeps the connections of a listener. Those made with other certificates than the files now have are not used again. */
+export function makeOpener(listener: Pick<HttpListenerConfig, "upstream">, credentials: Credentials): Opener {
+  const { upstream } = listener;
+  const { tls } = upstream;
+  const kept = new KeptConnections();
+  const ownedKeys = new Map<string, Set<string>>();
+  const generations = new WeakMap<SecureContext, number>();
+  let generation = 0;
+  const generationOf = (): number => {
+    if (tls === undefined || tls.mode === "disable") return 0;
+    const context = credentials.upstreamContext(tls);
+    if (!generations.has(context)) generations.set(context, ++generation);
+    return generations.get(context) ?? 0;
+  };
+  const keyOf = (target: Target, owner: string): string => {
+    const key = `${target.endpoint} ${formatAddress(target.address)} ${generationOf()} ${owner}`;
+    if (owner !== "") ownedKeys.set(owner, (ownedKeys.get(owner) ?? new Set()).add(key));
+    return key;
+  };
+  const connectionOf = (socket: Socket, key: string, isReused: boolean): UpstreamConnection => ({
+    socket,
+    isReused,
+    keep: (keepAlive) => kept.keep(key, socket, Math.min(KEEP_MS, hintMs(keepAlive))),
+    destroy: () => socket.destroy(),
+  });
+  return {
+    open:
+      ({ mayUseKept, owner, preamble }) =>
+      async (target, signal) => {
+        const key = keyOf(target, owner);
+        const old = mayUseKept === "none" ? undefined : kept.take(key, mayUseKept === "fresh" ? FRESH_MS : KEEP_MS);
+        if (old !== undefined) return connectionOf(old, key, true);
+        return connectionOf(await openSocket(target, { upstream, credentials, preamble }, signal), key, false);
+      },
+    forget: (owner) => {
+      for (const key of ownedKeys.get(owner) ?? []) kept.drop(key);
+      ownedKeys.delete(owner);
+    },
+    get kept() {
+      return kept.size;
+    },
+    [Symbol.dispose]: () => kept[Symbol.dispose](),
+  };
+}
+
+/** `Keep-Alive: timeout=5`: a second before that, so as not to meet the end on the way. */
+function hintMs(keepAlive: string | undefined): number {
+  const seconds = /(?:^|[\s,])timeout\s*=\s*"?(\d{1,6})/i.exec(keepAlive ?? "")?.[1];
+  return seconds === undefined ? KEEP_MS : Math.max(1, Number(seconds) * 1000 - 1000);
+}
