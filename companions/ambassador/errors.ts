@@ -1,4 +1,4 @@
-/** What can go wrong that a protocol tells its client, a metric counts and a retry decides on. Each has an entry in docs/errors.md. */
+/** What can go wrong that a protocol tells its client, a metric counts and a retry decides on. Each has an entry in docs/ambassador-errors.md. */
 const codes = {
   /** Nobody answered at the upstream's address: refused, unreachable, no such name. */
   UPSTREAM_UNREACHABLE: { retry: true },
