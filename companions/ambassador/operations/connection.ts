@@ -3,8 +3,9 @@ import { isAbort, type Logger } from "@peapod/kit";
 import type { SecretSource } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Ends, Peer } from "../flow/proxy-protocol.ts";
-import { type Splice, splice, type Wire, WireEnded } from "../flow/wire.ts";
-import type { Session } from "../protocols/protocol.ts";
+import { type Splice, splice } from "../flow/splice.ts";
+import { type Wire, WireEnded } from "../flow/wire.ts";
+import type { RequestFact, Session } from "../protocols/protocol.ts";
 import type { Gate } from "../upstream/gate.ts";
 import type { Lease, Open, Target, Upstream } from "../upstream/upstream.ts";
 import type { ListenerMetrics } from "./metrics.ts";
@@ -18,6 +19,9 @@ export interface ConnectionParts {
   /** Whether anything is said to the upstream before it is ready: TLS, a login. */
   readonly hasLogin: boolean;
   readonly metrics: ListenerMetrics;
+  /** Takes a request from the listener's rate. Throws RATE_LIMITED. */
+  readonly admit: () => void;
+  readonly onRequest: (connection: Connection, fact: RequestFact) => void;
 }
 
 /** Who ended a connection. */
@@ -68,11 +72,11 @@ export class Connection implements Session {
     return this.#end.signal;
   }
 
-  /** Bytes from and to the client. Those of a connection that is spliced are the socket's own counts, so that a piece costs nothing. */
+  /** Bytes from and to the client. Those of a connection that is spliced are the wire's own counts, so that a piece costs nothing. */
   get bytes(): { readonly fromClient: number; readonly toClient: number } {
-    const socket = this.#spliced?.socket;
-    if (socket === undefined) return this.#counted;
-    return { fromClient: this.#counted.fromClient + socket.bytesRead, toClient: this.#counted.toClient + socket.bytesWritten };
+    const wire = this.#spliced;
+    if (wire === undefined) return this.#counted;
+    return { fromClient: this.#counted.fromClient + wire.bytesRead, toClient: this.#counted.toClient + wire.bytesWritten };
   }
 
   /** Adds to the metric what came since the last time: at a scrape, and at the end. */
@@ -100,7 +104,7 @@ export class Connection implements Session {
     const doneMs = performance.now();
     this.endpoint = lease.target.endpoint;
     const { metrics } = this.#parts;
-    if (connectedMs === 0) connectedMs = doneMs;
+    if (connectedMs === 0) return lease; // one that was kept
     this.connectMs = connectedMs - openedMs;
     metrics.observeConnect(this.connectMs / 1000);
     if (this.#parts.hasLogin) {
@@ -129,6 +133,14 @@ export class Connection implements Session {
   count(fromClientBytes: number, toClientBytes: number): void {
     const { fromClient, toClient } = this.#counted;
     this.#counted = { fromClient: fromClient + fromClientBytes, toClient: toClient + toClientBytes };
+  }
+
+  admit(): void {
+    this.#parts.admit();
+  }
+
+  request(fact: RequestFact): void {
+    this.#parts.onRequest(this, fact);
   }
 
   /** Gives its place to another, once it has ended. */

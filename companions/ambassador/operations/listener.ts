@@ -2,15 +2,15 @@ import type { Socket } from "node:net";
 import type { Clock, Logger } from "@peapod/kit";
 import type { ListenerConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
-import type { AmbassadorError } from "../errors.ts";
+import { AmbassadorError } from "../errors.ts";
 import type { Ends } from "../flow/proxy-protocol.ts";
 import { Wire } from "../flow/wire.ts";
-import type { Protocol } from "../protocols/protocol.ts";
+import type { Protocol, RequestFact } from "../protocols/protocol.ts";
 import { createUpstream } from "../upstream/create-upstream.ts";
 import { Gate } from "../upstream/gate.ts";
 import type { Resolve } from "../upstream/names.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { Connection, failureCode } from "./connection.ts";
+import { Connection, type ConnectionParts, failureCode } from "./connection.ts";
 import { accessFields } from "./access-log.ts";
 import { makeProtocol } from "./make-protocol.ts";
 import type { ListenerMetrics } from "./metrics.ts";
@@ -41,7 +41,7 @@ export class Listener {
   readonly upstream: Upstream;
   readonly connections = new Set<Connection>();
   readonly #gate: Gate;
-  readonly #hasLogin: boolean;
+  readonly #connectionParts: ConnectionParts;
   readonly #parts: ListenerParts;
   readonly #log: Logger;
   readonly #stop = new AbortController();
@@ -64,8 +64,19 @@ export class Listener {
       resolve,
       onEvent: (event) => parts.metrics.onUpstreamEvent(event),
     });
-    this.#hasLogin = "login" in config || config.upstream.tls !== undefined;
-    this.#gate = new Gate(config.limits, { clock });
+    const isByRequest = config.protocol === "http"; // its rate is of requests, not of connections
+    this.#gate = new Gate(isByRequest ? { ...config.limits, rate: undefined } : config.limits, { clock });
+    const requests = new Gate({ ...config.limits, connections: 1 }, { clock });
+    this.#connectionParts = {
+      log: this.#log,
+      draining: this.#draining.signal,
+      upstream: this.upstream,
+      gate: this.#gate,
+      hasLogin: "login" in config || config.upstream.tls !== undefined,
+      metrics: parts.metrics,
+      admit: () => admit(requests),
+      onRequest: (connection, fact) => this.#tellRequest(connection, fact),
+    };
   }
 
   get queued(): number {
@@ -84,15 +95,7 @@ export class Listener {
   accept(transport: Wire | Socket, ends: Ends): void {
     const { metrics, nextId } = this.#parts;
     metrics.addConnection();
-    const parts = {
-      log: this.#log,
-      draining: this.#draining.signal,
-      upstream: this.upstream,
-      gate: this.#gate,
-      hasLogin: this.#hasLogin,
-      metrics,
-    };
-    const connection = new Connection(nextId(), transport, ends, parts);
+    const connection = new Connection(nextId(), transport, ends, this.#connectionParts);
     this.connections.add(connection);
     void this.#serve(connection, transport);
   }
@@ -162,8 +165,24 @@ export class Listener {
     if (code === "INTERNAL") return this.#log.error("connection met a bug", { ...accessFields(connection), code, error: failure });
     if (code !== undefined && (code !== "CLIENT_GONE" || this.#parts.logsAccess()))
       return this.#log.warn("connection failed", { ...accessFields(connection), code, error: messageOf(failure) });
-    if (this.#parts.logsAccess()) this.#log.info("connection ended", accessFields(connection));
+    const level = this.config.protocol === "http" ? "debug" : "info"; // its requests have lines of their own
+    if (this.#parts.logsAccess()) this.#log[level]("connection ended", accessFields(connection));
   }
+
+  #tellRequest(connection: Connection, fact: RequestFact): void {
+    const { metrics, logsAccess } = this.#parts;
+    metrics.addRequest(fact.status, fact.durationMs / 1000);
+    if (fact.code !== undefined) metrics.addFailure(fact.code);
+    if (logsAccess())
+      this.#log.info("request ended", { connection: connection.id, ...fact, durationMs: Math.round(fact.durationMs * 1000) / 1000 });
+  }
+}
+
+/** A place that is given back at once: only the rate of them counts. */
+function admit(requests: Gate): void {
+  const place = requests.tryEnter();
+  if (place === undefined) throw new AmbassadorError("RATE_LIMITED", "More requests than the configuration allows");
+  place[Symbol.dispose]();
 }
 
 /** The sentence of an error and that of what caused it, without a stack: this is the client's or the upstream's trouble, not ours. */

@@ -1,14 +1,16 @@
 import type { ListenerConfig } from "../config/config.ts";
 import type { MakeProtocol, Protocol } from "../protocols/protocol.ts";
+import { httpProtocol } from "../protocols/http/http.ts";
 import { mysqlProtocol } from "../protocols/mysql/mysql.ts";
 import { redisProtocol } from "../protocols/redis/redis.ts";
 import { postgresProtocol } from "../protocols/postgres/postgres.ts";
 import { tcpProtocol } from "../protocols/tcp/tcp.ts";
 import { tlsProtocol } from "../protocols/tls/tls.ts";
 
-type Makers = { readonly [Name in ListenerConfig["protocol"]]?: MakeProtocol<Extract<ListenerConfig, { protocol: Name }>> };
+type Makers = { readonly [Name in ListenerConfig["protocol"]]: MakeProtocol<Extract<ListenerConfig, { protocol: Name }>> };
 
 const makers: Makers = {
+  http: httpProtocol,
   mysql: mysqlProtocol,
   redis: redisProtocol,
   postgres: postgresProtocol,

@@ -13,6 +13,8 @@ export interface ListenerMetrics {
   addToClientBytes(bytes: number): void;
   observeConnect(seconds: number): void;
   observeLogin(seconds: number): void;
+  /** One request of a protocol that has them. */
+  addRequest(status: number, seconds: number): void;
   /** A failed try, a health check, an ejection. */
   onUpstreamEvent(event: UpstreamEvent): void;
 }
@@ -44,6 +46,8 @@ export class Metrics {
   readonly #bytes;
   readonly #connect;
   readonly #login;
+  readonly #requests;
+  readonly #requestSeconds;
   readonly #tries;
   readonly #checks;
   readonly #ejections;
@@ -84,6 +88,19 @@ export class Metrics {
     this.#login = new Histogram({
       name: "ambassador_login_seconds",
       help: "Time from there until the upstream was ready for the client: TLS and login",
+      labelNames,
+      registers,
+      buckets: SECONDS,
+    });
+    this.#requests = new Counter({
+      name: "ambassador_requests_total",
+      help: "Requests of http listeners, by the status that the client was told",
+      labelNames: ["listener", "status"],
+      registers,
+    });
+    this.#requestSeconds = new Histogram({
+      name: "ambassador_request_seconds",
+      help: "From a request's head to the end of its answer, of http listeners",
       labelNames,
       registers,
       buckets: SECONDS,
@@ -159,6 +176,10 @@ export class Metrics {
       addToClientBytes: (bytes) => toClient.inc(bytes),
       observeConnect: (seconds) => connect.observe(seconds),
       observeLogin: (seconds) => login.observe(seconds),
+      addRequest: (status, seconds) => {
+        this.#requests.inc({ listener, status });
+        this.#requestSeconds.observe({ listener }, seconds);
+      },
       onUpstreamEvent: (event) => {
         if (event.kind === "try-failed") this.#tries.inc({ listener, endpoint: event.endpoint, code: event.code });
         else if (event.kind === "check")
