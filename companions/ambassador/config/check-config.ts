@@ -1,11 +1,8 @@
 import { isIP } from "node:net";
 import { formatAddress } from "../flow/wire.ts";
-import type { Address, AmbassadorConfig, ListenerConfig, UpstreamTlsConfig } from "./config.ts";
+import { leadsTo, listenerChecks, type Report } from "./check-listener.ts";
+import type { Address, AmbassadorConfig, ListenerConfig } from "./config.ts";
 import { Place, type Problem, unreadable } from "./decode.ts";
-import { isLoopback } from "./scalars.ts";
-
-/** Says what is wrong at a place below the one that is checked. */
-type Report = (path: string, message: string) => void;
 
 /**
  * What no single value shows: names and addresses that are there twice, and settings that do not go together. Takes a configuration in
@@ -14,6 +11,7 @@ type Report = (path: string, message: string) => void;
 export function checkConfig(config: AmbassadorConfig, problems: Problem[]): void {
   const root = new Place(problems);
   attempt(() => checkUnique(config, root));
+  attempt(() => checkCircles(config.listeners, root));
   attempt(() => {
     for (let index = 0; index < config.listeners.length; index += 1) {
       const place = root.at("listeners").at(index);
@@ -29,82 +27,6 @@ export function checkConfig(config: AmbassadorConfig, problems: Problem[]): void
         });
     }
   });
-}
-
-const listenerChecks: readonly ((listener: ListenerConfig, report: Report) => void)[] = [
-  ({ listen, upstream }, report) => {
-    for (const [index, endpoint] of upstream.endpoints.entries())
-      if (leadsTo(endpoint, listen)) report(`upstream.endpoints.${index}`, "is the listener's own address: it would forward to itself");
-  },
-  ({ upstream }, report) => {
-    const seen = new Set<string>();
-    for (const [index, endpoint] of upstream.endpoints.entries()) {
-      const text = formatAddress(endpoint);
-      if (seen.has(text)) report(`upstream.endpoints.${index}`, `${text} is there twice`);
-      seen.add(text);
-    }
-  },
-  ({ upstream: { tls } }, report) => {
-    if (tls !== undefined) checkTls(tls, (path, message) => report(`upstream.tls.${path}`, message));
-  },
-  ({ upstream: { tls, endpoints } }, report) => {
-    if (tls?.mode === "verify-full" && tls.serverName === undefined && endpoints.some(({ kind }) => kind === "unix"))
-      report("upstream.tls.serverName", "is missing: verify-full looks for a name in the certificate, and a UNIX socket has none");
-  },
-  ({ upstream: { retry } }, report) => {
-    if (retry.backoffMs > retry.maxBackoffMs) report("upstream.retry.backoff", "is longer than maxBackoff");
-  },
-  ({ upstream: { healthCheck } }, report) => {
-    if (healthCheck !== undefined && healthCheck.timeoutMs > healthCheck.everyMs)
-      report("upstream.healthCheck.timeout", "is longer than the interval: checks would pile up");
-  },
-  (listener, report) => {
-    if (listener.protocol !== "http") return;
-    for (const [index, { name, value }] of listener.headers.entries())
-      if (value.kind === "value" && SECRET_HEADERS.includes(name.toLowerCase()))
-        report(`headers.${index}.value`, `${name} carries a secret: put it into a file, and say valueFile: /path/of/it`);
-  },
-  (listener, report) => {
-    if (listener.protocol === "http" && listener.auth?.kind === "oauth2-client-credentials" && listener.auth.tls !== undefined)
-      checkTls(listener.auth.tls, (path, message) => report(`auth.tls.${path}`, message));
-  },
-  (listener, report) => {
-    if (listener.protocol !== "postgres") return;
-    const { tls } = listener.upstream;
-    const isEncrypted = tls !== undefined && tls.mode !== "disable" && tls.mode !== "prefer";
-    if (tls?.direct === true && !isEncrypted)
-      report("upstream.tls.direct", `needs a mode of require or stronger: with ${tls.mode} the server may answer in plain text`);
-    if (listener.channelBinding === "require" && !isEncrypted)
-      report("channelBinding", "needs upstream.tls with a mode of require or stronger: there is no channel to bind to");
-  },
-  (listener, report) => {
-    if (listener.protocol === "tcp" && listener.datapath === "kernel") checkKernel(listener, report);
-  },
-];
-
-/** Headers whose whole purpose is a credential. */
-const SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
-
-function checkTls(tls: UpstreamTlsConfig, report: Report): void {
-  if (tls.certFile !== undefined && tls.keyFile === undefined) report("keyFile", "is missing: a certificate is of no use without its key");
-  if (tls.keyFile !== undefined && tls.certFile === undefined) report("certFile", "is missing: a key is of no use without its certificate");
-  if (tls.caFile !== undefined && (tls.mode === "prefer" || tls.mode === "require"))
-    report("caFile", `is not looked at with mode ${tls.mode}: say verify-full, or verify-ca`);
-}
-
-/** What nftables cannot do, or would not let this process see. */
-function checkKernel(listener: Extract<ListenerConfig, { protocol: "tcp" }>, report: Report): void {
-  const cannot = (path: string, what: string): void =>
-    report(path, `${what} needs datapath: user, since the kernel forwards packets unseen`);
-  if (listener.acceptProxyProtocol) cannot("acceptProxyProtocol", "a PROXY protocol header");
-  if (listener.upstream.sendProxyProtocol !== undefined) cannot("upstream.sendProxyProtocol", "a PROXY protocol header");
-  if (listener.serverTls !== undefined) cannot("serverTls", "TLS");
-  if (listener.limits.rate !== undefined) cannot("limits.rate", "a rate limit");
-  if (listener.limits.queue.length > 0) cannot("limits.queue", "a queue");
-  if (listener.listen.kind === "unix") cannot("listen", "a UNIX socket");
-  if (listener.listen.kind === "tcp" && listener.listen.port === 0) report("listen", "needs a port of its own with datapath: kernel");
-  for (const [index, endpoint] of listener.upstream.endpoints.entries())
-    if (endpoint.kind === "unix") cannot(`upstream.endpoints.${index}`, "a UNIX socket");
 }
 
 function checkUnique(config: AmbassadorConfig, root: Place): void {
@@ -133,6 +55,22 @@ function checkUnique(config: AmbassadorConfig, root: Place): void {
   }
 }
 
+/** Listeners that forward to each other would pass the first connection round until the limits are reached. */
+function checkCircles(listeners: readonly ListenerConfig[], root: Place): void {
+  const next = listeners.map(({ upstream }) =>
+    listeners.flatMap(({ listen }, index) => (upstream.endpoints.some((endpoint) => leadsTo(endpoint, listen)) ? [index] : [])),
+  );
+  const reachable = (from: number, seen = new Set<number>()): ReadonlySet<number> => {
+    for (const index of next[from] ?? []) if (!seen.has(index)) reachable(index, seen.add(index));
+    return seen;
+  };
+  for (const index of listeners.keys()) {
+    const isOwn = next[index]?.includes(index) ?? true; // said already
+    if (!isOwn && reachable(index).has(index))
+      root.at("listeners").at(index).at("upstream").at("endpoints").report("lead back to this listener, by way of others");
+  }
+}
+
 /** Whether two sockets cannot listen there at once. A wildcard takes the port of every address of its family, `::` of both. */
 function collide(a: Address, b: Address): boolean {
   if (a.kind === "unix" || b.kind === "unix") return a.kind === b.kind && formatAddress(a) === formatAddress(b);
@@ -142,16 +80,6 @@ function collide(a: Address, b: Address): boolean {
 
 function covers(wildcard: string, host: string): boolean {
   return wildcard === "::" || (wildcard === "0.0.0.0" && isIP(host) === 4);
-}
-
-/** Whether a connection to `endpoint` arrives at the listener, as far as the text shows it. */
-function leadsTo(endpoint: Address, listen: Address): boolean {
-  if (endpoint.kind === "unix" || listen.kind === "unix")
-    return endpoint.kind === listen.kind && formatAddress(endpoint) === formatAddress(listen);
-  if (endpoint.port !== listen.port) return false;
-  const isWildcard = listen.host === "::" || listen.host === "0.0.0.0";
-  if (endpoint.host === "localhost") return isWildcard || isLoopback(listen.host);
-  return endpoint.host === listen.host || (isWildcard && isLoopback(endpoint.host));
 }
 
 function attempt(check: () => void): void {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { AmbassadorError } from "../errors.ts";
 import { type Environment, parseEnvironment } from "./environment.ts";
 import { parseConfig } from "./parse-config.ts";
@@ -128,4 +129,19 @@ test("every variable stands for a key that some protocol has", () => {
     );
     assert.ok(refusals.length < 6, name);
   }
+});
+
+test("parseEnvironment() takes or refuses any environment, with CONFIG_INVALID and nothing else", () => {
+  const names = fc.oneof(
+    fc.constantFrom(...ambassadorVariables.map(({ name }) => name)),
+    fc.string({ maxLength: 5 }).map((text) => `AMBASSADOR_${text}`),
+  );
+  const values = fc.oneof(
+    fc.constantFrom("tcp", "postgres", "http", ":1", "a:1", "/f", "true", "verify-full", "5s", "off", ",", "__proto__"),
+    fc.string({ maxLength: 8 }),
+  );
+  fc.assert(
+    fc.property(fc.dictionary(names, values), (environment) => void problemsOf(environment)),
+    { numRuns: 300 },
+  );
 });

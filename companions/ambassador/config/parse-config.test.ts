@@ -196,6 +196,15 @@ const mistakes: readonly (readonly [text: string, says: string])[] = [
   [listener("http", ["auth: {kind: basic, passwordFile: /p}"]), "auth.username: is missing: username or usernameFile"],
   [listener("http", ["headers: [{name: 'a b', valueFile: /v}]"]), "headers[0].name: expected the name of a header"],
   [listener("http", ['headers: [{name: A, value: "x\\r\\ny: z"}]']), "headers[0].value: expected a text"],
+  [listener("http", ["headers: [{name: Content-Length, value: '5'}]"]), "headers[0].name: is the connection's own affair"],
+  [listener("http", ["headers: [{name: Host, value: a}]"]), "headers[0].name: say hostHeader for it"],
+  [listener("http", ["headers: [{name: X-A, value: a}, {name: x-a, value: b}]"]), "headers[1].name: x-a is there twice"],
+  [
+    listener("http", ["headers: [{name: Authorization, valueFile: /a}]", "auth: {kind: bearer, tokenFile: /t}"]),
+    "headers[0].name: is what auth sets",
+  ],
+  [listener("http", ["auth: {kind: api-key, keyFile: /k, header: Connection}"]), "auth.header: is the connection's own affair"],
+  [listener("http", ["name: <script>"]), "listeners[0].name: expected up to 63 letters"],
   [listener("tcp", ["datapath: kernel", "acceptProxyProtocol: true"]), "acceptProxyProtocol: a PROXY protocol header needs datapath: user"],
   [listener("tcp", ["datapath: kernel", "limits: {rate: {perSecond: 1}}"]), "limits.rate: a rate limit needs datapath: user"],
   [listener("tcp", ["datapath: kernel", "serverTls: {certFile: /c, keyFile: /k}"]), "serverTls: TLS needs datapath: user"],
@@ -242,6 +251,44 @@ test("parseConfig() wants names and addresses to be unique, as far as they colli
     assert.deepEqual(two(first, second), [], `${first} ${second}`);
   const sameName = `${listener("tcp")}\n- {protocol: tcp, listen: ':3', upstream: {endpoints: ['x:1']}}`;
   assert.deepEqual(problemsOf(sameName), ['f.yaml:6: listeners[1].name: "tcp" is the name of listeners[0] too: give each one of its own']);
+});
+
+test("parseConfig() refuses listeners that forward in a circle, and takes a chain of them", () => {
+  const three = (last: string): string => {
+    const hops = [
+      [":1", "localhost:2"],
+      [":2", "127.0.0.1:3"],
+      ["0.0.0.0:3", last],
+    ];
+    const entries = hops.map(
+      ([listen, endpoint], index) => `- {name: l${index}, protocol: tcp, listen: '${listen}', upstream: {endpoints: ['${endpoint}']}}`,
+    );
+    return ["listeners:", ...entries].join("\n");
+  };
+  assert.deepEqual(problemsOf(three("x:1")), []);
+  const circle = [0, 1, 2].map(
+    (index) => `f.yaml:${index + 2}: listeners[${index}].upstream.endpoints: lead back to this listener, by way of others`,
+  );
+  assert.deepEqual(problemsOf(three(":1")), circle);
+});
+
+test("parseConfig() has defaults within its own bounds", () => {
+  const upstream = ["healthCheck: {}", "ejection: {}", "circuitBreaker: {}", "retry: {}"];
+  for (const protocol of ["tcp", "tls", "http", "postgres", "mysql", "redis"])
+    assert.deepEqual(
+      problemsOf(
+        listener(protocol, ["limits: {queue: {}, rate: {perSecond: 3}}"], protocol === "tcp" ? upstream : [...upstream, "tls: {}"]),
+      ),
+      [],
+    );
+  const parsed = only(
+    listener("http", [
+      "limits: {rate: {perSecond: 3}}",
+      "auth: {kind: oauth2-client-credentials, tokenUrl: 'https://a/', clientId: a, clientSecretFile: /s}",
+    ]),
+  );
+  assert.ok(parsed.protocol === "http" && parsed.auth?.kind === "oauth2-client-credentials");
+  assert.deepEqual([parsed.limits.rate?.burst, parsed.auth.scopes, parsed.auth.refreshBeforeMs], [3, [], 60_000]);
 });
 
 test("parseConfig() never says what may be a secret", () => {

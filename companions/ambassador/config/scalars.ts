@@ -15,6 +15,13 @@ export const text: Type<string> = scalar({
   parse: (value) => (value !== "" && !/\p{Cc}/u.test(value) ? value : undefined),
 });
 
+/** A listener's name: fit for a label of a metric and for a link. */
+export const listenerName: Type<string> = scalar({
+  name: "name",
+  expected: "up to 63 letters, digits, -, _ and ., a letter or digit first",
+  parse: (value) => (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(value) ? value : undefined),
+});
+
 export const boolean: Type<boolean> = scalar({
   name: "true, false",
   expected: "true or false",

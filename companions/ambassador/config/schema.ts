@@ -17,7 +17,7 @@ import type {
 } from "./config.ts";
 import { type Field, list, oneOf, type Raw, type RawMap, record, type Type, variants } from "./decode.ts";
 import { fixed, needed, onlyFile, optional, orOff, plainOrFile, required, tag, withDefault } from "./fields.ts";
-import { absolutePath, boolean, duration, fileMode, headerName, integer, listenAddress, text, tokenUrl } from "./scalars.ts";
+import { absolutePath, boolean, duration, fileMode, headerName, integer, listenAddress, listenerName, text, tokenUrl } from "./scalars.ts";
 import { upstreamOf, upstreamTls } from "./schema-upstream.ts";
 
 const kindHelp = "How requests are authorized";
@@ -118,7 +118,7 @@ const auth: Type<HttpAuthConfig> = variants<HttpAuthConfig>("kind", {
 function common(protocol: ProtocolName): { readonly [K in keyof CommonListenerConfig]-?: Field<CommonListenerConfig[K]> } {
   return {
     name: withDefault({
-      type: text,
+      type: listenerName,
       fallback: { says: "the protocol", from: (): Raw => protocol },
       help: "In logs, metrics and the admin page; must be unique",
     }),
