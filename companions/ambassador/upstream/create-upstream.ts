@@ -138,7 +138,8 @@ class EndpointUpstream implements Upstream {
   async #pause({ signal, only }: ConnectOptions, round: Round): Promise<void> {
     if (round.tried.size === 0) throw round.failure ?? this.#noEndpoint(only);
     if (round.attempts === round.attemptsBefore) round.attempts += 1;
-    if (round.attempts >= this.#config.retry.attempts) throw round.failure ?? this.#noEndpoint(only);
+    const isHopeless = only === undefined && this.#ledger.isCircuitOpen(this.#parts.clock.nowMs());
+    if (isHopeless || round.attempts >= this.#config.retry.attempts) throw round.failure ?? this.#noEndpoint(only);
     const { backoffMs: initialMs, maxBackoffMs: maximumMs } = this.#config.retry;
     await this.#parts.clock.sleep(this.#random() * backoffMs({ initialMs, maximumMs }, round.rounds), signal);
     round.rounds += 1;
