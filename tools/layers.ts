@@ -107,6 +107,7 @@ function judge(file: string, target: string): string[] {
   }
   if (isTest && file.startsWith("engine/") && (own.startsWith("engine/") || own === "client")) return []; // a test may build what it tests from real parts
   if (isTest && (own.startsWith("tools") || own === "kit")) return [];
+  if ((layer.path === "bench" || layer.path === "e2e") && own.endsWith(".fixture.ts")) return []; // real servers are started in one way
   const targetLayer = layerOf(own) ?? layerOf(`${own}/index.ts`);
   const folder = layers.filter((one) => !one.path.endsWith(".ts")).find((one) => one === layer);
   if (targetLayer === layer || (folder !== undefined && own.startsWith(`${folder.path}/`) && folder.path !== "engine")) return [];

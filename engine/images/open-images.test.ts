@@ -279,8 +279,28 @@ test("pullImage() says what is wrong with a name, and what is not there yet", as
   await using scope = new Scope();
   const { images } = await setUp(scope);
   await assert.rejects(images.pullImage("Upper/case", never), (error) => hasCode(error, "IMAGE_NAME_INVALID"));
-  await assert.rejects(images.pullImage("peapod.local/ambassador", never), (error) => hasCode(error, "IMAGE_NOT_FOUND"));
+  await assert.rejects(images.pullImage("peapod.local/no-such", never), (error) => hasCode(error, "IMAGE_NOT_FOUND"));
   await assert.rejects(images.imageStatus("a b"), (error) => hasCode(error, "IMAGE_NAME_INVALID"));
+});
+
+test("pullImage() makes a companion's image, once, and it runs by itself", { timeout: 60_000 }, async () => {
+  await using scope = new Scope();
+  const { images, stateDir } = await setUp(scope);
+  const [image, same] = await Promise.all([1, 2].map(() => images.pullImage("peapod.local/ambassador", never)));
+  assert.ok(image !== undefined && image === same);
+  assert.deepEqual([image.repoTags, image.config.user], [["peapod.local/ambassador:latest"], "65532:65532"]);
+  assert.equal((await images.pullImage("peapod.local/ambassador:latest", never)).id, image.id, "what has not changed is not made again");
+  const root = await images.mountRootfs(image.id, "ambassador");
+  const program = spawn("chroot", ["--userspec=65532:65532", root, ...image.config.entrypoint, "--help"], {
+    env: { PATH: "/usr/sbin:/usr/bin" },
+  });
+  const [stdout, stderr] = await Promise.all(
+    [program.stdout, program.stderr].map(async (stream) => Buffer.concat(await stream.toArray()).toString()),
+  );
+  assert.match(stdout ?? "", /--config FILE/, stderr);
+  await images.removeRootfs("ambassador");
+  await images.removeImage("peapod.local/ambassador");
+  assert.deepEqual(await readdir(join(stateDir, "images/layers")), []);
 });
 
 test("pullImage() makes an image of Debian packages, once", { timeout: 60_000 }, async () => {
