@@ -1,15 +1,25 @@
-import type { SecretSource } from "../config/config.ts";
+import type { ListenerConfig, SecretSource } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
-import type { Connection } from "./connection.ts";
-import type { Listener } from "./listener.ts";
+
+/** What is asked of a connection. */
+interface Aging {
+  readonly secrets: readonly { readonly source: SecretSource; readonly version: number }[];
+  finish(): void;
+}
+
+/** What is asked of a listener. */
+interface AgingListener {
+  readonly config: ListenerConfig;
+  readonly connections: Iterable<Aging>;
+}
 
 /** Ends connections that were made with credentials which have changed since, `login.maxAgeMs` after the change. */
 export class CredentialAges implements Disposable {
-  readonly #listeners: () => readonly Listener[];
+  readonly #listeners: () => readonly AgingListener[];
   readonly #subscription: Disposable;
   readonly #timers = new Set<NodeJS.Timeout>();
 
-  constructor(credentials: Credentials, listeners: () => readonly Listener[]) {
+  constructor(credentials: Pick<Credentials, "onChange">, listeners: () => readonly AgingListener[]) {
     this.#listeners = listeners;
     this.#subscription = credentials.onChange((source, version) => this.#changed(source, version));
   }
@@ -35,7 +45,7 @@ export class CredentialAges implements Disposable {
   }
 }
 
-function isOlder({ secrets }: Connection, source: SecretSource, version: number): boolean {
+function isOlder({ secrets }: Aging, source: SecretSource, version: number): boolean {
   return secrets.some((secret) => secret.version !== version && isSame(secret.source, source));
 }
 
