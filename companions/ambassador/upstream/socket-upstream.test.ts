@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import test from "node:test";
 import { eventually, Scope, silentLogger, systemClock } from "@peapod/kit";
 import type { UpstreamConfig } from "../config/config.ts";
@@ -74,7 +73,6 @@ test("connect() resolves a name of the machine's own, whichever of its addresses
   await using scope = new Scope();
   const server = await listen(scope);
   if (server.kind !== "tcp") throw new Error("Not a port");
-  assert.match(execFileSync("getent", ["ahosts", "localhost"], { encoding: "utf8" }), /127\.0\.0\.1|::1/);
   const lease = await upstreamOf({ endpoints: [{ ...server, host: "localhost" }] }).connect(openWire, { signal: never });
   assert.deepEqual([lease.target.endpoint, lease.target.host], [`localhost:${server.port}`, "localhost"]);
   assert.deepEqual(lease.target.address, server);
