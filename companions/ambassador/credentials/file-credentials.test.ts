@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readlinkSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { parseConfig } from "../config/parse-config.ts";
@@ -154,6 +155,21 @@ test("onChange() tells of a secret that was asked for and then changed, once for
   await eventually(() => told.length === 2, WITHIN);
   assert.deepEqual(told, [source.path, source.path]);
   assert.equal(new Set(versions).size, 3);
+});
+
+test("onChange() says nothing of a file that comes for the first time, since nobody can have used another", async () => {
+  await using t = credentialsTest();
+  const source = { kind: "file", path: join(t.folder, "password") } as const;
+  assert.throws(() => t.credentials.secret(source), isMissing("is missing"));
+  const told: number[] = [];
+  using _subscription = t.credentials.onChange((_source, version) => void told.push(version));
+  const running = t.credentials.run(t.scope.signal);
+  t.scope.defer(() => running);
+  t.write("password", "one");
+  await eventually(() => t.credentials.problems().length === 0, WITHIN);
+  t.write("password", "two");
+  await eventually(() => told.length > 0, WITHIN);
+  assert.deepEqual(told, [t.credentials.secret(source).version]);
 });
 
 test("onChange() says nothing of a file that goes missing, and nothing more once it is disposed", async () => {
