@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { AmbassadorError } from "../../errors.ts";
+import { Wire } from "../../flow/wire.ts";
 import type { Session } from "../protocol.ts";
 import { type Exchange, type ExchangeParts, fail, type Progress, serveExchange } from "./exchange.ts";
 import { problemOf, rawAnswer, RequestRefused } from "./problem.ts";
@@ -36,6 +37,9 @@ export class ClientConnection {
   #tail: Promise<void> = Promise.resolve();
   #ahead = 0;
   #running: Running | undefined;
+  #latest: IncomingMessage | undefined;
+  /** Why the body of the latest request will never be whole. */
+  #broken: AmbassadorError | undefined;
   #isTunnel = false;
   #seen = { bytes: 0, atMs: performance.now() };
   #counted = { read: 0, written: 0 };
@@ -66,18 +70,21 @@ export class ClientConnection {
 
   /** Serves a request after those before it. */
   serve(request: IncomingMessage, response: ServerResponse): void {
+    this.#latest = request;
     this.#enqueue(async () => await this.#exchange(request, response, undefined));
   }
 
   /** Serves one that has left HTTP's parser: whatever is answered but the other protocol is the last on this connection. */
   serveDetached(request: IncomingMessage, head: Buffer): void {
+    const socket = this.#socket;
+    const wire = new Wire(socket); // at once: the client's end must not go unseen
+    wire.unread(head);
     this.#enqueue(async () => {
-      const socket = this.#socket;
       if (socket.destroyed) return;
       const response = new ServerResponse(request);
       response.shouldKeepAlive = false;
       response.assignSocket(socket);
-      await this.#exchange(request, response, head);
+      await this.#exchange(request, response, wire);
       if (this.#isTunnel) return;
       response.detachSocket(socket);
       socket.destroySoon();
@@ -95,9 +102,9 @@ export class ClientConnection {
       code === "HPE_HEADER_OVERFLOW"
         ? new RequestRefused(431, "The request's header fields are too long")
         : new RequestRefused(400, `The request is not valid HTTP (${code})`);
-    if (this.#running !== undefined && !this.#running.request.complete) {
-      if (this.#running.progress.outgoing === undefined) this.#socket.destroy();
-      else fail(this.#running.progress, refusal);
+    if (this.#latest?.complete === false) {
+      this.#broken = refusal; // for when its turn comes
+      if (this.#running?.request === this.#latest) fail(this.#running.progress, refusal);
       return;
     }
     this.#enqueue(async () => {
@@ -140,15 +147,15 @@ export class ClientConnection {
     );
   }
 
-  async #exchange(request: IncomingMessage, response: ServerResponse, head: Buffer | undefined): Promise<void> {
+  async #exchange(request: IncomingMessage, response: ServerResponse, wire: Wire | undefined): Promise<void> {
     const socket = this.#socket;
-    const exchange: Exchange = { session: this.#session, socket, request, response, head };
+    const exchange: Exchange = { session: this.#session, socket, request, response, wire };
     if (socket.destroyed) return;
     const startedMs = performance.now();
     const progress: Progress = {
       outgoing: undefined,
       endpoint: undefined,
-      failure: undefined,
+      failure: request === this.#latest ? this.#broken : undefined,
       isTunnel: false,
       onTunnel: () => this.#becomeTunnel(),
     };

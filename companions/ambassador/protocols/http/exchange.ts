@@ -2,6 +2,7 @@ import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { AmbassadorError } from "../../errors.ts";
 import { sentFields } from "./sent-fields.ts";
+import type { Wire } from "../../flow/wire.ts";
 import type { Session } from "../protocol.ts";
 import type { Injected, Injection } from "./injection.ts";
 import { problemOf, respondWith } from "./problem.ts";
@@ -27,8 +28,8 @@ export interface Exchange {
   readonly socket: Socket;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** What came after the head of a request that asks for another protocol; undefined for others. */
-  readonly head: Buffer | undefined;
+  /** What comes after the head of a request that asks for another protocol; undefined for others. */
+  readonly wire: Wire | undefined;
 }
 
 /** How an exchange stands, for whoever watches over it. */
@@ -51,6 +52,7 @@ export async function serveExchange(exchange: Exchange, parts: ExchangeParts, pr
   response.once("close", onGone);
   request.on("error", () => {}); // the response hears of it too
   try {
+    if (progress.failure !== undefined) throw progress.failure;
     if (session.end.aborted) throw new AmbassadorError("DRAINING", "The ambassador is shutting down");
     session.admit?.();
     const plan = planRequest(headOf(request), parts.injection.isOwned);
@@ -156,13 +158,13 @@ async function pass(
     await relay(exchange, plan, answer.message, connection, progress);
     return;
   }
-  if (exchange.head === undefined) {
+  if (exchange.wire === undefined) {
     connection.destroy();
     throw new AmbassadorError("UPSTREAM_PROTOCOL", "The upstream changes the protocol, which nobody asked for");
   }
   progress.isTunnel = true;
   progress.onTunnel();
-  await tunnel(exchange, exchange.head, answer);
+  await tunnel(exchange, exchange.wire, answer);
 }
 
 function headOf({ method = "", url = "", httpVersion, rawHeaders }: IncomingMessage): {

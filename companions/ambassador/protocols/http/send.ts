@@ -1,6 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request as requestPlain } from "node:http";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import { AmbassadorError } from "../../errors.ts";
+import { Wire } from "../../flow/wire.ts";
 import type { Exchange } from "./exchange.ts";
 import { trailersOf } from "./fields.ts";
 import type { RequestPlan } from "./request-head.ts";
@@ -15,7 +16,7 @@ const MAX_INFORMATIONAL = 32;
 /** What an upstream says to a request. */
 export type Answer =
   | { readonly kind: "response"; readonly message: IncomingMessage }
-  | { readonly kind: "upgrade"; readonly message: IncomingMessage; readonly socket: Socket; readonly head: Buffer };
+  | { readonly kind: "upgrade"; readonly message: IncomingMessage; readonly wire: Wire };
 
 /** Sends a request on a connection, its body as it comes. `answer` rejects with UPSTREAM_PROTOCOL, or the reason for which `outgoing` was destroyed. */
 export function send(
@@ -50,8 +51,11 @@ async function answerTo(outgoing: ClientRequest): Promise<Answer> {
     resolve({ kind: "response", message });
   });
   outgoing.once("upgrade", (message, socket, head) => {
-    socket.on("error", () => {});
-    resolve({ kind: "upgrade", message, socket, head });
+    if (!(socket instanceof Socket)) throw new Error("The upstream's connection is no socket");
+    socket.allowHalfOpen = true;
+    const wire = new Wire(socket); // at once: the upstream's end must not go unseen
+    wire.unread(head);
+    resolve({ kind: "upgrade", message, wire });
   });
   outgoing.on("error", (cause) => reject(errorOf(cause)));
   outgoing.once("close", () => reject(new AmbassadorError("UPSTREAM_PROTOCOL", "The upstream ended without an answer")));

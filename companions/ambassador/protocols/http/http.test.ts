@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { Agent, get, type IncomingMessage, request, type RequestOptions } from "node:http";
+import { test } from "node:test";
+import { eventually, Scope } from "@peapod/kit";
+import { exchangeBytes, httpListener, httpUpstream, rawUpstream, scriptedUpstream, serveHttp } from "./http.fixture.ts";
+
+const head = "GET / HTTP/1.1\r\nHost: a\r\n";
+
+async function ask(port: number, options: RequestOptions = {}, body?: Buffer): Promise<{ answer: IncomingMessage; text: string }> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  request({ host: "127.0.0.1", port, agent: false, ...options }, resolve)
+    .on("error", reject)
+    .end(body);
+  const answer = await promise;
+  answer.setEncoding("latin1");
+  let text = "";
+  for await (const chunk of answer as AsyncIterable<string>) text += chunk;
+  return { answer, text };
+}
+
+test("httpProtocol passes fields in their case, order and number, without those of the connection", async () => {
+  await using scope = new Scope();
+  const upstream = await httpUpstream(scope, (incoming, response) => {
+    response.sendDate = false;
+    response.writeHead(200, "Fine", ["X-One", "1", "x-one", "2", "Set-Cookie", "a", "Set-Cookie", "b", "Proxy-Authenticate", "x"]);
+    response.end(JSON.stringify({ url: incoming.url, fields: incoming.rawHeaders }));
+  });
+  const { port } = await serveHttp(scope, httpListener(upstream.port));
+  const sent =
+    "GET http://other:1/p?q=1 HTTP/1.1\r\nhOST: other:1\r\nX-B: 1\r\nx-b: 2\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\n" +
+    "Keep-Alive: 5\r\nProxy-Authorization: p\r\nTE: trailers, gzip\r\nX-A: z\r\n\r\n";
+  const got = await exchangeBytes(port, sent);
+  const [answerHead = "", body = ""] = got.split("\r\n\r\n");
+  assert.equal(
+    answerHead,
+    "HTTP/1.1 200 Fine\r\nX-One: 1\r\nx-one: 2\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nConnection: close\r\nTransfer-Encoding: chunked",
+  );
+  const json = body.slice(body.indexOf("{"), body.lastIndexOf("}") + 1);
+  assert.deepEqual(JSON.parse(json), {
+    url: "/p?q=1",
+    fields: ["hOST", `localhost:${upstream.port}`, "X-B", "1", "x-b", "2", "X-A", "z", "TE", "trailers", "Connection", "keep-alive, TE"],
+  });
+});
+
+test("httpProtocol shares one upstream connection among clients and requests, and releases every lease", async () => {
+  await using scope = new Scope();
+  let connections = 0;
+  const upstream = await httpUpstream(scope, (incoming, response) => incoming.resume().on("end", () => response.end("x")));
+  upstream.on("connection", () => connections++);
+  const serving = await serveHttp(scope, httpListener(upstream.port));
+  const agent = new Agent({ keepAlive: true });
+  scope.defer(() => agent.destroy());
+  for (let index = 0; index < 50; index++) {
+    const { text } = await ask(
+      serving.port,
+      index % 2 === 0 ? { agent } : { method: "POST" },
+      index % 2 === 0 ? undefined : Buffer.from("body"),
+    );
+    assert.equal(text, "x");
+  }
+  assert.equal(connections, 1);
+  await eventually(() => serving.leases() === 0 && serving.open() === 1, { withinMs: 2_000 });
+  assert.equal(serving.facts.length, 50);
+});
+
+test("httpProtocol streams bodies and trailers both ways, with a length and in chunks", async () => {
+  await using scope = new Scope();
+  const upstream = await httpUpstream(scope, (incoming, response) => {
+    response.writeHead(200, { Trailer: "X-Sum" });
+    incoming.pipe(response, { end: false });
+    incoming.on("end", () => {
+      response.addTrailers({ "X-Sum": incoming.trailers["x-in"] ?? "none" });
+      response.end();
+    });
+  });
+  const { port } = await serveHttp(scope, httpListener(upstream.port));
+  const body = Buffer.alloc(3_000_000, "abcdefg");
+  const { answer, text } = await ask(port, { method: "PUT", headers: { "Content-Length": body.length } }, body);
+  assert.equal(text.length, body.length);
+  assert.equal(answer.trailers["x-sum"], "none");
+  const chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-In\r\n\r\n3\r\nabc\r\n0\r\nX-In: 7\r\n\r\n";
+  const got = await exchangeBytes(port, chunked, "X-Sum");
+  assert.match(got, /Trailer: X-Sum\r\n[^]*3\r\nabc\r\n0\r\nX-Sum: 7/);
+});
+
+test("httpProtocol gives answers without a body as they are, and the next request its own", async () => {
+  await using scope = new Scope();
+  const upstream = await httpUpstream(scope, (incoming, response) => {
+    response.sendDate = false;
+    if (incoming.url === "/204") response.writeHead(204).end();
+    else if (incoming.url === "/304") response.writeHead(304, { ETag: "x", "Content-Length": "5" }).end();
+    else response.writeHead(200, { "Content-Length": "5" }).end("hello");
+  });
+  const { port } = await serveHttp(scope, httpListener(upstream.port));
+  const line = (method: string, path: string, more = ""): string => `${method} ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
+  const all = line("HEAD", "/") + line("GET", "/204") + line("GET", "/304") + line("GET", "/", "Connection: close\r\n");
+  const keep = "Connection: keep-alive\r\n\r\n";
+  assert.equal(
+    await exchangeBytes(port, all),
+    `HTTP/1.1 200 OK\r\nContent-Length: 5\r\n${keep}HTTP/1.1 204 No Content\r\n${keep}` +
+      `HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 5\r\n${keep}` +
+      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+  );
+});
+
+test("httpProtocol passes 100 and 103 on, and what the upstream says instead", async () => {
+  await using scope = new Scope();
+  const upstream = await httpUpstream(scope, (incoming, response) => {
+    response.writeEarlyHints({ link: "</a.css>; rel=preload" });
+    incoming.resume().on("end", () => response.end("done"));
+  });
+  upstream.on("checkContinue", (incoming, response) => {
+    if (incoming.url === "/no") return response.writeHead(413, { "Content-Length": "0" }).end();
+    response.writeContinue();
+    return incoming.resume().on("end", () => response.end("done"));
+  });
+  const { port } = await serveHttp(scope, httpListener(upstream.port));
+  assert.match(
+    await exchangeBytes(port, `${head}Connection: close\r\n\r\n`),
+    /^HTTP\/1.1 103 Early Hints\r\nLink: <\/a.css>; rel=preload\r\n\r\nHTTP\/1.1 200 OK/,
+  );
+  const expecting = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n`;
+  assert.equal(await exchangeBytes(port, expecting("/"), "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  const refused = await exchangeBytes(port, expecting("/no"));
+  assert.match(refused, /^HTTP\/1.1 413 Payload Too Large\r\n[^]*Connection: close\r\n/);
+});
+
+test("httpProtocol asks again on a fresh connection when a kept one is gone, and only what may be asked twice", async () => {
+  await using scope = new Scope();
+  let count = 0;
+  const port = await rawUpstream(scope, (socket) => {
+    const nth = ++count;
+    let asked = 0;
+    socket.on("data", () => {
+      if (nth === 1 && ++asked === 2) socket.resetAndDestroy();
+      else socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n${nth}`);
+    });
+  });
+  const serving = await serveHttp(scope, httpListener(port));
+  assert.equal((await ask(serving.port)).text, "1");
+  assert.equal((await ask(serving.port)).text, "2");
+  assert.equal(serving.connects(), 3);
+  count = 0;
+  const other = await serveHttp(scope, httpListener(port));
+  assert.equal((await ask(other.port)).text, "1");
+  const { answer, text } = await ask(other.port, { method: "POST" });
+  assert.equal(answer.statusCode, 502);
+  assert.equal(JSON.parse(text).code, "UPSTREAM_PROTOCOL");
+});
+
+test("httpProtocol never lets an answer that breaks off look whole", async () => {
+  await using scope = new Scope();
+  const whole = [
+    "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+  ];
+  for (const answer of whole) {
+    const port = await scriptedUpstream(scope, answer, { then: "end" });
+    const serving = await serveHttp(scope, httpListener(port));
+    await assert.rejects(ask(serving.port), { code: "ECONNRESET" });
+    await eventually(() => serving.leases() === 0 && serving.open() === 0, { withinMs: 2_000 });
+    assert.equal(serving.facts[0]?.code, "UPSTREAM_PROTOCOL");
+  }
+});
+
+test("httpProtocol ends the upstream's request when its client goes", async () => {
+  await using scope = new Scope();
+  const { promise: gone, resolve } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
+  const upstream = await httpUpstream(scope, (incoming) => {
+    incoming.socket.once("close", resolve);
+    isAsked();
+  });
+  const serving = await serveHttp(scope, httpListener(upstream.port));
+  const client = get({ host: "127.0.0.1", port: serving.port, agent: false }).on("error", () => {});
+  await asked;
+  client.destroy();
+  await gone;
+  await eventually(() => serving.facts[0]?.status === 499, { withinMs: 2_000 });
+  assert.equal(serving.leases(), 0);
+});
+
+test("httpProtocol holds an upstream back that is faster than its client", async () => {
+  await using scope = new Scope();
+  let written = 0;
+  const upstream = await httpUpstream(scope, (_incoming, response) => {
+    const chunk = Buffer.alloc(1 << 20);
+    const more = (): void => {
+      while (!response.destroyed && written < 1 << 30) {
+        written += chunk.length;
+        if (!response.write(chunk)) return void response.once("drain", more);
+      }
+    };
+    more();
+  });
+  const serving = await serveHttp(scope, httpListener(upstream.port, { idleMs: 200 }));
+  const client = get({ host: "127.0.0.1", port: serving.port, agent: false }).on("response", (answer) =>
+    answer.on("error", () => {}).pause(),
+  );
+  client.on("error", () => {});
+  await eventually(() => serving.facts.length === 1, { withinMs: 5_000 }); // the client reads nothing: it is ended when idle
+  assert.ok(written < 64 << 20, `${written} bytes`);
+  client.destroy();
+});
