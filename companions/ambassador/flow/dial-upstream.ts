@@ -1,21 +1,20 @@
 import type { UpstreamConfig } from "../config/config.ts";
 import type { Target } from "../upstream/upstream.ts";
+import { type Ends, makeProxyHeader } from "./proxy-protocol.ts";
 import { dial, type Wire } from "./wire.ts";
 
 /** Who a connection is made for, as the PROXY protocol tells the upstream. Undefined for a health check (v2: LOCAL; v1: UNKNOWN). */
-export interface OnBehalfOf {
-  readonly client: { readonly address: string; readonly port: number };
-  readonly local: { readonly address: string; readonly port: number };
-}
+export type OnBehalfOf = Ends;
 
 /** Connects to a target, and sends the PROXY protocol's header where the upstream wants one. Throws UPSTREAM_UNREACHABLE, or the signal's reason. */
 export async function dialUpstream(
   target: Target,
   upstream: Pick<UpstreamConfig, "keepAliveMs" | "sendProxyProtocol">,
-  _onBehalfOf: OnBehalfOf | undefined,
+  onBehalfOf: OnBehalfOf | undefined,
   signal: AbortSignal,
 ): Promise<Wire> {
   const wire = await dial(target.address, upstream, signal);
-  target.onConnected?.();
+  const { sendProxyProtocol: version } = upstream;
+  if (version !== undefined) wire.write(makeProxyHeader(version, onBehalfOf));
   return wire;
 }

@@ -191,7 +191,10 @@ export class Wire {
     return secure;
   }
 
-  /** Speaks TLS from here on, as the server; what is unread already belongs to it. */
+  /**
+   * Speaks TLS from here on, as the server; what is unread already belongs to it. Where a certificate is asked for it must hold, or this
+   * throws CLIENT_PROTOCOL.
+   */
   async acceptTls(
     secureContext: SecureContext,
     options: { readonly requestCert: boolean; readonly ALPNProtocols?: string[] },
@@ -200,7 +203,10 @@ export class Wire {
     const plain = this.release();
     const secure = new TLSSocket(plain, { isServer: true, secureContext, rejectUnauthorized: options.requestCert, ...options });
     await this.#handshake(secure, "secure", plain);
-    return secure;
+    const refusal = options.requestCert ? verdictOn(secure) : undefined;
+    if (refusal === undefined) return secure;
+    secure.destroy();
+    throw new AmbassadorError("CLIENT_PROTOCOL", `The client's certificate does not hold: ${refusal.message}`, { cause: refusal });
   }
 
   async #handshake(secure: TLSSocket, event: "secureConnect" | "secure", plain: Socket): Promise<void> {
@@ -284,6 +290,15 @@ export class Wire {
     this.#buffered -= length;
     return all.subarray(0, length);
   }
+}
+
+/**
+ * What OpenSSL found wrong with the peer's certificate. A server's socket takes any that is there, and leaves it to tls.Server, which is
+ * not in use here, to ask; the way to ask is not in the documentation.
+ */
+function verdictOn(secure: TLSSocket): Error | undefined {
+  const { ssl } = secure as TLSSocket & { readonly ssl: { verifyError(): Error | null } | null };
+  return ssl === null ? new WireEnded() : (ssl.verifyError() ?? undefined);
 }
 
 /** The other side ended, or the connection broke, before what was asked for came. */
