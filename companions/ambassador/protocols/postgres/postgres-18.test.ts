@@ -87,7 +87,18 @@ test("postgresProtocol speaks TLS to the application: when asked, at once, and n
   const tls = `sslmode=verify-full sslrootcert=${authority.caFile}`;
   assert.equal(await psql(ambassador.port, WHO, tls), "app@legacydb");
   assert.equal(await psql(ambassador.port, WHO, `${tls} sslnegotiation=direct`, libpq18), "app@legacydb");
-  assert.equal(await psql(ambassador.port, WHO, "sslmode=disable"), "app@legacydb");
+  assert.match(await psqlError(ambassador.port, "sslmode=disable"), /speaks only TLS/);
+  assert.match(await psqlInterrupted(ambassador.port, "SELECT pg_sleep(64)", tls), /canceling statement due to user request/);
+});
+
+test("postgresProtocol lets in only clients with a certificate of the authority, where one is named", async () => {
+  await using own = new Scope();
+  const ambassador = await startAmbassador(own, verified(), { serverTls: { ...certificate, clientCaFile: authority.caFile } });
+  const shows = ({ certFile, keyFile }: CertificateFiles): string => `sslmode=require sslcert=${certFile} sslkey=${keyFile}`;
+  const [friend, stranger] = [await authority.issue({ name: "friend" }), await (await makeAuthority(own)).issue({ name: "stranger" })];
+  assert.equal(await psql(ambassador.port, WHO, shows(friend)), "app@legacydb");
+  await psqlError(ambassador.port, "sslmode=require");
+  await psqlError(ambassador.port, shows(stranger));
 });
 
 /** Speaks TLS with whoever comes, with its own certificate, and with the server, and passes on what it sees. */

@@ -178,7 +178,8 @@ async function giveToServer(folder: string): Promise<void> {
   if (process.getuid?.() === 0) await exec("chown", ["-R", "postgres:postgres", folder]);
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that nobody listens on, a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo; // a TCP server's address is one

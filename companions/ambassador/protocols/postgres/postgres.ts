@@ -1,3 +1,4 @@
+import { TLSSocket } from "node:tls";
 import type { PostgresListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -54,7 +55,11 @@ async function receive(client: Wire, session: Session, listener: PostgresListene
   const timer = setTimeout(giveUp, listener.handshakeMs, `The client did not say what it wants within ${listener.handshakeMs} ms`);
   session.end.addEventListener("abort", end, { once: true });
   try {
-    return await receiveRequest(client, tlsOf(listener, credentials));
+    const request = await receiveRequest(client, tlsOf(listener, credentials));
+    // A cancel request may be plain: libpq before 17 sends no other.
+    if (request.kind === "startup" && listener.serverTls !== undefined && !(client.socket instanceof TLSSocket))
+      throw new AmbassadorError("CLIENT_PROTOCOL", "This listener speaks only TLS: the client did not ask for it");
+    return request;
   } catch (cause) {
     if (cause instanceof WireEnded) throw new AmbassadorError("CLIENT_GONE", why, { cause });
     throw cause;
