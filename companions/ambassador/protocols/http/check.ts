@@ -2,6 +2,7 @@ import { type IncomingMessage, request as requestPlain } from "node:http";
 import type { HttpListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
+import { makeProxyHeader } from "../../flow/proxy-protocol.ts";
 import type { Check } from "../../upstream/upstream.ts";
 import type { ExchangeParts } from "./exchange.ts";
 import { openSocket } from "./open-socket.ts";
@@ -16,12 +17,14 @@ export function makeCheck(
   const { healthCheck } = upstream;
   if (healthCheck === undefined || healthCheck.kind === "connect") return undefined;
   const { path } = healthCheck;
+  const { sendProxyProtocol: version } = upstream;
+  const preamble = version === undefined ? undefined : makeProxyHeader(version, undefined); // on nobody's behalf
   return async (target, signal) => {
     const injected = await parts.injection.fields(signal);
     const { address, host } = target;
     const hostValue = parts.hostOf({ host, port: address.kind === "tcp" ? address.port : undefined }, undefined);
     const plain = { fields: ["Host", hostValue, "User-Agent", "ambassador-check"], upgrade: undefined, takesTrailers: false };
-    const socket = await openSocket(target, { upstream, credentials: parts.credentials, preamble: undefined }, signal);
+    const socket = await openSocket(target, { upstream, credentials: parts.credentials, preamble }, signal);
     try {
       const headers = sentFields(plain, hostValue, injected.fields);
       const request = requestPlain({ path, headers, createConnection: () => socket, maxHeaderSize: MAX_HEAD_BYTES, signal });

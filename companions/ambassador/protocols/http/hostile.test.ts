@@ -38,9 +38,7 @@ for (const [does, bytes, status] of smuggled) {
   test(`httpProtocol refuses ${does} with ${status}, and nothing of it goes upstream whole`, async () => {
     await using scope = new Scope();
     let answered = 0;
-    const upstream = await httpUpstream(scope, (incoming, response) =>
-      incoming.resume().on("end", () => void answered++ || response.end()),
-    );
+    const upstream = await httpUpstream(scope, (incoming, response) => incoming.resume().on("end", () => response.end(`${++answered}`)));
     const serving = await serveHttp(scope, httpListener(upstream.port));
     const got = await exchangeBytes(serving.port, bytes, "}\n");
     if (status !== 431 || got !== "") assert.match(got, new RegExp(`^HTTP/1.1 ${status} [^]*"code":"CLIENT_PROTOCOL"`)); // a long head may meet a reset
@@ -57,7 +55,7 @@ test("httpProtocol lets no Connection field hide what frames or routes, nor what
     let body = "";
     incoming
       .on("data", (chunk) => (body += String(chunk)))
-      .on("end", () => response.end(`${body}|${incoming.headers["x-key"]}|${incoming.headers.host}`));
+      .on("end", () => response.end([body, incoming.headers["x-key"], incoming.headers.host].join("|")));
   });
   const headers = [{ name: "X-Key", value: { kind: "value", value: "ours" } }] as const;
   const { port } = await serveHttp(scope, httpListener(upstream.port, { headers, hostHeader: "preserve" }));
@@ -79,7 +77,7 @@ const badAnswers: readonly (readonly [string, string])[] = [
 for (const [does, bytes] of badAnswers) {
   test(`httpProtocol answers 502 where the upstream says ${does}`, async () => {
     await using scope = new Scope();
-    const port = await scriptedUpstream(scope, bytes, bytes === "" ? { then: "end" } : {});
+    const port = await scriptedUpstream(scope, bytes, bytes === "" ? { afterwards: "end" } : {});
     const serving = await serveHttp(scope, httpListener(port));
     const got = await exchangeBytes(serving.port, `${head}\r\n`, "}\n");
     assert.match(got, /^HTTP\/1.1 502 [^]*"code":"UPSTREAM_PROTOCOL"/);

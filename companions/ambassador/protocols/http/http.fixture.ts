@@ -76,12 +76,16 @@ export async function serveHttp(
       request: (fact) => void facts.push(fact),
       ...parts.session,
     };
-    const done = (): void => void sockets.delete(socket);
-    protocol.serve(socket, session).then(done, (cause: unknown) => {
-      failures.push(cause);
-      socket.destroy();
-      done();
-    });
+    const serveOne = async (): Promise<void> => {
+      try {
+        await protocol.serve(socket, session);
+      } catch (cause) {
+        failures.push(cause);
+        socket.destroy();
+      }
+      sockets.delete(socket);
+    };
+    void serveOne();
   });
   const port = await listening(server);
   scope.defer(async () => {
@@ -120,7 +124,7 @@ export async function rawUpstream(scope: Scope, onConnection: (socket: Socket) =
 }
 
 /** Answers each request that it has seen the head of with the same bytes. */
-export async function scriptedUpstream(scope: Scope, answer: string | Buffer, options: { readonly then?: "end" | "reset" } = {}) {
+export async function scriptedUpstream(scope: Scope, answer: string | Buffer, options: { readonly afterwards?: "end" | "reset" } = {}) {
   return await rawUpstream(scope, (socket) => {
     let seen = "";
     socket.on("data", (chunk) => {
@@ -128,8 +132,8 @@ export async function scriptedUpstream(scope: Scope, answer: string | Buffer, op
       if (!seen.includes("\r\n\r\n")) return;
       seen = "";
       socket.write(answer, () => {
-        if (options.then === "end") socket.end();
-        if (options.then === "reset") socket.resetAndDestroy();
+        if (options.afterwards === "end") socket.end();
+        if (options.afterwards === "reset") socket.resetAndDestroy();
       });
     });
   });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { Agent, get, type IncomingMessage, request, type RequestOptions } from "node:http";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { eventually, Scope } from "@peapod/kit";
+import { AmbassadorError, type ErrorCode } from "../../errors.ts";
 import { exchangeBytes, httpListener, httpUpstream, rawUpstream, scriptedUpstream, serveHttp } from "./http.fixture.ts";
 
 const head = "GET / HTTP/1.1\r\nHost: a\r\n";
@@ -155,7 +157,7 @@ test("httpProtocol never lets an answer that breaks off look whole", async () =>
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
   ];
   for (const answer of whole) {
-    const port = await scriptedUpstream(scope, answer, { then: "end" });
+    const port = await scriptedUpstream(scope, answer, { afterwards: "end" });
     const serving = await serveHttp(scope, httpListener(port));
     await assert.rejects(ask(serving.port), { code: "ECONNRESET" });
     await eventually(() => serving.leases() === 0 && serving.open() === 0, { withinMs: 2_000 });
@@ -201,4 +203,99 @@ test("httpProtocol holds an upstream back that is faster than its client", async
   await eventually(() => serving.facts.length === 1, { withinMs: 5_000 }); // the client reads nothing: it is ended when idle
   assert.ok(written < 64 << 20, `${written} bytes`);
   client.destroy();
+});
+
+test("httpProtocol drains: what runs is answered and closed, what waits is closed", async () => {
+  await using scope = new Scope();
+  const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
+  let answer = (): void => {};
+  const upstream = await httpUpstream(scope, (incoming, response) => {
+    if (incoming.url !== "/slow") return void response.end("quick");
+    answer = () => void response.end("slow");
+    isAsked();
+  });
+  const serving = await serveHttp(scope, httpListener(upstream.port));
+  const waiting = exchangeBytes(serving.port, `${head}\r\n`);
+  await eventually(() => serving.facts.length === 1, { withinMs: 2_000 });
+  const running = exchangeBytes(serving.port, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  await asked;
+  serving.draining.abort();
+  assert.match(await waiting, /^HTTP\/1.1 200 OK\r\n[^]*keep-alive[^]*quick$/);
+  await eventually(() => serving.open() === 1, { withinMs: 2_000 });
+  answer();
+  assert.match(await running, /^HTTP\/1.1 200 OK\r\n[^]*Connection: close\r\n[^]*slow$/);
+  await eventually(() => serving.open() === 0 && serving.leases() === 0, { withinMs: 2_000 });
+});
+
+test("httpProtocol tells why there is no upstream, and when to come again", async () => {
+  await using scope = new Scope();
+  const failing = (code: ErrorCode) => async (): Promise<never> => {
+    await Promise.resolve();
+    throw new AmbassadorError(code, "Not now");
+  };
+  const expected = { NO_ENDPOINT: 503, LIMIT_REACHED: 503, UPSTREAM_TIMEOUT: 504, UPSTREAM_UNREACHABLE: 502, RATE_LIMITED: 429 } as const;
+  for (const [code, status] of Object.entries(expected) as [keyof typeof expected, number][]) {
+    const serving = await serveHttp(scope, httpListener(1), { session: { connect: failing(code) } });
+    const got = await exchangeBytes(serving.port, `${head}\r\n`, "}\n");
+    assert.match(got, new RegExp(`^HTTP/1.1 ${status} `));
+    assert.equal(got.includes("Retry-After: 1\r\n"), code === "LIMIT_REACHED" || code === "RATE_LIMITED");
+    assert.deepEqual(JSON.parse(got.slice(got.indexOf("\r\n\r\n"))), { type: "about:blank", status, code, detail: "Not now" });
+  }
+});
+
+test("httpProtocol passes an answer that comes before the request's end, and the connection goes on or ends", async () => {
+  await using scope = new Scope();
+  const upstream = await httpUpstream(scope, (incoming, response) => {
+    response.writeHead(413, { "Content-Length": "3" }).end("big");
+    incoming.resume();
+  });
+  const serving = await serveHttp(scope, httpListener(upstream.port));
+  const socket = connect(serving.port, "127.0.0.1");
+  scope.defer(() => void socket.destroy());
+  let got = "";
+  socket.on("data", (chunk) => (got += chunk.toString()));
+  socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+  await eventually(() => got.endsWith("big"), { withinMs: 2_000 });
+  got = "";
+  socket.write(`def${head}\r\n`);
+  await eventually(() => got.endsWith("big"), { withinMs: 2_000 });
+  assert.match(got, /^HTTP\/1.1 413 /);
+});
+
+test("httpProtocol leaks nothing over thousands of requests, nor does it keep more connections than there are clients", async () => {
+  await using scope = new Scope();
+  let connections = 0;
+  const upstream = await httpUpstream(scope, (incoming, response) => incoming.resume().on("end", () => response.end("x")));
+  upstream.on("connection", (socket) => {
+    connections++;
+    socket.once("close", () => connections--);
+  });
+  const serving = await serveHttp(scope, httpListener(upstream.port));
+  const many = `${head}\r\n`.repeat(99) + `${head}Connection: close\r\n\r\n`;
+  for (let round = 0; round < 5; round++) await Promise.all(Array.from({ length: 8 }, async () => await exchangeBytes(serving.port, many)));
+  assert.equal(serving.facts.length, 4_000);
+  assert.ok(serving.facts.every(({ status }) => status === 200));
+  assert.ok(connections <= 8, `${connections}`);
+  await eventually(() => serving.open() === 0 && serving.leases() === 0, { withinMs: 2_000 });
+});
+
+test("httpProtocol says on whose behalf a connection is, and lends it to nobody else", async () => {
+  await using scope = new Scope();
+  const heads: string[] = [];
+  let open = 0;
+  const port = await rawUpstream(scope, (socket) => {
+    open++;
+    socket.once("close", () => open--);
+    socket.on("data", (chunk) => {
+      heads.push(chunk.toString().split("\r\n", 1)[0] ?? "");
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+    });
+  });
+  const serving = await serveHttp(scope, httpListener(port, { upstream: { sendProxyProtocol: "v1" } }));
+  for (let count = 0; count < 2; count++) await exchangeBytes(serving.port, `${head}\r\n${head}Connection: close\r\n\r\n`);
+  const firsts = heads.filter((line) => line.startsWith("PROXY"));
+  assert.equal(heads.length, 4);
+  assert.equal(new Set(firsts).size, 2);
+  for (const line of firsts) assert.match(line, /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+$/);
+  await eventually(() => open === 0, { withinMs: 2_000 });
 });

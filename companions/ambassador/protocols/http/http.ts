@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { HttpListenerConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
+import { makeProxyHeader } from "../../flow/proxy-protocol.ts";
 import type { MakeProtocol, Protocol, Session } from "../protocol.ts";
 import { acceptTls } from "./accept-tls.ts";
 import { makeCheck } from "./check.ts";
@@ -26,7 +27,10 @@ export const httpProtocol: MakeProtocol<HttpListenerConfig> = (listener, { crede
   const injection = makeInjection(listener, credentials, { log });
   const opener = makeOpener(listener, credentials);
   const hostOf = makeHostOf(listener);
-  const parts: ExchangeParts = { injection, opener, hostOf, preambleOf: undefined };
+  const { sendProxyProtocol: version } = listener.upstream;
+  const preambleOf =
+    version === undefined ? undefined : ({ client, local }: Session): Uint8Array => makeProxyHeader(version, { client, local });
+  const parts: ExchangeParts = { injection, opener, hostOf, preambleOf };
   const connections = new Map<Duplex, ClientConnection>();
   const server = makeServer(connections);
   const watcher = makeWatcher(connections, listener);

@@ -18,7 +18,7 @@ test("httpProtocol passes WebSockets, with the credentials put in", async () => 
   const serving = await serveHttp(scope, httpListener(upstream.port, { auth }));
   const client = new WebSocket(`ws://127.0.0.1:${serving.port}/`, { headers: { Authorization: "Bearer wrong" } });
   const received: string[] = [];
-  client.on("message", (data) => received.push(String(data)));
+  client.on("message", (data) => received.push(Buffer.isBuffer(data) ? data.toString() : ""));
   await once(client, "open");
   const big = "x".repeat(1_000_000);
   client.send(big);
