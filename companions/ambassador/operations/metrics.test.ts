@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { eventually, Scope } from "@peapod/kit";
 import { parseExposition } from "./exposition.fixture.ts";
@@ -15,7 +17,10 @@ test("/metrics is strict Prometheus text, and its counts are those of the connec
   const scope = scopeOf(t);
   const echo = await startEcho(scope, "echo");
   const ambassador = await startAmbassador(scope, {
-    listeners: [tcpListener("db", echo.port), tcpListener("down", 1, { upstream: { endpoints: ["127.0.0.1:1"], retry: { attempts: 1 } } })],
+    listeners: [
+      tcpListener("db", echo.port),
+      tcpListener("down", 1, { upstream: { endpoints: ["127.0.0.1:1"], healthCheck: "off", retry: { attempts: 1 } } }),
+    ],
   });
   const scrape = async (): Promise<Map<string, number>> => parseExposition((await ask(ambassador.admin, "/metrics")).body);
   using client = new LineClient(ambassador.port("db"));
@@ -31,7 +36,11 @@ test("/metrics is strict Prometheus text, and its counts are those of the connec
   await client.end();
   using refused = new LineClient(ambassador.port("down"));
   assert.equal(await refused.line(), undefined);
-  await eventually(async () => (await scrape()).get('ambassador_connections_active{listener="db"}') === 0, { withinMs: 2_000 });
+  const active = async (): Promise<number[]> => {
+    const now = await scrape();
+    return ["db", "down"].map((name) => now.get(`ambassador_connections_active{listener="${name}"}`) ?? NaN);
+  };
+  await eventually(async () => assert.deepEqual(await active(), [0, 0]), { withinMs: 2_000 });
   const end = await scrape();
   assert.equal(end.get('ambassador_connections_total{listener="db"}'), 1);
   assert.equal(end.get('ambassador_bytes_total{listener="db",direction="to_client"}'), 11);
@@ -48,4 +57,14 @@ test("Metrics of the process are strict Prometheus text too, and label values ar
   assert.equal(series.get(String.raw`ambassador_failures_total{listener="odd\"name\\",code="INTERNAL"}`), 1);
   for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "nodejs_eventloop_lag_seconds"])
     assert.ok((series.get(name) ?? -1) >= 0, name);
+});
+
+test("every metric of the ambassador is in its README, and no other", async (t) => {
+  const scope = scopeOf(t);
+  const ambassador = await startAmbassador(scope, { listeners: [tcpListener("db", 1)] });
+  const { body } = await ask(ambassador.admin, "/metrics");
+  const exposed = [...body.matchAll(/^# HELP (ambassador_\w+)/gm)].map(([, name]) => name ?? "");
+  const readme = readFileSync(join(import.meta.dirname, "..", "README.md"), "utf8");
+  const documented = [...readme.matchAll(/^\| `(ambassador_\w+)`/gm)].map(([, name]) => name ?? "");
+  assert.deepEqual(documented.toSorted(), exposed.toSorted());
 });
