@@ -39,6 +39,7 @@ async function startServer(script: (packets: PacketChannel, socket: Socket) => P
       await script(new PacketChannel(new Wire(socket), "client"), socket);
     } catch (cause) {
       if (!(cause instanceof AmbassadorError || cause instanceof WireEnded)) throw cause;
+      socket.destroy();
     }
   };
   return await listenOn(
