@@ -162,6 +162,32 @@ test("peapod image load, list, remove and prune", async (t) => {
   assert.ok(du(join(engine.stateDir, "images")) < 1024 * 1024);
 });
 
+test("peapod image build makes a companion's image, for a registry and as an archive", async (t) => {
+  const engine = await startEngine(t);
+  const registry = await startRegistry(t);
+  const pushed = `${registry.host}/tools/ambassador:1`;
+  assert.equal(await engine.peapod("image", "build", "ambassador", "--push", pushed), `${pushed}\n`);
+  const archive = engine.file("ambassador.tar", "");
+  await engine.peapod("image", "build", "ambassador", "-o", archive, "--name", "example.test/ambassador:1");
+  await engine.peapod("image", "load", archive);
+  await engine.peapod("image", "pull", pushed, "peapod.local/ambassador");
+  const listed = JSON.parse(await engine.peapod("image", "list", "-o", "json")) as { id: string; repoTags: string[] }[];
+  assert.deepEqual(
+    listed.map(({ repoTags }) => repoTags.toSorted()),
+    [["peapod.local/ambassador:latest", pushed, "example.test/ambassador:1"].toSorted()],
+    "it is one image, whichever way it came",
+  );
+  for (const [args, problem] of [
+    [["build"], /Name one companion/],
+    [["build", "ambassador"], /Say where the image goes/],
+    [["build", "no-such", "-o", "x.tar"], /There is no companion "no-such": known are ambassador/],
+  ] as const) {
+    const outcome = await engine.command(launcher, ["image", ...args]);
+    assert.equal(outcome.exitCode, 64, outcome.stderr);
+    assert.match(outcome.stderr, problem);
+  }
+});
+
 function du(folder: string): number {
   return readdirSync(folder, { withFileTypes: true }).reduce((sum, entry) => {
     const path = join(folder, entry.name);

@@ -13,8 +13,9 @@ function refuses(says: string): (error: unknown) => boolean {
 }
 
 test("chooseConfigSource() takes the flag, else the variable, else the listener of the environment", () => {
-  assert.deepEqual(chooseConfigSource("/a", { AMBASSADOR_CONFIG: "/b" }), { kind: "file", path: "/a" });
-  assert.deepEqual(chooseConfigSource(undefined, { AMBASSADOR_CONFIG: "/b" }), { kind: "file", path: "/b" });
+  const named = { AMBASSADOR_CONFIG: "/b" };
+  assert.deepEqual(chooseConfigSource("/a", named), { kind: "file", path: "/a", environment: named });
+  assert.deepEqual(chooseConfigSource(undefined, named), { kind: "file", path: "/b", environment: named });
   assert.deepEqual(chooseConfigSource(undefined, simple), { kind: "environment", environment: simple });
 });
 
@@ -25,7 +26,8 @@ test("chooseConfigSource() refuses nothing at all, and a file with variables bes
     () => chooseConfigSource("/a", simple),
     refuses("AMBASSADOR_UPSTREAM: there is a configuration file too, /a: say it there"),
   );
-  assert.deepEqual(chooseConfigSource("/a", { AMBASSADOR_SERVICE_HOST: "10.0.0.1" }), { kind: "file", path: "/a" });
+  const service = { AMBASSADOR_SERVICE_HOST: "10.0.0.1" };
+  assert.deepEqual(chooseConfigSource("/a", service), { kind: "file", path: "/a", environment: service });
 });
 
 test("loadConfig() reads from either", (t) => {
@@ -33,9 +35,12 @@ test("loadConfig() reads from either", (t) => {
   t.after(() => rmSync(folder, { recursive: true }));
   const path = join(folder, "ambassador.yaml");
   writeFileSync(path, "listeners: [{protocol: redis, listen: ':6379', upstream: {endpoints: [cache.example]}}]\n");
-  assert.deepEqual(loadConfig({ kind: "file", path }), loadConfig({ kind: "environment", environment: simple }));
+  assert.deepEqual(loadConfig({ kind: "file", path, environment: {} }), loadConfig({ kind: "environment", environment: simple }));
   writeFileSync(path, "#".repeat(2 * 1024 * 1024));
-  assert.throws(() => loadConfig({ kind: "file", path }), refuses(`${path}:1: is over 1 MiB`));
-  assert.throws(() => loadConfig({ kind: "file", path: join(folder, "missing") }), refuses("missing: cannot be read: ENOENT"));
-  assert.throws(() => loadConfig({ kind: "file", path: folder }), refuses("cannot be read: EISDIR"));
+  assert.throws(() => loadConfig({ kind: "file", path, environment: {} }), refuses(`${path}:1: is over 1 MiB`));
+  assert.throws(
+    () => loadConfig({ kind: "file", path: join(folder, "missing"), environment: {} }),
+    refuses("missing: cannot be read: ENOENT"),
+  );
+  assert.throws(() => loadConfig({ kind: "file", path: folder, environment: {} }), refuses("cannot be read: EISDIR"));
 });

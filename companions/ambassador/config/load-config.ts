@@ -9,7 +9,7 @@ const READ_BYTES = 1024 * 1024 + 1;
 
 /** Where the configuration is. A file can be read again when it has changed; the environment of a process cannot change. */
 export type ConfigSource =
-  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "file"; readonly path: string; readonly environment: Environment }
   | { readonly kind: "environment"; readonly environment: Environment };
 
 /**
@@ -26,12 +26,13 @@ export function chooseConfigSource(configFlag: string | undefined, environment: 
     ]);
   }
   if (variables.length > 0) throw invalid(variables.map((name) => `${name}: there is a configuration file too, ${path}: say it there`));
-  return { kind: "file", path };
+  return { kind: "file", path, environment };
 }
 
 /** Reads the configuration from where it is. Throws CONFIG_INVALID with a line for each problem. */
 export function loadConfig(source: ConfigSource): AmbassadorConfig {
-  return source.kind === "environment" ? parseEnvironment(source.environment) : parseConfig(readConfigFile(source.path), source.path);
+  const { environment } = source;
+  return source.kind === "environment" ? parseEnvironment(environment) : parseConfig(readConfigFile(source.path), source.path, environment);
 }
 
 /** The text of a configuration file, to be compared with what it said before. Throws CONFIG_INVALID where it cannot be read. */

@@ -2,6 +2,7 @@ import { AmbassadorError } from "../errors.ts";
 import { checkConfig } from "./check-config.ts";
 import type { AmbassadorConfig } from "./config.ts";
 import { type Path, Place, type Problem, type Raw, unreadable } from "./decode.ts";
+import { expandVariables, type Variables } from "./expand.ts";
 import { readYaml } from "./read-yaml.ts";
 import { configType } from "./schema.ts";
 
@@ -9,13 +10,15 @@ const SHOWN_PROBLEMS = 50;
 
 /**
  * Reads a configuration. Throws CONFIG_INVALID with every problem at once, a line each: `FILE:LINE: listeners[0].listen: is missing`, in the
- * order of the lines. Never says what stands at a place for a secret.
+ * order of the lines. Never says what stands at a place for a secret. `$(NAME)` in a value stands for one of the `variables`.
  */
-export function parseConfig(text: string, fileName: string): AmbassadorConfig {
+export function parseConfig(text: string, fileName: string, variables: Variables = {}): AmbassadorConfig {
   const document = readYaml(text);
   if ("length" in document) throw invalid(document.map(({ line, message }) => `${fileName}:${line}: ${message}`));
   if (document.raw === undefined) throw invalid([`${fileName}:1: is empty: at the least it needs listeners`]);
-  const { config, problems } = decodeConfig(document.raw);
+  const unknown: Problem[] = [];
+  const raw = expandVariables(document.raw, variables, unknown);
+  const { config, problems } = unknown.length > 0 ? { config: undefined, problems: unknown } : decodeConfig(raw);
   if (config !== undefined) return config;
   const lines = problems.map(({ path, message }) => ({
     line: document.lineOf(path),

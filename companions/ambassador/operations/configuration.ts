@@ -26,6 +26,8 @@ export interface ConfigurationParts {
   readonly apply: (config: AmbassadorConfig) => Promise<ReloadPlan>;
 }
 
+type FileSource = Extract<ConfigSource, { kind: "file" }>;
+
 /** The configuration from where it is: taken over at the start, and again each time that its file says something new. */
 export class Configuration {
   readonly #parts: ConfigurationParts;
@@ -46,7 +48,7 @@ export class Configuration {
   async start(): Promise<void> {
     const { source, apply, metrics, clock } = this.#parts;
     if (source.kind === "file") this.#text = readConfigFile(source.path);
-    await apply(source.kind === "file" ? parseConfig(this.#text, source.path) : loadConfig(source));
+    await apply(source.kind === "file" ? parseConfig(this.#text, source.path, source.environment) : loadConfig(source));
     this.#state = { ...this.#state, appliedAtMs: clock.nowMs() };
     metrics.reloaded(clock.nowMs());
   }
@@ -56,11 +58,11 @@ export class Configuration {
     const { source, clock, log } = this.#parts;
     const onHangUp = (): void => {
       if (source.kind === "environment") log.warn("nothing to reload: the environment of a process cannot change");
-      else void this.#reloadNow(source.path);
+      else void this.#reloadNow(source);
     };
     process.on("SIGHUP", onHangUp);
     try {
-      if (source.kind === "file") await this.#followFile(source.path, clock, signal);
+      if (source.kind === "file") await this.#followFile(source, clock, signal);
       else await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     } finally {
       process.off("SIGHUP", onHangUp);
@@ -68,23 +70,24 @@ export class Configuration {
     }
   }
 
-  async #followFile(path: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  async #followFile(source: FileSource, clock: Clock, signal: AbortSignal): Promise<void> {
     const { log } = this.#parts;
     const onMissing = (cause: AmbassadorError): void =>
       log.warn("configuration file cannot be read: the one in use stays", { error: cause.message });
-    await followFile({ path, known: this.#text, clock, onChange: (text) => this.#reload(path, text, false), onMissing }, signal);
+    const onChange = (text: string): Promise<void> => this.#reload(source, text, false);
+    await followFile({ path: source.path, known: this.#text, clock, onChange, onMissing }, signal);
   }
 
-  async #reloadNow(path: string): Promise<void> {
+  async #reloadNow(source: FileSource): Promise<void> {
     try {
-      await this.#reload(path, readConfigFile(path), true);
+      await this.#reload(source, readConfigFile(source.path), true);
     } catch (cause) {
       this.#refuse(cause);
     }
   }
 
   /** One at a time. `isForced`: also where the text is the one that was read last. */
-  async #reload(path: string, text: string, isForced: boolean): Promise<void> {
+  async #reload({ path, environment }: FileSource, text: string, isForced: boolean): Promise<void> {
     const before = this.#busy;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy = promise;
@@ -92,7 +95,7 @@ export class Configuration {
     try {
       if (text === this.#text && !isForced) return; // SIGHUP was faster
       this.#text = text;
-      const { unchanged, ...changes } = await this.#parts.apply(parseConfig(text, path));
+      const { unchanged, ...changes } = await this.#parts.apply(parseConfig(text, path, environment));
       this.#state = { ...this.#state, appliedAtMs: this.#parts.clock.nowMs(), problem: undefined };
       this.#parts.metrics.reloaded(this.#parts.clock.nowMs());
       this.#parts.log.info("configuration reloaded", { ...changes, unchanged: unchanged.length });

@@ -110,7 +110,7 @@ export async function startAmbassador(scope: Scope, config: Record<string, unkno
   const stop = new AbortController();
   const hurry = new AbortController();
   const listening = Promise.withResolvers<{ readonly listeners: ReadonlyMap<string, string>; readonly admin: string | undefined }>();
-  const parts = { source: { kind: "file", path: configFile } as const, metrics: new Metrics(), log, clock: systemClock };
+  const parts = { source: { kind: "file", path: configFile, environment: {} } as const, metrics: new Metrics(), log, clock: systemClock };
   const ended = runAmbassador({ ...parts, setLogLevel: () => {}, onListening: listening.resolve }, stop.signal, hurry.signal);
   ended.catch(listening.reject);
   scope.defer(async () => {
