@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type Logger, type Scope, silentLogger } from "@peapod/kit";
 import type { HttpListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
-import { splice } from "../../flow/wire.ts";
+import { splice, Wire } from "../../flow/wire.ts";
 import type { RequestFact, Session } from "../protocol.ts";
 import { fileCredentials, listenerTo, targetOf } from "../tls/serving.fixture.ts";
 import { httpProtocol } from "./http.ts";
@@ -42,7 +42,12 @@ export function httpListener(port: number, { upstream, ...options }: HttpOptions
 export async function serveHttp(
   scope: Scope,
   listener: HttpListenerConfig,
-  parts: { readonly credentials?: Credentials; readonly log?: Logger; readonly session?: Partial<Session> } = {},
+  parts: {
+    readonly credentials?: Credentials;
+    readonly log?: Logger;
+    readonly session?: Partial<Session>;
+    readonly readsAhead?: boolean;
+  } = {},
 ): Promise<HttpServing> {
   const { credentials = fileCredentials, log = silentLogger } = parts;
   const protocol = httpProtocol(listener, { credentials, log });
@@ -78,6 +83,7 @@ export async function serveHttp(
     };
     const serveOne = async (): Promise<void> => {
       try {
+        if (parts.readsAhead === true) await readAhead(socket);
         await protocol.serve(socket, session);
       } catch (cause) {
         failures.push(cause);
@@ -164,4 +170,11 @@ async function listening(server: {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("No port");
   return address.port;
+}
+
+/** Leaves a socket as the reader of a PROXY header does: paused, with what had come put back. */
+async function readAhead(socket: Socket): Promise<void> {
+  const wire = new Wire(socket);
+  wire.unread(await wire.readSome(64));
+  wire.release();
 }

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { Agent, get, type IncomingMessage, request, type RequestOptions } from "node:http";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { test } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { eventually, Scope } from "@peapod/kit";
 import { AmbassadorError, type ErrorCode } from "../../errors.ts";
+import { makeAuthority } from "../tls/certificates.fixture.ts";
 import { exchangeBytes, httpListener, httpUpstream, rawUpstream, scriptedUpstream, serveHttp } from "./http.fixture.ts";
 
 const head = "GET / HTTP/1.1\r\nHost: a\r\n";
@@ -298,4 +301,24 @@ test("httpProtocol says on whose behalf a connection is, and lends it to nobody 
   assert.equal(new Set(firsts).size, 2);
   for (const line of firsts) assert.match(line, /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+$/);
   await eventually(() => open === 0, { withinMs: 2_000 });
+});
+
+test("httpProtocol serves a socket with what came after a PROXY header put back, also within TLS", async () => {
+  await using scope = new Scope();
+  const upstream = await httpUpstream(scope, (incoming, response) => incoming.pipe(response));
+  const authority = await makeAuthority(scope);
+  const files = await authority.issue();
+  for (const serverTls of [undefined, { certFile: files.certFile, keyFile: files.keyFile, clientCaFile: undefined }]) {
+    const serving = await serveHttp(scope, httpListener(upstream.port, { serverTls }), { readsAhead: true });
+    const plain = connect(serving.port, "127.0.0.1");
+    scope.defer(() => void plain.destroy());
+    const client =
+      serverTls === undefined ? plain : connectTls({ socket: plain, ca: readFileSync(authority.caFile), servername: "localhost" });
+    let got = "";
+    client.on("data", (chunk: Buffer) => (got += chunk.toString()));
+    client.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    await eventually(() => got.endsWith("\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), { withinMs: 2_000 });
+    client.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\ndef");
+    await eventually(() => got.endsWith("\r\n\r\n3\r\ndef\r\n0\r\n\r\n"), { withinMs: 2_000 });
+  }
 });

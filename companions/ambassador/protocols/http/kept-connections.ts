@@ -13,13 +13,6 @@ interface Kept {
 export class KeptConnections implements Disposable {
   readonly #kept = new Map<string, Kept[]>();
 
-  /** How many are kept. */
-  get size(): number {
-    let size = 0;
-    for (const list of this.#kept.values()) size += list.length;
-    return size;
-  }
-
   /** The one used last, if that was not longer ago than `maxIdleMs`; it is the caller's then. */
   take(key: string, maxIdleMs: number): Socket | undefined {
     const last = this.#kept.get(key)?.at(-1);

@@ -30,7 +30,6 @@ export interface Opener extends Disposable {
   }): Open<UpstreamConnection>;
   /** The client that owned connections has gone. */
   forget(owner: string): void;
-  readonly kept: number;
 }
 
 /** Opens and keeps the connections of a listener. Those made with other certificates than the files now have are not used again. */
@@ -70,9 +69,6 @@ export function makeOpener(listener: Pick<HttpListenerConfig, "upstream">, crede
     forget: (owner) => {
       for (const key of ownedKeys.get(owner) ?? []) kept.drop(key);
       ownedKeys.delete(owner);
-    },
-    get kept() {
-      return kept.size;
     },
     [Symbol.dispose]: () => kept[Symbol.dispose](),
   };
