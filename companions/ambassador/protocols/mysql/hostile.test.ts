@@ -287,25 +287,41 @@ test("mysqlProtocol() lets a client go that goes itself, or does not answer in t
   wire.destroy();
 });
 
-test("mysqlProtocol() lets the upstream go when a client takes its time, and logs in anew when it has answered", async () => {
-  const seen: HandshakeResponse[] = [];
-  let greeted = 0;
-  const gone: Promise<void>[] = [];
-  const port = await startServer(async (packets) => {
-    greeted += 1;
-    gone.push(packets.wire.closed);
+/** A server that lets everybody in, and keeps what they say then; each connection is a list of its own. */
+async function startListening(): Promise<{ port: number; said: Buffer[][] }> {
+  const said: Buffer[][] = [];
+  const port = await startServer(async (packets, socket) => {
+    const own: Buffer[] = [];
+    said.push(own);
     packets.write(encodeGreeting(greeting8));
-    seen.push(parseHandshakeResponse(await packets.read()));
+    own.push(parseHandshakeResponse(await packets.read()).user);
     packets.write(ok);
+    packets.restart();
+    own.push(await packets.read());
+    socket.end();
   });
+  return { port, said };
+}
+
+const [login, quit] = [Buffer.from("app"), Buffer.of(1)];
+
+test("mysqlProtocol() leaves a server in an orderly way when the client was only a probe, which it would count against us", async () => {
+  const { port, said } = await startListening();
+  const serving = await serveMysql(scope, mysqlListenerTo(port));
+  (await dial(serving.port)).wire.destroy();
+  assert.equal(await lastCode(serving), "CLIENT_GONE");
+  assert.deepEqual(said, [[login, quit]]);
+});
+
+test("mysqlProtocol() lets the upstream go when a client takes its time, and logs in anew when it has answered", async () => {
+  const { port, said } = await startListening();
   const listener = mysqlListenerTo(port);
-  const serving = await serveMysql(scope, { ...listener, upstream: { ...listener.upstream, connectMs: 100 } });
+  const serving = await serveMysql(scope, { ...listener, upstream: { ...listener.upstream, connectMs: 200 } });
   const packets = await dial(serving.port);
-  await eventually(() => gone.length === 1, { withinMs: 1000 });
-  await gone[0];
+  await eventually(() => assert.deepEqual(said, [[login, quit]]), { withinMs: 2000 });
   packets.write(encodeHandshakeResponse(response));
   assert.deepEqual(await packets.read(), ok);
-  assert.deepEqual([greeted, seen.length], [2, 1]);
+  assert.deepEqual(said, [[login, quit], [login]]);
   packets.wire.destroy();
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import type { Server } from "node:net";
+import { connect, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Scope } from "@peapod/kit";
@@ -10,7 +10,12 @@ import mysql2 from "mysql2/promise";
 import type { MysqlListenerConfig } from "../../config/config.ts";
 import { type CertificateFiles, makeAuthority, type TestAuthority } from "../tls/certificates.fixture.ts";
 import { listenerTo, listenOn } from "../tls/serving.fixture.ts";
+import { Wire } from "../../flow/wire.ts";
 import { capability } from "./capabilities.ts";
+import { encodeChangeUser } from "./change-user.ts";
+import { parseGreeting } from "./greeting.ts";
+import { encodeHandshakeResponse } from "./handshake-response.ts";
+import { encodePacket, PacketChannel } from "./packet-channel.ts";
 import { mysqlListenerTo, refusalAt, serveMysql } from "./mysql.fixture.ts";
 import { mysql2Part } from "./mysql2-part.fixture.ts";
 import { cachingSha2Scramble } from "./scrambles.ts";
@@ -101,6 +106,36 @@ test("mysqlProtocol() tells the client why it does not log in to the scripted ca
   assert.equal(refusal.errno, 1045);
   assert.match(refusal.message, /needs TLS, serverPublicKeyFile or allowPublicKeyRetrieval/);
   assert.deepEqual(server.logins, []);
+});
+
+test("mysqlProtocol() keeps what a client sends behind its change of user until that is answered", async () => {
+  const server = await scripted({ isCached: true });
+  const serving = await serveMysql(scope, mysqlListenerTo(server.port));
+  const socket = connect({ port: serving.port, host: "127.0.0.1" });
+  const packets = new PacketChannel(new Wire(socket), "upstream");
+  const { capabilities } = parseGreeting(await packets.read());
+  const mine = {
+    user: Buffer.from("legacy"),
+    auth: Buffer.alloc(20, 1),
+    database: undefined,
+    plugin: "mysql_native_password",
+    attributes: undefined,
+  };
+  const plain = { ...capabilities, base: capabilities.base & ~capability.CONNECT_ATTRS };
+  packets.write(encodeHandshakeResponse({ ...mine, capabilities: plain, maxPacketBytes: 2 ** 24, charset: 45 }));
+  assert.equal((await packets.read())[0], 0);
+  const change = encodeChangeUser({ ...mine, database: Buffer.alloc(0), charset: 45, attributes: Buffer.alloc(0) }, plain);
+  const ping = encodePacket(0, Buffer.of(0x0e));
+  for (let count = 0; count < 2; count++) {
+    packets.wire.write(Buffer.concat([encodePacket(0, change), ping, ping]));
+    const answers = await packets.wire.read(3 * 11);
+    assert.deepEqual(
+      [0, 11, 22].map((at) => answers.toString("hex", at, at + 5)),
+      Array(3).fill("0700000100"),
+    );
+  }
+  assert.deepEqual(server.logins, ["app fast", "app fast", "app fast"]);
+  socket.destroy();
 });
 
 test("mysqlProtocol() ends a connection whose change of user the scripted server refuses, and says so", async () => {

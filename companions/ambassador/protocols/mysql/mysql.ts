@@ -11,9 +11,10 @@ import { sayFarewell } from "./farewell.ts";
 import { LoginError } from "./error-packet.ts";
 import type { Greeting } from "./greeting.ts";
 import type { HandshakeResponse } from "./handshake-response.ts";
-import { areStale, readSecrets } from "./login-secrets.ts";
+import { areStale, type LoginSecrets, readSecrets } from "./login-secrets.ts";
+import type { PacketChannel } from "./packet-channel.ts";
 import { askRole, requireRole } from "./role.ts";
-import { abortable, type LoggedIn, type LoginParts, logIn, openLink } from "./upstream-login.ts";
+import { abortable, type Link, type LoggedIn, type LoginParts, logIn, openLink } from "./upstream-login.ts";
 
 const COM_QUIT = 0x01;
 const ACCESS_DENIED = 1045;
@@ -99,11 +100,36 @@ async function logInOnce(
 ): Promise<Entry> {
   const link = await openLink(target, parts, onBehalfOf, signal);
   return await abortable(link.packets.wire, signal, async () => {
-    const response = await respond(link.greeting);
+    const response = await respond(link.greeting).catch(async (cause: unknown) => {
+      await leave(link, secrets, parts);
+      throw cause;
+    });
     const loggedIn = await logIn(link, response, secrets, parts);
     if (wanted !== undefined) requireRole(await askRole(link.packets, target.endpoint), wanted, target.endpoint);
     return { loggedIn, response };
   });
+}
+
+/**
+ * Goes from a server for which there is no client: with a login. A server counts the handshakes that are broken off, and blocks the host
+ * that has too many of them in a row (`max_connect_errors`): somebody's probe of our port, every few seconds, must not bring that about.
+ */
+async function leave(link: Link, secrets: LoginSecrets, parts: LoginParts): Promise<void> {
+  const late = AbortSignal.timeout(parts.listener.upstream.connectMs / 4);
+  try {
+    await abortable(link.packets.wire, late, async () => {
+      await logIn(link, responseOfCheck(link.greeting.capabilities), secrets, parts);
+      await quit(link.packets);
+    });
+  } catch {
+    // It was a courtesy.
+  }
+}
+
+async function quit(packets: PacketChannel): Promise<void> {
+  packets.restart();
+  packets.write(Buffer.of(COM_QUIT));
+  await sayFarewell(packets.wire);
 }
 
 /** A login and a question for the role. Without a user name of our own, only the greeting: there is no client to have one. */
@@ -127,9 +153,7 @@ async function check(target: Target, parts: LoginParts, signal: AbortSignal): Pr
       if (mayBeSilent) return undefined;
       throw cause;
     });
-    packets.restart();
-    packets.write(Buffer.of(COM_QUIT));
-    await sayFarewell(packets.wire);
+    await quit(packets);
     return role;
   });
 }
