@@ -14,6 +14,7 @@ export async function dialUpstream(
   signal: AbortSignal,
 ): Promise<Wire> {
   const wire = await dial(target.address, upstream, signal);
+  target.onConnected?.();
   const { sendProxyProtocol: version } = upstream;
   if (version !== undefined) wire.write(makeProxyHeader(version, onBehalfOf));
   return wire;

@@ -24,7 +24,11 @@ export async function waitReady(options: WaitOptions, signal: AbortSignal): Prom
   const path = `/readyz?upstream=reachable${listener === undefined ? "" : `&listener=${encodeURIComponent(listener)}`}`;
   for (;;) {
     const leftMs = deadlineMs - performance.now();
-    const problem = await ask(admin, path, AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(Math.max(1, Math.min(ASK_MS, leftMs))))]));
+    const problem = await ask(
+      admin,
+      path,
+      AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(Math.max(1, Math.min(ASK_MS, leftMs))))]),
+    );
     if (problem === undefined) return undefined;
     signal.throwIfAborted();
     if (performance.now() + POLL_MS >= deadlineMs) return problem;
