@@ -1,4 +1,3 @@
-import { TLSSocket } from "node:tls";
 import type { CommonListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import type { Wire } from "../../flow/wire.ts";
@@ -16,16 +15,9 @@ export function forwarding(listener: CommonListenerConfig, credentials: Credenti
       using lease = await session.connect((target, signal) => openUpstream(target, parts, signal));
       await session.splice(client, lease.value, { finish: session.end });
     } catch (cause) {
-      reset(client);
+      client.reset(); // an orderly end would look like an empty answer
       throw cause;
     }
   };
   return { kind: "wire", serve, check: undefined };
-}
-
-/** An orderly end would look like an empty answer; where a reset cannot be had (TLS, UNIX sockets), the end comes at once. */
-function reset(client: Wire): void {
-  const { socket } = client;
-  if (socket.remoteAddress === undefined || socket instanceof TLSSocket) client.destroy();
-  else socket.resetAndDestroy();
 }

@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import { type Scope, silentLogger, type Logger } from "@peapod/kit";
 import type { Address, CommonListenerConfig, SecretSource, UpstreamTlsConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
-import { splice, Wire } from "../../flow/wire.ts";
+import { listen } from "../../flow/listen.ts";
+import type { Ends } from "../../flow/proxy-protocol.ts";
+import { splice } from "../../flow/splice.ts";
+import type { Wire } from "../../flow/wire.ts";
 import type { Target } from "../../upstream/upstream.ts";
 import type { Protocol, Session } from "../protocol.ts";
 
@@ -103,19 +106,27 @@ export async function startServing(
     notes: [] as object[],
     end: new AbortController(),
   };
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
-    const session = sessionFor(socket, { listener, serving, log: options.log ?? silentLogger });
-    protocol.serve(new Wire(socket), session).then(
+  const clients = new Set<Wire>();
+  const onConnection = (client: Wire, ends: Ends): void => {
+    clients.add(client);
+    const session = sessionFor(ends, { listener, serving, log: options.log ?? silentLogger });
+    protocol.serve(client, session).then(
       () => serving.outcomes.push(undefined),
       (error: unknown) => serving.outcomes.push(error),
     );
+  };
+  const listening = await listen(listener, { kind: "wire", onConnection, onRefused: () => {} });
+  options.scope.defer(async () => {
+    await listening.close();
+    for (const client of clients) client.destroy();
+    await Promise.all([...clients].map((client) => client.closed));
   });
-  serving.port = await listenOn(server, options.scope);
+  if (listening.address.kind === "tcp") serving.port = listening.address.port;
   return serving;
 }
 
 function sessionFor(
-  socket: Socket,
+  ends: Ends,
   {
     listener,
     serving,
@@ -125,8 +136,8 @@ function sessionFor(
   return {
     id: 1,
     log,
-    client: { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 },
-    local: { address: socket.localAddress ?? "", port: socket.localPort ?? 0 },
+    client: ends.client,
+    local: ends.local,
     draining: serving.end.signal,
     end: serving.end.signal,
     connect: async (open) => {
@@ -140,7 +151,6 @@ function sessionFor(
     used: (secrets) => serving.used.push(...secrets),
     note: (facts) => serving.notes.push(facts),
     splice: async (client, upstream, taps) => {
-      for (const wire of [client, upstream]) serving.end.signal.addEventListener("abort", () => wire.destroy(), { once: true }); // as a drain's deadline does
       await splice(client, upstream, taps);
     },
     count: () => {},
