@@ -2,7 +2,7 @@ import { AmbassadorError } from "../../errors.ts";
 import type { Splice, Wire } from "../../flow/wire.ts";
 import { Authentication } from "./authentication.ts";
 import { capability, has } from "./capabilities.ts";
-import { encodeChangeUser, parseChangeUser } from "./change-user.ts";
+import { type ChangeUser, encodeChangeUser, parseChangeUser } from "./change-user.ts";
 import { acceptanceOf, FAST_OK } from "./client-front.ts";
 import { CommandFilter } from "./command-filter.ts";
 import { clientErrorOf, encodeError } from "./error-packet.ts";
@@ -24,13 +24,14 @@ export interface RelayParts {
   readonly loggedIn: LoggedIn;
   readonly response: HandshakeResponse;
   readonly parts: LoginParts;
-  readonly used: (secrets: LoginSecrets["used"]) => void;
+  /** Told of each change that was made. */
+  readonly changed: (secrets: LoginSecrets["used"], asked: ChangeUser) => void;
 }
 
 /** A change of user on its way. */
 interface Change {
   readonly authentication: Authentication;
-  readonly hello: ReturnType<typeof acceptanceOf>;
+  readonly asked: ChangeUser;
   readonly secrets: LoginSecrets;
   /** Number of the server's next packet. */
   sequence: number;
@@ -48,14 +49,15 @@ export class ChangeUserRelay implements Splice {
   readonly #relay: RelayParts;
   readonly #filter = new CommandFilter();
   #change: Change | undefined;
-  #isOver = false;
+  /** Why the connection was ended here, once it was; the client has been told. */
+  failure: AmbassadorError | undefined;
 
   constructor(relay: RelayParts) {
     this.#relay = relay;
   }
 
   readonly fromClient = (chunk: Buffer): Buffer => {
-    if (this.#isOver) return NOTHING;
+    if (this.failure !== undefined) return NOTHING;
     try {
       if (this.#change === undefined) return this.#pass(chunk);
       return this.#sendAhead(this.#change, chunk);
@@ -65,7 +67,7 @@ export class ChangeUserRelay implements Splice {
   };
 
   readonly fromUpstream = (chunk: Buffer): Buffer => {
-    if (this.#isOver) return NOTHING;
+    if (this.failure !== undefined) return NOTHING;
     const change = this.#change;
     if (change === undefined) return chunk;
     change.fromUpstream = Buffer.concat([change.fromUpstream, chunk]);
@@ -94,8 +96,8 @@ export class ChangeUserRelay implements Splice {
     const { listener, credentials } = parts;
     const { link, capabilities, channel } = loggedIn;
     const asked = parsing("client", () => parseChangeUser(payload, response.capabilities));
-    const hello = acceptanceOf(asked);
-    if (hello === "unknown") throw new AmbassadorError("CLIENT_PROTOCOL", "The client changes the user in a way that is not supported");
+    if (acceptanceOf(asked) === "unknown")
+      throw new AmbassadorError("CLIENT_PROTOCOL", "The client changes the user in a way that is not supported");
     const secrets = readSecrets(listener.login, credentials);
     const authentication = new Authentication({
       endpoint: link.target.endpoint,
@@ -104,7 +106,7 @@ export class ChangeUserRelay implements Splice {
       serverKey: () => serverKey(listener, credentials),
       mayAskForKey: listener.allowPublicKeyRetrieval,
     });
-    this.#change = { authentication, hello, secrets, sequence: 1, fromUpstream: NOTHING, fromClient: rest };
+    this.#change = { authentication, asked, secrets, sequence: 1, fromUpstream: NOTHING, fromClient: rest };
     const command = {
       ...asked,
       user: secrets.user ?? asked.user,
@@ -137,20 +139,20 @@ export class ChangeUserRelay implements Splice {
     }
   }
 
-  #finish({ hello, secrets, fromUpstream, fromClient }: Change, ok: Buffer): Buffer {
+  #finish({ asked, secrets, fromUpstream, fromClient }: Change, ok: Buffer): Buffer {
     this.#change = undefined;
-    this.#relay.used(secrets.used);
+    this.#relay.changed(secrets.used, asked);
     if (fromClient.length > 0) this.#relay.loggedIn.link.packets.wire.write(this.fromClient(fromClient));
-    const answer = hello === "fast-ok" ? [encodePacket(1, FAST_OK), encodePacket(2, ok)] : [encodePacket(1, ok)];
+    const answer = acceptanceOf(asked) === "fast-ok" ? [encodePacket(1, FAST_OK), encodePacket(2, ok)] : [encodePacket(1, ok)];
     return Buffer.concat([...answer, fromUpstream]);
   }
 
   /** A session whose change of user failed is nobody's: the client is told, and both sides end. */
   #fail(cause: unknown): Buffer {
-    const error = parsingError(cause);
+    const error = errorOf(cause);
     const { client, loggedIn } = this.#relay;
     const upstream = loggedIn.link.packets.wire;
-    this.#isOver = true;
+    this.failure = error;
     client.write(encodePacket(1, encodeError(clientErrorOf(error), true)));
     client.end();
     client.socket.once("finish", () => upstream.destroy());
@@ -158,7 +160,7 @@ export class ChangeUserRelay implements Splice {
   }
 }
 
-function parsingError(cause: unknown): AmbassadorError {
+function errorOf(cause: unknown): AmbassadorError {
   if (cause instanceof AmbassadorError) return cause;
   if (!(cause instanceof MalformedPacket)) throw cause;
   return new AmbassadorError("UPSTREAM_PROTOCOL", `Cannot read the upstream's answer to a change of user: ${cause.message}`, { cause });

@@ -38,8 +38,10 @@ test("mysqlProtocol() lets mysql2 in with any password, and logs in as configure
   const connection = await mysql2.createConnection({ ...hardCoded, port: serving.port });
   const [rows] = await connection.query("SELECT CURRENT_USER() AS user, DATABASE() AS name, CONNECTION_ID() AS id");
   assert.deepEqual(rows, [{ user: "app@%", name: "shop", id: connection.threadId }]);
-  await connection.end();
   assert.deepEqual(serving.notes.at(-1), { user: "legacy", database: "shop" });
+  await connection.changeUser({ user: "other", database: "mysql" });
+  assert.deepEqual(serving.notes.at(-1), { user: "other", database: "mysql" });
+  await connection.end();
   await eventually(() => serving.outcomes.length > 0 && serving.outcomes.every((outcome) => outcome === undefined), { withinMs: 2000 });
 });
 
@@ -135,6 +137,15 @@ test("mysqlProtocol() serves the mariadb client, and the file it loads", async (
   writeFileSync(file, "1\tone\n2\ttwo\n");
   const statements = `USE shop; LOAD DATA LOCAL INFILE '${file}' INTO TABLE items; SELECT id, note FROM items; TRUNCATE items; SELECT CURRENT_USER()`;
   assert.equal((await run("mariadb", [...words, "-e", statements])).stdout, "1\tone\n2\ttwo\napp@%\n");
+});
+
+test("mysqlProtocol() has clients do without compression, which would hide commands", async () => {
+  const words = ["--no-defaults", "-h127.0.0.1", `-P${serving.port}`, "-ulegacy", "--skip-ssl", "--compress", "-NB"];
+  assert.match((await run("mariadb", [...words, "-e", "SHOW SESSION STATUS LIKE 'Compression'"])).stdout, /OFF/);
+  const connection = await mysql2.createConnection({ ...hardCoded, port: serving.port, compress: true });
+  await connection.changeUser({ user: "legacy", database: "shop" });
+  assert.deepEqual((await connection.query("SELECT CURRENT_USER() AS user"))[0], [{ user: "app@%" }]);
+  await connection.end();
 });
 
 test("mysqlProtocol() logs in with ed25519, and changes the user with it too", async () => {

@@ -39,11 +39,15 @@ async function serve(client: Wire, session: Session, parts: LoginParts): Promise
   try {
     using lease = await connect(front, session, parts);
     const { loggedIn, response } = lease.value;
-    note(session, response, parts);
-    session.used(loggedIn.secrets.used);
+    const changed = (secrets: LoginSecrets["used"], who: Pick<HandshakeResponse, "user" | "database">): void => {
+      session.used(secrets);
+      note(session, who, parts);
+    };
+    changed(loggedIn.secrets.used, response);
     front.accept(loggedIn.ok);
-    const relay = new ChangeUserRelay({ client, loggedIn, response, parts, used: (secrets) => session.used(secrets) });
+    const relay = new ChangeUserRelay({ client, loggedIn, response, parts, changed });
     await session.splice(client, loggedIn.link.packets.wire, relay);
+    if (relay.failure !== undefined) throw relay.failure;
   } catch (cause) {
     if (cause instanceof AmbassadorError) await front.refuse(cause);
     else client.destroy();
@@ -175,7 +179,7 @@ function responseOfCheck({ base }: Greeting["capabilities"]): HandshakeResponse 
   };
 }
 
-function note(session: Session, { user, database }: HandshakeResponse, { listener }: LoginParts): void {
-  const name = listener.database ?? database?.toString();
+function note(session: Session, { user, database }: Pick<HandshakeResponse, "user" | "database">, { listener }: LoginParts): void {
+  const name = listener.database ?? (database?.toString() || undefined);
   session.note({ user: user.toString(), ...(name === undefined ? {} : { database: name }) });
 }
