@@ -7,6 +7,8 @@ export interface Splice {
   readonly fromUpstream?: (chunk: Buffer) => Buffer;
   /** Once aborted, the connection is ended at its next pause: the last bytes went to the client, and none came for 50 ms. */
   readonly finish?: AbortSignal;
+  /** Asked at such a pause, where the protocol shows more: false where ending now would lose something. */
+  readonly isPause?: () => boolean;
 }
 
 /** How two wires that were spliced ended. */
@@ -26,7 +28,7 @@ export async function splice(client: Wire, upstream: Wire, taps: Splice = {}): P
   client.pour(new OneWay(splicing, "client", client, upstream, taps.fromClient));
   upstream.pour(new OneWay(splicing, "upstream", upstream, client, taps.fromUpstream));
   const { finish } = taps;
-  const stop = finish === undefined ? undefined : splicing.finishWhenQuiet(finish);
+  const stop = finish === undefined ? undefined : splicing.finishWhenQuiet(finish, taps.isPause);
   await client.closed;
   await upstream.closed;
   stop?.();
@@ -58,13 +60,13 @@ class Splicing {
   }
 
   /** Gives what takes it back. */
-  finishWhenQuiet(finish: AbortSignal): () => void {
+  finishWhenQuiet(finish: AbortSignal, isPause = (): boolean => true): () => void {
     let timer: NodeJS.Timeout | undefined;
     const begin = (): void => {
       let before = this.#client.bytesRead + this.#upstream.bytesRead;
       timer = setInterval(() => {
         const now = this.#client.bytesRead + this.#upstream.bytesRead;
-        if (now === before && this.lastFrom !== "client" && this.#client.unsent === 0) this.break("upstream", undefined);
+        if (now === before && this.lastFrom !== "client" && this.#client.unsent === 0 && isPause()) this.break("upstream", undefined);
         before = now;
       }, PAUSE_MS);
     };
