@@ -38,12 +38,19 @@ export async function startAmbassador(scope: Scope, upstream: Settings, settings
   scope.defer(() => rm(folder, { recursive: true, force: true }));
   const passwordFile = join(folder, "password");
   await writeFile(passwordFile, "secret\n");
+  const { maxAge: age, ...others } = settings;
+  const maxAge = age === undefined ? {} : { maxAge: age };
   const lines: string[] = [];
   const log = createLogger({ level: "debug", write: (line) => void lines.push(line) });
-  const ambassador = scope.use(
-    new Ambassador({ credentials: openCredentials({ log, clock: systemClock }), metrics: new Metrics(), log, clock: systemClock }),
-  );
-  await ambassador.apply(postgresConfig(upstream, { login: { username: "app", passwordFile }, ...settings }));
+  const credentials = openCredentials({ log, clock: systemClock });
+  const watching = new AbortController();
+  const watched = credentials.run(watching.signal).catch(() => {}); // it ends with the signal
+  scope.defer(async () => {
+    watching.abort();
+    await watched;
+  });
+  const ambassador = scope.use(new Ambassador({ credentials, metrics: new Metrics(), log, clock: systemClock }));
+  await ambassador.apply(postgresConfig(upstream, { login: { username: "app", passwordFile, ...maxAge }, ...others }));
   const address = ambassador.serving()[0]?.address ?? "";
   return {
     port: Number(address.slice(address.lastIndexOf(":") + 1)),

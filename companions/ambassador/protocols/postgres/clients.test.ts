@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { readFile, readdir } from "node:fs/promises";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
@@ -96,6 +96,23 @@ test("postgresProtocol serves postgres: pipelined queries, a transaction, COPY i
   } finally {
     await sql.end();
   }
+});
+
+test("postgresProtocol ends a session whose credentials are too old between two transactions", async () => {
+  const aging = await startAmbassador(scope, { endpoints: [`127.0.0.1:${server.port}`] }, { maxAge: "1s" });
+  const [busy, idle] = [new pg.Client({ ...legacy(), port: aging.port }), new pg.Client({ ...legacy(), port: aging.port })];
+  for (const client of [busy, idle]) {
+    client.on("error", () => {}); // they are ended
+    await client.connect();
+  }
+  await busy.query("BEGIN");
+  const ended = (client: pg.Client): Promise<void> => new Promise((resolve) => client.once("end", resolve));
+  const [busyEnded, idleEnded] = [ended(busy), ended(idle)];
+  await writeFile(aging.passwordFile, "another\n");
+  await idleEnded;
+  assert.deepEqual((await busy.query<{ one: number }>("SELECT 1 AS one")).rows, [{ one: 1 }]);
+  await busy.query("COMMIT");
+  await busyEnded;
 });
 
 test("postgresProtocol serves pg and postgres a cancel request", async () => {

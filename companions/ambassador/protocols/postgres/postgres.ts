@@ -2,13 +2,14 @@ import { TLSSocket } from "node:tls";
 import type { PostgresListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
-import { type Wire, WireEnded } from "../../flow/wire.ts";
+import { type Splice, type Wire, WireEnded } from "../../flow/wire.ts";
 import type { Open } from "../../upstream/upstream.ts";
 import type { MakeProtocol, Session } from "../protocol.ts";
 import { CancelKeys } from "./cancel-keys.ts";
 import { ALPN, type ClientRequest, receiveRequest } from "./client-request.ts";
 import { errorResponse } from "./error-response.ts";
-import type { StartupMessage } from "./startup-message.ts";
+import { IdleWatch } from "./idle-watch.ts";
+import { parameterOf, type StartupMessage } from "./startup-message.ts";
 import { type UpstreamSession, UpstreamSessions } from "./upstream-session.ts";
 
 /** A client that was told of a failure has this long to read it and to go. */
@@ -26,8 +27,8 @@ export const postgresProtocol: MakeProtocol<PostgresListenerConfig> = (listener,
     serve: async (client, session) => {
       try {
         const request = await receive(client, session, listener, credentials);
-        if (request.kind === "cancel") await cancel(client, session, request.key, { sessions, cancelKeys });
-        else await forward(client, session, request.startup, { sessions, cancelKeys });
+        if (request.kind === "cancel") await cancel(client, session, request.key, { sessions, cancelKeys, listener });
+        else await forward(client, session, request.startup, { sessions, cancelKeys, listener });
         client.destroy();
       } catch (error) {
         await tell(client, error);
@@ -42,6 +43,7 @@ export const postgresProtocol: MakeProtocol<PostgresListenerConfig> = (listener,
 interface Parts {
   readonly sessions: UpstreamSessions;
   readonly cancelKeys: CancelKeys;
+  readonly listener: PostgresListenerConfig;
 }
 
 /** Hears what the client wants, within the listener's time. Throws CLIENT_PROTOCOL, CLIENT_GONE. */
@@ -86,7 +88,18 @@ function tlsOf({ serverTls }: PostgresListenerConfig, credentials: Credentials):
 
 async function forward(client: Wire, session: Session, startup: StartupMessage, parts: Parts): Promise<void> {
   using upstream = await connect(client, session, startup, parts);
-  await session.splice(client, upstream.wire);
+  await session.splice(client, upstream.wire, pauses(session, startup, parts.listener));
+}
+
+/** Where a session may have to end before its client ends it, that is not in a transaction. A replication stream has none, and goes on where it was. */
+function pauses(session: Session, startup: StartupMessage, { login }: PostgresListenerConfig): Splice {
+  if (login.maxAgeMs === undefined || parameterOf(startup, "replication") !== undefined) return {};
+  const watch = new IdleWatch();
+  const fromUpstream = (chunk: Buffer): Buffer => {
+    watch.see(chunk);
+    return chunk;
+  };
+  return { finish: session.end, fromUpstream, isPause: () => watch.isIdle };
 }
 
 /** Logs in upstream and greets the client. What the login needed is garbage afterwards: only the wire stays for an idle connection. */
