@@ -1,6 +1,7 @@
 import type { Clock, Logger } from "@peapod/kit";
 import type { AmbassadorConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
+import { AmbassadorError } from "../errors.ts";
 import { createSystemResolve } from "../upstream/names.ts";
 import { CredentialAges } from "./credential-ages.ts";
 import { Door, doorKey } from "./door.ts";
@@ -67,8 +68,8 @@ export class Ambassador implements AsyncDisposable {
   }
 
   /** Brings the counts of live connections up to now. */
-  reportBytes(): void {
-    for (const { connections } of this.listeners()) for (const connection of connections) connection.reportBytes();
+  async report(): Promise<void> {
+    await Promise.all(this.listeners().map((listener) => listener.report()));
   }
 
   /**
@@ -85,6 +86,7 @@ export class Ambassador implements AsyncDisposable {
       for (const listener of fresh.values()) await listener.close();
       throw cause;
     }
+    const isFirst = this.#config === undefined;
     const kept = new Map(config.listeners.map(({ name }) => [name, this.#listeners.get(name)]));
     for (const [name, listener] of this.#listeners) {
       if (plan.changed.includes(name)) this.#retire(listener, undefined);
@@ -97,6 +99,7 @@ export class Ambassador implements AsyncDisposable {
     }
     for (const listener of fresh.values()) listener.start((error) => this.#bug.reject(error));
     this.#config = config;
+    for (const listener of fresh.values()) await this.#enterKernel(listener, isFirst);
     return plan;
   }
 
@@ -182,6 +185,18 @@ export class Ambassador implements AsyncDisposable {
       await door.close();
     }
     for (const door of opened) this.#doors.set(door.key, door);
+  }
+
+  /** At the start it must be had. Later it had better be: the listener's own socket serves all the same. */
+  async #enterKernel(listener: Listener, isFirst: boolean): Promise<void> {
+    if (listener.config.protocol !== "tcp" || listener.config.datapath !== "kernel") return;
+    try {
+      for (const old of this.#retired.keys()) if (old.config.name === listener.config.name) await old.handKernelOver(); // the rules have its name
+      await listener.enterKernel();
+    } catch (cause) {
+      if (isFirst || !(cause instanceof AmbassadorError)) throw cause;
+      this.#parts.log.error("listener cannot be moved into the kernel: this process forwards", { code: cause.code, error: cause.message });
+    }
   }
 
   #retire(listener: Listener, drainMs: number | undefined): void {

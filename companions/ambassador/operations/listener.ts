@@ -12,6 +12,7 @@ import type { Resolve } from "../upstream/names.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { Connection, type ConnectionParts, failureCode } from "./connection.ts";
 import { accessFields } from "./access-log.ts";
+import { KernelPath } from "./kernel-path.ts";
 import { makeProtocol } from "./make-protocol.ts";
 import type { ListenerMetrics } from "./metrics.ts";
 
@@ -47,6 +48,7 @@ export class Listener {
   readonly #stop = new AbortController();
   readonly #draining = new AbortController();
   #waiting: (() => void)[] = [];
+  #kernel: KernelPath | undefined;
   #run: Promise<void> | undefined;
 
   /** Throws CONFIG_INVALID for what the protocol cannot serve. */
@@ -79,6 +81,15 @@ export class Listener {
     };
   }
 
+  /** Clients' connections now, those that the kernel forwards included. */
+  get open(): number {
+    return this.connections.size + (this.#kernel?.open ?? 0);
+  }
+
+  get isInKernel(): boolean {
+    return this.#kernel !== undefined;
+  }
+
   get queued(): number {
     return this.#gate.queued;
   }
@@ -89,6 +100,26 @@ export class Listener {
     this.#run = this.upstream.run(signal).catch((cause: unknown) => {
       if (!signal.aborted) onBug(cause);
     });
+  }
+
+  /** Has the kernel forward new connections, where it is configured so. The listener's door must be open. Throws CONFIG_INVALID or LISTEN_FAILED. */
+  async enterKernel(): Promise<void> {
+    const { config, upstream } = this;
+    if (config.protocol !== "tcp" || config.datapath !== "kernel") return;
+    const { metrics, clock } = this.#parts;
+    this.#kernel = await KernelPath.start({ config, upstream, metrics, log: this.#log, clock }, this.#stop.signal);
+  }
+
+  /** Leaves the kernel's rules to a listener of the same name, which replaces them at once: connections that they forward go on. */
+  async handKernelOver(): Promise<void> {
+    await this.#kernel?.handOver();
+    this.#kernel = undefined;
+  }
+
+  /** Brings the counts of live connections up to now. */
+  async report(): Promise<void> {
+    for (const connection of this.connections) connection.reportBytes();
+    await this.#kernel?.report();
   }
 
   /** Takes a client that has connected. Never throws. */
@@ -111,10 +142,12 @@ export class Listener {
   retire(options: { readonly isLast: boolean } = { isLast: true }): void {
     if (options.isLast) this.#gate.close();
     this.#draining.abort();
+    void this.#kernel?.leave();
   }
 
   /** Resolves when no connection is left, or the signal is aborted. */
   async untilEmpty(signal: AbortSignal): Promise<void> {
+    await this.#kernel?.untilEmpty(signal);
     if (this.connections.size === 0 || signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const done = (): void => resolve();
@@ -134,6 +167,8 @@ export class Listener {
   /** Ends what is left at once; stops the upstream's checks. Safe to repeat. */
   async close(): Promise<void> {
     this.retire();
+    await this.#kernel?.close();
+    this.#kernel = undefined;
     for (const connection of this.connections) connection.destroy();
     await this.untilEmpty(AbortSignal.timeout(END_GRACE_MS));
     if (this.connections.size > 0) this.#log.error("connections did not end", { connections: this.connections.size });

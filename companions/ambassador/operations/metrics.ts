@@ -7,8 +7,9 @@ const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 /** What one listener's connections add to; bound to its name once, so that a connection costs no look-up. */
 export interface ListenerMetrics {
-  addConnection(): void;
-  addFailure(code: string): void;
+  /** One, or as many as the kernel has counted. */
+  addConnection(count?: number): void;
+  addFailure(code: string, count?: number): void;
   addFromClientBytes(bytes: number): void;
   addToClientBytes(bytes: number): void;
   observeConnect(seconds: number): void;
@@ -170,8 +171,8 @@ export class Metrics {
     connections.inc(0);
     for (const counter of [fromClient, toClient]) counter.inc(0);
     return {
-      addConnection: () => connections.inc(),
-      addFailure: (code) => this.#failures.inc({ listener, code }),
+      addConnection: (count = 1) => connections.inc(count),
+      addFailure: (code, count = 1) => this.#failures.inc({ listener, code }, count),
       addFromClientBytes: (bytes) => fromClient.inc(bytes),
       addToClientBytes: (bytes) => toClient.inc(bytes),
       observeConnect: (seconds) => connect.observe(seconds),

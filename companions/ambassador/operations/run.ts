@@ -62,7 +62,7 @@ export async function runAmbassador(parts: RunParts, stop: AbortSignal, hurry: A
       drain: async (signal) => {
         await untilAborted(signal, stop, quit.signal);
         if (signal.aborted && !stop.aborted) return; // something failed: no time for manners
-        const connections = ambassador.listeners().reduce((sum, { connections: live }) => sum + live.size, 0);
+        const connections = ambassador.listeners().reduce((sum, { open }) => sum + open, 0);
         log.info("ambassador drains", { connections, drainMs: ambassador.config?.drainMs });
         await ambassador.drain(hurry);
       },

@@ -29,6 +29,8 @@ export interface ListenerStatus {
   /** Why it is not ready; undefined: it is. */
   readonly problem: string | undefined;
   readonly connections: number;
+  /** Whether the kernel forwards new connections; they are not among those that are listed. */
+  readonly isInKernel: boolean;
   readonly queued: number;
   readonly endpoints: readonly EndpointState[];
 }
@@ -47,11 +49,12 @@ export function readStatus({ ambassador, configuration, credentials }: StatusPar
     protocol: listener.config.protocol,
     address,
     problem: problemOf(listener, ambassador),
-    connections: listener.connections.size,
+    connections: listener.open,
+    isInKernel: listener.isInKernel,
     queued: listener.queued,
     endpoints: listener.upstream.endpoints(),
   }));
-  const all = ambassador.listeners().reduce((sum, { connections }) => sum + connections.size, 0);
+  const all = ambassador.listeners().reduce((sum, { open }) => sum + open, 0);
   return {
     version: VERSION,
     uptimeMs: Math.round(process.uptime() * 1000),

@@ -19,7 +19,7 @@ export function adminRoutes(parts: StatusParts & { readonly metrics: Metrics }):
     [
       "/metrics",
       async () => {
-        ambassador.reportBytes();
+        await ambassador.report();
         const { contentType, body } = await metrics.text();
         return { status: 200, contentType, body };
       },

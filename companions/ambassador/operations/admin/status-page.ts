@@ -67,11 +67,11 @@ function configuration({ status, nowMs }: PageParts): Html {
 }
 
 function listenerSection(listener: ListenerStatus, nowMs: number): Html {
-  const { name, protocol, address, problem, connections, queued, endpoints } = listener;
+  const { name, protocol, address, problem, connections, isInKernel, queued, endpoints } = listener;
   return html`<section aria-label="Listener ${name}">
     <h2>${name} ${badge(problem === undefined ? "ready" : "not ready", problem === undefined ? "good" : "bad")}</h2>
     <p>
-      <span class="quiet">${protocol} on</span> <code>${address}</code>
+      <span class="quiet">${protocol}${isInKernel ? ", in the kernel," : ""} on</span> <code>${address}</code>
       <span class="quiet">with</span> ${count(connections, "connection")}${queued > 0 ? `, ${queued} waiting` : ""}
     </p>
     <div class="scroll" tabindex="0" role="region" aria-label="Endpoints of ${name}">
