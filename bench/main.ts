@@ -3,12 +3,14 @@
  */
 import { inspect } from "node:util";
 import { untilSignal } from "@peapod/kit";
+import { ambassador } from "./ambassador.ts";
 import { density } from "./density.ts";
 import { podStart } from "./pod-start.ts";
 
 const benchmarks: Readonly<Record<string, (args: readonly string[], signal: AbortSignal) => Promise<void>>> = {
   "pod-start": podStart,
   density,
+  ambassador,
 };
 
 const [name = "", ...args] = process.argv.slice(2);

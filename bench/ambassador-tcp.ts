@@ -1,0 +1,115 @@
+import { parseArgs } from "node:util";
+import { run, Scope } from "@peapod/kit";
+import { measureLatency } from "./ambassador-latency.ts";
+import { type PeerName, type Peers, startPeers } from "./ambassador-peers.ts";
+import { median } from "./statistics.ts";
+
+interface Measurement {
+  readonly name: string;
+  readonly unit: string;
+  /** Of HAProxy's figure. */
+  readonly aim: { readonly least: number } | { readonly most: number };
+  /** Several figures where one run gives them; their names are added. */
+  measure(port: (server: "redis" | "iperf") => number, signal: AbortSignal): Promise<number>;
+  /** Of the figure, the part that is the server's and the generator's own is taken off first. */
+  readonly isAdded?: true;
+}
+
+const measurements: readonly Measurement[] = [
+  ...[20, 200].flatMap((connections) =>
+    [1, 16].map((pipeline): Measurement => ({
+      name: `GET, ${connections} connections, ${pipeline} at a time`,
+      unit: "requests/s",
+      aim: { least: 1 },
+      measure: (port, signal) =>
+        redisBenchmark(
+          ["-t", "get", "-c", `${connections}`, "-P", `${pipeline}`, "-n", `${pipeline === 1 ? 60_000 : 600_000}`],
+          port,
+          signal,
+        ),
+    })),
+  ),
+  ...["to the server", "from the server"].map((direction): Measurement => ({
+    name: `bulk ${direction}`,
+    unit: "Gbit/s",
+    aim: { least: 1.5 },
+    measure: (port, signal) => iperf(direction === "from the server" ? ["-R"] : [], port, signal),
+  })),
+  {
+    name: "a connection for each request",
+    unit: "connections/s",
+    aim: { least: 0.8 },
+    measure: (port, signal) => redisBenchmark(["-t", "ping_mbulk", "-c", "20", "-k", "0", "-n", "5000"], port, signal),
+  },
+  ...(["p50Us", "p99Us"] as const).map((quantile): Measurement => ({
+    name: `added latency, ${quantile.slice(0, 3)}, at 1,000 requests/s`,
+    unit: "us",
+    aim: { most: 1.2 },
+    measure: async (port) => (await measureLatency(port("redis"), 2_000))[quantile],
+    isAdded: true,
+  })),
+];
+
+/**
+ * TCP through the ambassador, HAProxy (tcp mode) and nginx (stream), one thread each: the same generator against each in turn, in rounds.
+ * `--rounds N`, five unless said otherwise; `--only WORD` for the measurements that have it in their name.
+ */
+export async function ambassadorTcp(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { rounds: { type: "string", default: "5" }, only: { type: "string", default: "" } },
+  });
+  await using scope = new Scope();
+  const peers = await startPeers(scope);
+  for (const measurement of measurements.filter(({ name }) => name.includes(values.only)))
+    process.stdout.write(`${await compare(measurement, peers, Number(values.rounds), signal)}\n`);
+}
+
+/** One line: each program's median, and the median of the rounds' ratios. */
+async function compare(measurement: Measurement, peers: Peers, rounds: number, signal: AbortSignal): Promise<string> {
+  const figures: Record<PeerName, number[]> = { ambassador: [], haproxy: [], nginx: [] };
+  for (let round = 0; round < rounds; round += 1) {
+    const own = measurement.isAdded === true ? await measurement.measure((server) => peers.port("direct", server), signal) : 0;
+    const order = peers.names.map((_, index) => peers.names[(index + round) % peers.names.length] ?? "ambassador"); // nobody is always first
+    for (const peer of order) {
+      signal.throwIfAborted();
+      figures[peer].push((await measurement.measure((server) => peers.port(peer, server), signal)) - own);
+    }
+  }
+  const ratio = (peer: PeerName): number =>
+    measurement.isAdded === true ? median(figures.ambassador) / median(figures[peer]) : medianRatio(figures.ambassador, figures[peer]);
+  const shown = peers.names.map((peer) => `${peer} ${format(median(figures[peer]))}`).join(", ");
+  const [word, bound] = "least" in measurement.aim ? ["at least", measurement.aim.least] : ["at most", measurement.aim.most];
+  const isMet = word === "at least" ? ratio("haproxy") >= bound : ratio("haproxy") <= bound;
+  const verdict = `${ratio("haproxy").toFixed(2)} of HAProxy (aim: ${word} ${bound}${isMet ? "" : ", missed"}), ${ratio("nginx").toFixed(2)} of nginx`;
+  return `${measurement.name}, ${measurement.unit}: ${shown}: ${verdict}`;
+}
+
+/** Of each round's ratio; what is added may be nothing in a round, and is compared as a whole. */
+function medianRatio(own: readonly number[], others: readonly number[]): number {
+  return median(own.map((value, round) => value / (others[round] ?? Number.NaN)));
+}
+
+function format(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(1);
+}
+
+type PortOf = (server: "redis" | "iperf") => number;
+
+async function redisBenchmark(args: readonly string[], port: PortOf, signal: AbortSignal): Promise<number> {
+  const { stdout } = await run("redis-benchmark", ["-h", "127.0.0.1", "-p", `${port("redis")}`, "--csv", ...args], {
+    signal,
+    timeoutMs: 60_000,
+  });
+  const row = stdout.trim().split("\n").at(-1) ?? "";
+  return Number(row.split(",")[1]?.replaceAll('"', ""));
+}
+
+async function iperf(args: readonly string[], port: PortOf, signal: AbortSignal): Promise<number> {
+  const { stdout } = await run("iperf3", ["-c", "127.0.0.1", "-p", `${port("iperf")}`, "-t", "2", "-J", ...args], {
+    signal,
+    timeoutMs: 20_000,
+  });
+  const report = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } }; // iperf3's own format
+  return report.end.sum_received.bits_per_second / 1e9;
+}
