@@ -46,16 +46,19 @@ const numbers: { readonly [errno: number]: { readonly code: ErrorCode; readonly 
   4031: { code: "UPSTREAM_BUSY", isPublic: true }, // ended for idleness
 };
 
-/** A failure of the ambassador's own in a client's words: the nearest number of a server or of the client library, and its SQLSTATE. */
+/**
+ * A failure of the ambassador's own in a server's words: the nearest number, and its SQLSTATE. Never one of the client library's (2000 to
+ * 2999): MariaDB's library takes a server that uses them for a liar, and says "malformed packet" in place of the text.
+ */
 const ownErrors: { readonly [Code in ErrorCode]: readonly [errno: number, sqlState: string] } = {
-  UPSTREAM_UNREACHABLE: [2003, "08S01"],
-  UPSTREAM_TIMEOUT: [2003, "08S01"],
-  UPSTREAM_UNTRUSTED: [2026, "08S01"],
+  UPSTREAM_UNREACHABLE: [1158, "08S01"],
+  UPSTREAM_TIMEOUT: [1159, "08S01"],
+  UPSTREAM_UNTRUSTED: [1043, "08S01"],
   UPSTREAM_BUSY: [1040, "08004"],
-  UPSTREAM_ROLE: [2003, "08S01"],
+  UPSTREAM_ROLE: [1158, "08S01"],
   LOGIN_REFUSED: [1045, "28000"],
-  UPSTREAM_PROTOCOL: [2013, "08S01"],
-  NO_ENDPOINT: [2003, "08S01"],
+  UPSTREAM_PROTOCOL: [1158, "08S01"],
+  NO_ENDPOINT: [1158, "08S01"],
   LIMIT_REACHED: [1040, "08004"],
   RATE_LIMITED: [1040, "08004"],
   CREDENTIAL_MISSING: [1045, "28000"],

@@ -218,6 +218,12 @@ test("mysqlProtocol() tells an upstream's refusal to the client before there is 
   }
 });
 
+test("mysqlProtocol() says what is wrong in numbers that MariaDB's own client believes a server", async () => {
+  const closed = await serveMysql(scope, mysqlListenerTo(1));
+  const args = ["--no-defaults", "--skip-ssl", "--host=127.0.0.1", `--port=${closed.port}`, "--user=legacy", "-e", "SELECT 1"];
+  await assert.rejects(run("mariadb", args), { stderr: /^ERROR 1158 .*: Cannot connect to 127\.0\.0\.1:1/ });
+});
+
 test("mysqlProtocol() checks with a login, and says which role it found", async () => {
   const listener = mysqlListenerTo(server.port);
   const wrong = mysqlListenerTo(server.port, { login: { ...listener.login, password: value("the wrong one") } });
@@ -228,7 +234,7 @@ test("mysqlProtocol() checks with a login, and says which role it found", async 
     assert.equal(await checkOf(listener), "read-only");
     const wanted = { ...listener, upstream: { ...listener.upstream, target: "read-write" } as const };
     const { port, outcomes } = await serveMysql(scope, wanted);
-    assert.equal((await refusalAt(port)).errno, 2003);
+    assert.equal((await refusalAt(port)).errno, 1158);
     await eventually(() => outcomes.length === 1, { withinMs: 2000 });
     assert.equal((outcomes[0] as { code?: unknown }).code, "UPSTREAM_ROLE");
   } finally {

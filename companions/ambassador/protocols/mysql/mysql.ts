@@ -1,7 +1,7 @@
 import type { MysqlListenerConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
 import type { OnBehalfOf } from "../../flow/dial-upstream.ts";
-import type { Wire } from "../../flow/wire.ts";
+import type { Splice, Wire } from "../../flow/wire.ts";
 import type { Lease, Open, Role, Target } from "../../upstream/upstream.ts";
 import type { MakeProtocol, Session } from "../protocol.ts";
 import { capability } from "./capabilities.ts";
@@ -12,7 +12,8 @@ import { LoginError } from "./error-packet.ts";
 import type { Greeting } from "./greeting.ts";
 import type { HandshakeResponse } from "./handshake-response.ts";
 import { areStale, type LoginSecrets, readSecrets } from "./login-secrets.ts";
-import type { PacketChannel } from "./packet-channel.ts";
+import { IdleWatch } from "./idle-watch.ts";
+import { encodePacket, type PacketChannel } from "./packet-channel.ts";
 import { askRole, requireRole } from "./role.ts";
 import { abortable, type Link, type LoggedIn, type LoginParts, logIn, openLink } from "./upstream-login.ts";
 
@@ -46,13 +47,30 @@ async function serve(client: Wire, session: Session, parts: LoginParts): Promise
     changed(loggedIn.secrets.used, response);
     front.accept(loggedIn.ok);
     const relay = new ChangeUserRelay({ client, loggedIn, response, parts, changed });
-    await session.splice(client, loggedIn.link.packets.wire, relay);
+    await session.splice(client, loggedIn.link.packets.wire, {
+      fromClient: relay.fromClient,
+      fromUpstream: relay.fromUpstream,
+      ...pauses(relay, loggedIn.ok, parts),
+    });
     if (relay.failure !== undefined) throw relay.failure;
   } catch (cause) {
     if (cause instanceof AmbassadorError) await front.refuse(cause);
     else client.destroy();
     throw cause;
   }
+}
+
+/** Where a session may have to end before its client ends it: not within a transaction. */
+function pauses(relay: ChangeUserRelay, ok: Buffer, { listener }: LoginParts): Splice {
+  if (listener.login.maxAgeMs === undefined) return {};
+  const watch = new IdleWatch();
+  watch.see(encodePacket(0, ok));
+  const fromUpstream = (chunk: Buffer): Buffer => {
+    const sent = relay.fromUpstream(chunk);
+    watch.see(sent);
+    return sent;
+  };
+  return { fromUpstream, isPause: () => watch.isIdle };
 }
 
 async function connect(front: ClientFront, session: Session, parts: LoginParts): Promise<Lease<Entry>> {
