@@ -220,8 +220,9 @@ function admit(requests: Gate): void {
   place[Symbol.dispose]();
 }
 
-/** The sentence of an error and that of what caused it, without a stack: this is the client's or the upstream's trouble, not ours. */
+/** The sentence of an error and that of what caused it, if it is another one; without a stack: this is the client's or the upstream's trouble, not ours. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+  const { message, cause } = error;
+  return cause instanceof Error && !message.includes(cause.message) ? `${message} (${cause.message})` : message;
 }
