@@ -1,5 +1,5 @@
 /** The ambassador. usage: node main.ts [run] [--config FILE] | check FILE | wait [FLAG...] | --help */
-import { systemClock } from "@peapod/kit";
+import { isAbort, systemClock } from "@peapod/kit";
 import { chooseConfigSource, loadConfig } from "./config/load-config.ts";
 import { AmbassadorError } from "./errors.ts";
 import { formatAddress } from "./flow/wire.ts";
@@ -12,7 +12,9 @@ import { VERSION } from "./operations/version.ts";
 import { waitReady } from "./operations/wait.ts";
 
 try {
-  process.exitCode = await execute(parseCommandLine(process.argv.slice(2)));
+  const command = parseCommandLine(process.argv.slice(2));
+  process.exitCode = await execute(command);
+  if (command.kind === "run") process.exit(); // everything has ended: what a library may still hold open must not keep the pod
 } catch (error) {
   const expected = findExpected(error);
   if (expected === undefined) throw error;
@@ -51,7 +53,7 @@ async function run(config: string | undefined): Promise<number> {
     log.info("ambassador ends");
     return exitCodes.success;
   } finally {
-    writer.flush();
+    await writer.flush();
   }
 }
 
@@ -60,7 +62,10 @@ async function wait(command: Extract<Command, { kind: "wait" }>): Promise<number
   const admin = command.admin ?? (listen === undefined ? undefined : formatAddress(listen));
   if (admin === undefined) throw new UsageError("wait asks the admin server, and the configuration has none: set admin.listen");
   const { stop } = interrupts();
-  const problem = await waitReady({ ...command, admin, clock: systemClock }, stop);
+  const problem = await waitReady({ ...command, admin, clock: systemClock }, stop).catch((cause: unknown) => {
+    if (isAbort(cause, stop)) return "interrupted";
+    throw cause;
+  });
   if (problem === undefined) return exitCodes.success;
   process.stderr.write(`Not ready after ${command.timeoutMs / 1000} s: ${problem}\n`);
   return exitCodes.failure;

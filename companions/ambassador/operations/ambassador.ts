@@ -39,6 +39,8 @@ export class Ambassador implements AsyncDisposable {
   /** Aborted when what is left must end now. */
   readonly #hurry = new AbortController();
   #config: AmbassadorConfig | undefined;
+  /** Settles when no configuration is being taken over. */
+  #applying: Promise<void> = Promise.resolve();
   #lastId = 0;
   #isDraining = false;
 
@@ -74,9 +76,19 @@ export class Ambassador implements AsyncDisposable {
 
   /**
    * Serves by this configuration from now on; connections of listeners that did not change, or only changed in how they serve, live on.
-   * Throws LISTEN_FAILED or CONFIG_INVALID, and then everything is as it was before. One call at a time.
+   * Throws LISTEN_FAILED or CONFIG_INVALID, and then everything is as it was before; DRAINING once it drains. One call at a time.
    */
   async apply(config: AmbassadorConfig): Promise<ReloadPlan> {
+    if (this.#isDraining) throw new AmbassadorError("DRAINING", "The ambassador is ending: it takes no new configuration");
+    const applying = this.#apply(config);
+    this.#applying = applying.then(
+      () => {},
+      () => {},
+    );
+    return await applying;
+  }
+
+  async #apply(config: AmbassadorConfig): Promise<ReloadPlan> {
     const plan = planReload(this.#config?.listeners ?? [], config.listeners);
     const fresh = new Map<string, Listener>();
     try {
@@ -106,6 +118,7 @@ export class Ambassador implements AsyncDisposable {
   /** Accepts no more; resolves when every connection has ended, by itself or, once `drainMs` have passed, at a pause. `hurry` cuts both short. Whoever calls it disposes then. */
   async drain(hurry: AbortSignal): Promise<void> {
     this.#isDraining = true;
+    await this.#applying;
     await Promise.all([...this.#doors.values()].map((door) => door.close()));
     for (const listener of this.listeners()) listener.retire();
     const over = AbortSignal.any([hurry, AbortSignal.timeout(this.#config?.drainMs ?? 0)]);
@@ -132,6 +145,7 @@ export class Ambassador implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDraining = true;
     this.#ages[Symbol.dispose]();
+    await this.#applying;
     await Promise.all([...this.#doors.values()].map((door) => door.close()));
     this.#hurry.abort();
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));

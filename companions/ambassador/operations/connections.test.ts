@@ -66,12 +66,12 @@ test("an http listener serves sockets, counts requests, and logs each with its r
     answers.map(({ status }) => status),
     [200, 429],
   );
-  const told = ambassador.lines.filter(({ message }) => message === "request ended");
+  const told = ambassador.lines.filter(({ message }) => String(message).startsWith("request "));
   assert.deepEqual(
-    told.map(({ method, path, status, code }) => ({ method, path, status, code })),
+    told.map(({ message, method, path, status, code }) => ({ message, method, path, status, code })),
     [
-      { method: "GET", path: "/a", status: 200, code: undefined },
-      { method: "GET", path: "/b", status: 429, code: "RATE_LIMITED" },
+      { message: "request ended", method: "GET", path: "/a", status: 200, code: undefined },
+      { message: "request failed", method: "GET", path: "/b", status: 429, code: "RATE_LIMITED" },
     ],
   );
   assert.match((await ask(ambassador.admin, "/metrics")).body, /^ambassador_requests_total\{listener="web",status="200"\} 1$/m);

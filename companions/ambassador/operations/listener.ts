@@ -208,8 +208,11 @@ export class Listener {
     const { metrics, logsAccess } = this.#parts;
     metrics.addRequest(fact.status, fact.durationMs / 1000);
     if (fact.code !== undefined) metrics.addFailure(fact.code);
-    if (logsAccess())
-      this.#log.info("request ended", { connection: connection.id, ...fact, durationMs: Math.round(fact.durationMs * 1000) / 1000 });
+    const isFailure = fact.code !== undefined && fact.code !== "CLIENT_GONE";
+    if (!isFailure && !logsAccess()) return;
+    const fields = { connection: connection.id, ...fact, durationMs: Math.round(fact.durationMs * 1000) / 1000 };
+    if (isFailure) this.#log.warn("request failed", fields);
+    else this.#log.info("request ended", fields);
   }
 }
 

@@ -18,7 +18,7 @@ test("createLogWriter() keeps the order of lines, and flush() writes what is lef
   for (const line of lines.slice(0, 4_999)) writer.write(line);
   await eventually(async () => (await readFile(path, "utf8")) === lines.slice(0, 4_999).join(""), { withinMs: 2_000 });
   writer.write(lines.at(-1) ?? "");
-  writer.flush();
+  await writer.flush();
   assert.equal(await readFile(path, "utf8"), lines.join(""));
 });
 

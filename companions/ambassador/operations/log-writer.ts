@@ -1,15 +1,17 @@
-import { write, writeSync } from "node:fs";
+import { write } from "node:fs";
 
 /** Unwritten log lines that are kept while the reader is slow. More are dropped, and counted in a line of their own. */
 const LIMIT_BYTES = 1024 * 1024;
 const RETRY_MS = 20;
+/** At the end of the process a reader may take so long. */
+const FLUSH_MS = 1_000;
 
 /** Writes lines to a file descriptor without ever making the caller wait: a stuck reader of the log must not stop the connections. */
 export interface LogWriter {
   /** One line, with its newline. */
   write(line: string): void;
-  /** Writes what is left and waits for it, for the end of the process. What a full pipe does not take at once is dropped. */
-  flush(): void;
+  /** Resolves when everything is written, for the end of the process; what nobody reads within a second is lost. */
+  flush(): Promise<void>;
 }
 
 /** Lines of one turn of the event loop go out in one call; one call runs at a time. */
@@ -19,6 +21,7 @@ export function createLogWriter(fd: number): LogWriter {
   let dropped = 0;
   let unsent: Buffer | undefined;
   let isBusy = false;
+  let onIdle = (): void => {};
 
   const take = (): Buffer | undefined => {
     if (unsent !== undefined) return unsent;
@@ -37,6 +40,7 @@ export function createLogWriter(fd: number): LogWriter {
     const bytes = take();
     if (bytes === undefined) {
       isBusy = false;
+      onIdle();
       return;
     }
     write(fd, bytes, (error, written) => {
@@ -57,15 +61,13 @@ export function createLogWriter(fd: number): LogWriter {
       isBusy = true;
       setImmediate(step);
     },
-    flush: () => {
-      try {
-        for (let bytes = take(); bytes !== undefined; bytes = take()) {
-          const written = writeSync(fd, bytes);
-          unsent = written < bytes.length ? bytes.subarray(written) : undefined;
-        }
-      } catch {
-        unsent = undefined; // nobody reads any more
-      }
+    flush: async () => {
+      if (!isBusy) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      onIdle = resolve;
+      const timer = setTimeout(resolve, FLUSH_MS);
+      await promise;
+      clearTimeout(timer);
     },
   };
 }
