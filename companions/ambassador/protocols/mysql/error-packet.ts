@@ -37,6 +37,8 @@ const numbers: { readonly [errno: number]: { readonly code: ErrorCode; readonly 
   1130: { code: "LOGIN_REFUSED", isPublic: true }, // this host may not connect
   1135: { code: "UPSTREAM_BUSY", isPublic: true }, // no thread to be had
   1156: { code: "UPSTREAM_PROTOCOL", isPublic: true }, // packets out of order
+  1158: { code: "UPSTREAM_PROTOCOL", isPublic: true }, // it could not read what we sent
+  1159: { code: "UPSTREAM_PROTOCOL", isPublic: true }, // nor in time
   1203: { code: "UPSTREAM_BUSY", isPublic: false }, // too many connections of this user
   1226: { code: "UPSTREAM_BUSY", isPublic: false }, // the user's limits
   1835: { code: "UPSTREAM_PROTOCOL", isPublic: true }, // malformed packet

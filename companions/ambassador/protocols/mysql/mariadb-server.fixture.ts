@@ -87,11 +87,14 @@ async function runAs(asUser: readonly string[], words: readonly string[]): Promi
   await run(command, args);
 }
 
+/** Below the ports that the kernel hands out, so that no other test's socket takes it before the server does. */
 async function freePort(): Promise<number> {
+  const port = 15_000 + Math.floor(Math.random() * 15_000);
   const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const address = probe.address();
+  const isFree = await new Promise<boolean>((resolve) => {
+    probe.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+  });
+  if (!isFree) return await freePort();
   await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("No port to be had");
-  return address.port;
+  return port;
 }

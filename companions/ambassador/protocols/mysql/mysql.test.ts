@@ -10,7 +10,7 @@ import { eventually, Scope, silentLogger } from "@peapod/kit";
 import mariadb from "mariadb";
 import mysql2 from "mysql2/promise";
 import type { MysqlListenerConfig } from "../../config/config.ts";
-import { fileCredentials, type Serving, targetOf } from "../tls/serving.fixture.ts";
+import { fileCredentials, type Serving, startServing, targetOf } from "../tls/serving.fixture.ts";
 import { type MariadbServer, startMariadb } from "./mariadb-server.fixture.ts";
 import { mysqlProtocol } from "./mysql.ts";
 import { mysqlListenerTo, refusalAt, serveMysql, value } from "./mysql.fixture.ts";
@@ -256,6 +256,31 @@ test("mysqlProtocol() uses a changed password with the next connection, and at a
   await connection.end();
   const versions = used.filter(({ source }) => source.kind === "file").map(({ version }) => version);
   assert.equal(new Set(versions).size, 2);
+});
+
+test("mysqlProtocol() has a session of too old credentials end after its transaction, not within", async () => {
+  const base = mysqlListenerTo(server.port);
+  const listener = { ...base, login: { ...base.login, maxAgeMs: 1 } };
+  const protocol = mysqlProtocol(listener, { credentials: fileCredentials, log: silentLogger });
+  assert.ok(protocol.kind === "wire");
+  const isTooOld = new AbortController();
+  let asked = 0;
+  const serve: typeof protocol.serve = async (client, session) => {
+    const splice: typeof session.splice = async (one, other, { isPause = () => true, ...taps } = {}) => {
+      const counted = (): boolean => ++asked > 0 && isPause();
+      await session.splice(one, other, { ...taps, isPause: counted, finish: isTooOld.signal });
+    };
+    await protocol.serve(client, { ...session, splice });
+  };
+  const { port } = await startServing({ ...protocol, serve }, listener, { scope });
+  const connection = await mysql2.createConnection({ ...hardCoded, port });
+  await connection.beginTransaction();
+  await connection.query("SELECT 1");
+  isTooOld.abort();
+  await eventually(() => asked > 1, { withinMs: 3000 });
+  await connection.query("SELECT 2");
+  await connection.commit();
+  await eventually(async () => await assert.rejects(connection.query("SELECT 3")), { withinMs: 3000, everyMs: 200 });
 });
 
 async function checkOf(listener: MysqlListenerConfig): Promise<unknown> {
