@@ -109,7 +109,7 @@ test("splice() finishes once the answer went to the client, not while a question
   client.write("question");
   await once(server, "data");
   finish.abort();
-  await new Promise((resolve) => setTimeout(resolve, 150)); // three pauses, in each of which it must not end
+  await new Promise((resolve) => setTimeout(resolve, 150)); // a thing that does not happen has no event: three pauses, in each of which it could
   assert.equal(client.readableEnded, false);
   const ended = once(client, "end");
   server.write("answer");
