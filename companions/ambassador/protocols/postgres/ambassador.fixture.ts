@@ -23,6 +23,8 @@ export interface RunningAmbassador {
   readonly port: number;
   /** Where it reads the password from. */
   readonly passwordFile: string;
+  /** Puts other settings in the place of those that it began with, as a changed configuration file does. */
+  reload(upstream: Settings, settings?: Settings): Promise<unknown>;
   /** Every line of its log, at the level `debug`. */
   readonly lines: readonly string[];
   /** `lines`, as text, for what must not be in it. */
@@ -38,8 +40,6 @@ export async function startAmbassador(scope: Scope, upstream: Settings, settings
   scope.defer(() => rm(folder, { recursive: true, force: true }));
   const passwordFile = join(folder, "password");
   await writeFile(passwordFile, "secret\n");
-  const { maxAge: age, ...others } = settings;
-  const maxAge = age === undefined ? {} : { maxAge: age };
   const lines: string[] = [];
   const log = createLogger({ level: "debug", write: (line) => void lines.push(line) });
   const credentials = openCredentials({ log, clock: systemClock });
@@ -50,11 +50,16 @@ export async function startAmbassador(scope: Scope, upstream: Settings, settings
     await watched;
   });
   const ambassador = scope.use(new Ambassador({ credentials, metrics: new Metrics(), log, clock: systemClock }));
-  await ambassador.apply(postgresConfig(upstream, { login: { username: "app", passwordFile, ...maxAge }, ...others }));
+  const apply = async (to: Settings, { maxAge, ...others }: Settings): Promise<unknown> => {
+    const login = { username: "app", passwordFile, ...(maxAge === undefined ? {} : { maxAge }) };
+    return await ambassador.apply(postgresConfig(to, { login, ...others }));
+  };
+  await apply(upstream, settings);
   const address = ambassador.serving()[0]?.address ?? "";
   return {
     port: Number(address.slice(address.lastIndexOf(":") + 1)),
     passwordFile,
+    reload: async (to, others = {}) => await apply(to, others),
     lines,
     log: () => lines.join(""),
     connections: () => ambassador.listeners().reduce((sum, { connections }) => sum + connections.size, 0),

@@ -1,27 +1,30 @@
-import type { Target } from "../../upstream/upstream.ts";
+import type { OnBehalfOf } from "../../flow/dial-upstream.ts";
 
-/** Which server issued the key of each living session, so that a cancel request goes there and nowhere else. */
+/** Sends a cancel request to the very server that a session runs at, in the way that the session was made. */
+export type SendCancel = (key: Buffer, onBehalfOf: OnBehalfOf, signal: AbortSignal) => Promise<void>;
+
+/** How to cancel what each living session does, by the key that its server issued. */
 export class CancelKeys {
-  readonly #targets = new Map<string, Target>();
+  readonly #senders = new Map<string, SendCancel>();
 
   /** How many sessions there are. */
   get size(): number {
-    return this.#targets.size;
+    return this.#senders.size;
   }
 
   /** Remembers the body of a BackendKeyData until it is disposed of. */
-  add(key: Buffer, target: Target): Disposable {
+  add(key: Buffer, send: SendCancel): Disposable {
     const text = key.toString("latin1");
-    this.#targets.set(text, target);
+    this.#senders.set(text, send);
     return {
       [Symbol.dispose]: () => {
-        if (this.#targets.get(text) === target) this.#targets.delete(text); // two servers may have issued the same
+        if (this.#senders.get(text) === send) this.#senders.delete(text); // two servers may have issued the same
       },
     };
   }
 
-  /** The server whose session has this key. */
-  find(key: Buffer): Target | undefined {
-    return this.#targets.get(key.toString("latin1"));
+  /** Undefined for a key that no living session has. */
+  find(key: Buffer): SendCancel | undefined {
+    return this.#senders.get(key.toString("latin1"));
   }
 }

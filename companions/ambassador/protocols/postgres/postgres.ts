@@ -3,9 +3,8 @@ import type { PostgresListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { type Splice, type Wire, WireEnded } from "../../flow/wire.ts";
-import type { Open } from "../../upstream/upstream.ts";
 import type { MakeProtocol, Session } from "../protocol.ts";
-import { CancelKeys } from "./cancel-keys.ts";
+import { CancelKeys, type SendCancel } from "./cancel-keys.ts";
 import { ALPN, type ClientRequest, receiveRequest } from "./client-request.ts";
 import { errorResponse } from "./error-response.ts";
 import { IdleWatch } from "./idle-watch.ts";
@@ -19,15 +18,15 @@ const FAREWELL_MS = 1_000;
  * PostgreSQL with the listener's credentials in place of the application's: one upstream login for each client's, never pooled. The client
  * is believed, as on localhost; the upstream is asked for its proof. After ReadyForQuery bytes pass untouched.
  */
-export const postgresProtocol: MakeProtocol<PostgresListenerConfig> = (listener, { credentials }) => {
+export const postgresProtocol: MakeProtocol<PostgresListenerConfig> = (listener, { credentials, heritage }) => {
   const sessions = new UpstreamSessions(listener, credentials);
-  const cancelKeys = new CancelKeys();
+  const cancelKeys = heritage instanceof CancelKeys ? heritage : new CancelKeys(); // sessions from before a reload may be cancelled after it
   return {
     kind: "wire",
     serve: async (client, session) => {
       try {
         const request = await receive(client, session, listener, credentials);
-        if (request.kind === "cancel") await cancel(client, session, request.key, { sessions, cancelKeys, listener });
+        if (request.kind === "cancel") await cancel(client, session, request.key, cancelKeys);
         else await forward(client, session, request.startup, { sessions, cancelKeys, listener });
         client.destroy();
       } catch (error) {
@@ -36,6 +35,7 @@ export const postgresProtocol: MakeProtocol<PostgresListenerConfig> = (listener,
       }
     },
     check: (target, signal) => sessions.check(target, signal),
+    heritage: cancelKeys,
     dispose: () => sessions.dispose(),
   };
 };
@@ -116,7 +116,9 @@ async function connect(client: Wire, session: Session, startup: StartupMessage, 
   client.socket.off("end", leave).off("close", leave);
   if (opened === undefined) throw new Error("An upstream without a session");
   const { identity, greeting } = opened;
-  const key = greeting.cancelKey === undefined ? undefined : parts.cancelKeys.add(greeting.cancelKey, lease.target); // before the client knows it
+  const { target } = lease;
+  const send: SendCancel = (key, onBehalfOf, signal) => parts.sessions.cancel(target, key, onBehalfOf, signal);
+  const key = greeting.cancelKey === undefined ? undefined : parts.cancelKeys.add(greeting.cancelKey, send); // before the client knows it
   session.used(identity.secrets);
   session.note({ user: identity.user.toString(), database: identity.database.toString() });
   client.write(greeting.bytes);
@@ -130,12 +132,11 @@ async function connect(client: Wire, session: Session, startup: StartupMessage, 
 }
 
 /** Passes a cancel request on to the very server that issued its key. A client is never told what became of it. */
-async function cancel(client: Wire, session: Session, key: Buffer, { sessions, cancelKeys }: Parts): Promise<void> {
+async function cancel(client: Wire, session: Session, key: Buffer, cancelKeys: CancelKeys): Promise<void> {
   try {
-    const issuer = cancelKeys.find(key);
-    if (issuer === undefined) throw new AmbassadorError("CLIENT_GONE", "A cancel request for a session that is not there");
-    const open: Open<void> = (target, signal) => sessions.cancel(target, key, session, signal);
-    using _lease = await session.connect(open, { only: issuer });
+    const send = cancelKeys.find(key);
+    if (send === undefined) throw new AmbassadorError("CLIENT_GONE", "A cancel request for a session that is not there");
+    await send(key, session, session.end);
   } finally {
     client.destroy();
   }

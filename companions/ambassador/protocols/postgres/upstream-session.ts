@@ -81,9 +81,7 @@ export class UpstreamSessions {
         wanted: undefined,
         signal,
       });
-      wire.write(formatMessage("X"));
-      wire.end();
-      void wire.closed.then(() => wire.destroy());
+      await sayLast(wire, target, signal, formatMessage("X"));
       return greeting.role;
     } catch (error) {
       // Without a user or a database of its own the check only asks whether somebody answers.
@@ -95,13 +93,17 @@ export class UpstreamSessions {
   }
 
   /** Sends a cancel request to a target, encrypted as its sessions are, and waits until the server has closed: then it is done. */
-  async cancel(target: Target, key: Buffer, onBehalfOf: OnBehalfOf, signal: AbortSignal): Promise<void> {
-    const wire = await this.#connect(target, onBehalfOf, signal);
-    await ending(wire, target, signal, async () => {
-      wire.write(formatCancel(key));
-      while ((await wire.readSome(1024)).length > 0); // nothing is expected, and nothing that comes is looked at
-    });
-    wire.destroy();
+  async cancel(target: Target, key: Buffer, onBehalfOf: OnBehalfOf, end: AbortSignal): Promise<void> {
+    const { connectMs } = this.#listener.upstream;
+    const late = new AbortController();
+    const error = new AmbassadorError("UPSTREAM_TIMEOUT", `Cancelling at ${target.endpoint} took longer than ${connectMs} ms`);
+    const timer = setTimeout(() => late.abort(error), connectMs);
+    try {
+      const signal = AbortSignal.any([end, late.signal]);
+      await sayLast(await this.#connect(target, onBehalfOf, signal), target, signal, formatCancel(key));
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Forgets what was derived from the credentials. */
@@ -171,6 +173,15 @@ export class UpstreamSessions {
       throw new AmbassadorError("CREDENTIAL_MISSING", "A credential has a zero byte in it, which PostgreSQL does not allow");
     return secret;
   }
+}
+
+/** Sends something that the server closes the connection for, and waits for that. */
+async function sayLast(wire: Wire, target: Target, signal: AbortSignal, message: Buffer): Promise<void> {
+  await ending(wire, target, signal, async () => {
+    wire.write(message);
+    while ((await wire.readSome(1024)).length > 0); // nothing is expected, and nothing that comes is looked at
+  });
+  wire.destroy();
 }
 
 /** Runs a part of a login, and ends the wire when it fails or the signal is aborted. Throws AmbassadorErrors or the signal's reason. */
