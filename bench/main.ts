@@ -4,7 +4,6 @@
 import { inspect } from "node:util";
 import { untilSignal } from "@peapod/kit";
 import { ambassador } from "./ambassador.ts";
-import { ambassadorPostgres } from "./ambassador-postgres.ts";
 import { density } from "./density.ts";
 import { podStart } from "./pod-start.ts";
 
