@@ -15,7 +15,7 @@ function setUp(maxAge: string | undefined) {
   const [config] = parseConfig(JSON.stringify({ listeners: [listener] }), "test").listeners;
   assert.ok(config);
   const finished: string[] = [];
-  const connection = (name: string, secrets: { source: SecretSource; version: number }[]) => ({
+  const connection = (name: string, secrets: readonly { source: SecretSource; version: number }[]) => ({
     secrets,
     finish: () => void finished.push(name),
   });
@@ -33,7 +33,7 @@ function setUp(maxAge: string | undefined) {
     },
   };
   const ages = new CredentialAges(credentials, () => [{ config, connections }]);
-  return { ages, finished, change: () => change?.(password, 2) };
+  return { ages, finished, connections, change: (version = 2) => change?.(password, version) };
 }
 
 test("CredentialAges ends the connections that were made with the old credential, once they are too old, and no others", (t) => {
@@ -45,6 +45,30 @@ test("CredentialAges ends the connections that were made with the old credential
   assert.deepEqual(finished, []);
   t.mock.timers.tick(1);
   assert.deepEqual(finished, ["old"]);
+});
+
+test("CredentialAges ends a connection whose login with the old credential was under way when it changed, and none with a newer one", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { ages, finished, connections, change } = setUp("1m");
+  using _ages = ages;
+  change();
+  const [old, , , loggingIn] = connections;
+  assert.ok(old !== undefined && loggingIn !== undefined);
+  loggingIn.secrets = [{ source: password, version: 1 }]; // said once the login is done
+  old.secrets = [{ source: password, version: 3 }]; // logged in anew, with what came after the change
+  t.mock.timers.tick(60_000);
+  assert.deepEqual(finished, ["none"]);
+});
+
+test("CredentialAges waits no longer than a timer can, which else would not wait at all", (t) => {
+  const setTimer = t.mock.method(globalThis, "setTimeout");
+  const { ages, change } = setUp("720h");
+  using _ages = ages;
+  change();
+  assert.deepEqual(
+    setTimer.mock.calls.map(({ arguments: [, ms] }) => ms),
+    [2 ** 31 - 1],
+  );
 });
 
 test("CredentialAges ends nothing where there is no maximum age, and nothing once it is disposed of", () => {

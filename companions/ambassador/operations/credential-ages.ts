@@ -1,6 +1,9 @@
 import type { ListenerConfig, SecretSource } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 
+/** Almost 25 days; Node takes a longer one for no time at all. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** What is asked of a connection. */
 interface Aging {
   readonly secrets: readonly { readonly source: SecretSource; readonly version: number }[];
@@ -29,24 +32,26 @@ export class CredentialAges implements Disposable {
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
-  /** One timer for each change and listener, however many connections it has. */
+  /** One timer for each change and listener, however many connections it has. Who is old is asked at its end: some were only logging in at the change. */
   #changed(source: SecretSource, version: number): void {
     for (const listener of this.#listeners()) {
       const maxAgeMs = "login" in listener.config ? listener.config.login.maxAgeMs : undefined;
       if (maxAgeMs === undefined) continue;
-      const old = [...listener.connections].filter((connection) => isOlder(connection, source, version));
-      if (old.length === 0) continue;
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        for (const connection of old) connection.finish();
-      }, maxAgeMs);
+      const timer = setTimeout(
+        () => {
+          this.#timers.delete(timer);
+          for (const connection of [...listener.connections]) if (isOlder(connection, source, version)) connection.finish();
+        },
+        Math.min(maxAgeMs, LONGEST_TIMER_MS),
+      );
       this.#timers.add(timer);
     }
   }
 }
 
+/** Versions only grow. */
 function isOlder({ secrets }: Aging, source: SecretSource, version: number): boolean {
-  return secrets.some((secret) => secret.version !== version && isSame(secret.source, source));
+  return secrets.some((secret) => secret.version < version && isSame(secret.source, source));
 }
 
 function isSame(a: SecretSource, b: SecretSource): boolean {
