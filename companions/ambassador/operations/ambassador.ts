@@ -160,6 +160,7 @@ export class Ambassador implements AsyncDisposable {
       clock,
       resolve: this.#resolve,
       metrics: metrics.forListener(config.name),
+      heritage: this.#listeners.get(config.name)?.heritage,
       logsAccess: () => this.#config?.accessLog ?? false,
       nextId: () => (this.#lastId += 1),
     });

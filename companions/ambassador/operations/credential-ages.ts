@@ -40,7 +40,7 @@ export class CredentialAges implements Disposable {
       const timer = setTimeout(
         () => {
           this.#timers.delete(timer);
-          for (const connection of [...listener.connections]) if (isOlder(connection, source, version)) connection.finish();
+          for (const connection of listener.connections) if (isOlder(connection, source, version)) connection.finish();
         },
         Math.min(maxAgeMs, LONGEST_TIMER_MS),
       );

@@ -30,6 +30,8 @@ export interface ListenerParts {
   /** Whether each connection's end is logged, or only those that failed. */
   readonly logsAccess: () => boolean;
   readonly nextId: () => number;
+  /** Of the listener of the same name before the configuration changed. */
+  readonly heritage: unknown;
 }
 
 /**
@@ -57,7 +59,7 @@ export class Listener {
     const { clock, resolve } = parts;
     this.#parts = parts;
     this.#log = parts.log.with({ listener: config.name });
-    this.protocol = makeProtocol(config, { credentials: parts.credentials, log: this.#log });
+    this.protocol = makeProtocol(config, { credentials: parts.credentials, log: this.#log, heritage: parts.heritage });
     this.upstream = createUpstream({
       config: config.upstream,
       check: this.protocol.check,
@@ -84,6 +86,11 @@ export class Listener {
   /** Clients' connections now, those that the kernel forwards included. */
   get open(): number {
     return this.connections.size + (this.#kernel?.open ?? 0);
+  }
+
+  /** For the listener that takes over from this one. */
+  get heritage(): unknown {
+    return this.protocol.kind === "wire" ? this.protocol.heritage : undefined;
   }
 
   get isInKernel(): boolean {

@@ -16,6 +16,8 @@ export type Protocol =
       readonly kind: "wire";
       serve(client: Wire, session: Session): Promise<void>;
       readonly check: Check | undefined;
+      /** What connections that live on still need of the listener's next protocol, when its configuration changes: handed to `MakeProtocol`. */
+      readonly heritage?: unknown;
       /** Safe to repeat; for what outlives a connection, such as kept keys or connections. */
       dispose?(): void;
     }
@@ -75,5 +77,5 @@ export interface RequestFact {
 /** What makes the protocol of a listener: `protocols/NAME/NAME.ts` exports one, such as `postgresProtocol`. */
 export type MakeProtocol<Config extends ListenerConfig> = (
   listener: Config,
-  parts: { readonly credentials: Credentials; readonly log: Logger },
+  parts: { readonly credentials: Credentials; readonly log: Logger; readonly heritage?: unknown },
 ) => Protocol;

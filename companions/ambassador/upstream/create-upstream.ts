@@ -160,7 +160,7 @@ class EndpointUpstream implements Upstream {
   #placesOf(only: string | Target): readonly Place[] {
     const name = typeof only === "string" ? only : only.endpoint;
     const endpoint = this.#endpoints.find((candidate) => candidate.name === name);
-    if (endpoint === undefined) return [];
+    if (endpoint === undefined) return typeof only === "string" ? [] : [new Endpoint(only.address).placeOf(only)]; // from before a reload
     return typeof only === "string" ? endpoint.places : [endpoint.placeOf(only)];
   }
 
