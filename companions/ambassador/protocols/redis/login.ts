@@ -92,9 +92,10 @@ function isBusy(text: string): boolean {
   return /^(?:LOADING|MASTERDOWN|BUSY|CLUSTERDOWN|ERR max number of clients)\b/.test(text);
 }
 
-/** A server may well repeat what it was told. */
+/** A server may well repeat what it was told: one that does not know the command does, as far as its line goes, which may end within a secret. */
 function withoutSecrets(text: string, { auth }: RedisSecrets): string {
-  const hidden = auth.filter((secret) => secret !== "").reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
+  const known = text.replace(/,? with args beginning with.*/s, "");
+  const hidden = auth.filter((secret) => secret !== "").reduce((rest, secret) => rest.replaceAll(secret, "***"), known);
   return hidden.slice(0, 200).replaceAll(/[^ -~]/g, "?");
 }
 

@@ -198,6 +198,12 @@ const refusals: { does: string; says: string; code: string; heard: RegExp }[] = 
     code: "LOGIN_REFUSED",
     heard: /refused the login/,
   },
+  {
+    does: "a server that repeats the beginning of the password",
+    says: "-ERR unknown command 'AUTH', with args beginning with: 's3cre\r\n+PONG\r\n",
+    code: "LOGIN_REFUSED",
+    heard: /refused the login/,
+  },
   { does: "a server that ends", says: "+O", code: "UPSTREAM_PROTOCOL", heard: /does not speak Redis/ },
   { does: "another protocol", says: "220 mail.example ESMTP\r\n", code: "UPSTREAM_PROTOCOL", heard: /does not speak Redis/ },
   { does: "a line without an end", says: "+".repeat(100_000), code: "UPSTREAM_PROTOCOL", heard: /does not speak Redis/ },
@@ -217,9 +223,25 @@ for (const { does, says, code, heard } of refusals) {
     const [failure] = refusing.outcomes;
     assert.ok(failure instanceof AmbassadorError);
     assert.equal(failure.code, code);
-    assert.doesNotMatch(failure.message, /s3cret/);
+    assert.doesNotMatch(failure.message, /s3cre/);
   });
 }
+
+test("redisProtocol() leaves a server whose answer to the question for its role has no end", async (t) => {
+  const scope = scopeOf(t);
+  const item = Buffer.from(`$60000\r\n${"x".repeat(60_000)}\r\n`);
+  let said = 0;
+  const fake = createServer((socket) => {
+    const say = (): void => {
+      while (said++ < 4096 && socket.write(item));
+    };
+    socket.on("error", () => {}).on("drain", say);
+    socket.once("data", () => socket.write("+OK\r\n+PONG\r\n*4096\r\n", say));
+  });
+  const refusing = await serve(scope, listener(await listenOn(fake, scope), { password: "s3cret", target: "read-write" }));
+  assert.match(await exchange(refusing.port, "PING\r\n"), /does not speak Redis/);
+  assert.ok(said < 400, `${said} items of 60 KB were taken`);
+});
 
 test("redisProtocol() gives up on a server that never answers, and on a client that never asks", async (t) => {
   const scope = scopeOf(t);

@@ -9,7 +9,7 @@ export type Reply =
   | { readonly kind: "null" };
 
 /** Far above what AUTH, SELECT, PING and ROLE give; what is above them is an attack, or another protocol. */
-const limits = { lineBytes: 1_024, bulkBytes: 65_536, items: 4_096, depth: 4 };
+const limits = { lineBytes: 1_024, bulkBytes: 65_536, items: 4_096, depth: 4, replyBytes: 262_144 };
 
 /** A command as an array of bulk strings, the one form that every server takes (https://redis.io/docs/latest/develop/reference/protocol-spec/). */
 export function encodeCommand(...args: readonly (string | Uint8Array)[]): Buffer {
@@ -21,8 +21,18 @@ export function encodeCommand(...args: readonly (string | Uint8Array)[]): Buffer
 }
 
 /** The next reply. Throws UPSTREAM_PROTOCOL for what is none, or is too large; a WireEnded where the upstream ends before. */
-export async function readReply(wire: Wire, depth = 0): Promise<Reply> {
+export async function readReply(wire: Wire): Promise<Reply> {
+  return await readPart(wire, { leftBytes: limits.replyBytes }, 0);
+}
+
+/** What one reply may still have, all its items together. */
+interface Allowance {
+  leftBytes: number;
+}
+
+async function readPart(wire: Wire, allowance: Allowance, depth: number): Promise<Reply> {
   const line = await readLine(wire);
+  spend(allowance, line.length);
   const rest = line.slice(1);
   switch (line.charAt(0)) {
     case "+":
@@ -32,26 +42,32 @@ export async function readReply(wire: Wire, depth = 0): Promise<Reply> {
     case ":":
       return { kind: "integer", value: Number(rest) };
     case "$":
-      return await readBulk(wire, lengthOf(rest, limits.bulkBytes));
+      return await readBulk(wire, lengthOf(rest, limits.bulkBytes), allowance);
     case "*":
-      return await readArray(wire, lengthOf(rest, limits.items), depth);
+      return await readArray(wire, lengthOf(rest, limits.items), { allowance, depth });
     default:
       throw notRedis("another protocol");
   }
 }
 
-async function readBulk(wire: Wire, length: number): Promise<Reply> {
+async function readBulk(wire: Wire, length: number, allowance: Allowance): Promise<Reply> {
   if (length === -1) return { kind: "null" };
+  spend(allowance, length);
   const bytes = await wire.read(length + 2);
   return { kind: "bulk", text: bytes.toString("utf8", 0, length) };
 }
 
-async function readArray(wire: Wire, length: number, depth: number): Promise<Reply> {
+async function readArray(wire: Wire, length: number, { allowance, depth }: { allowance: Allowance; depth: number }): Promise<Reply> {
   if (length === -1) return { kind: "null" };
   if (depth >= limits.depth) throw notRedis("arrays too deep");
   const items: Reply[] = [];
-  while (items.length < length) items.push(await readReply(wire, depth + 1));
+  while (items.length < length) items.push(await readPart(wire, allowance, depth + 1));
   return { kind: "array", items };
+}
+
+function spend(allowance: Allowance, bytes: number): void {
+  allowance.leftBytes -= bytes;
+  if (allowance.leftBytes < 0) throw notRedis("a reply without an end");
 }
 
 function lengthOf(text: string, limit: number): number {
