@@ -95,6 +95,24 @@ test("postgresProtocol uses a new password at the next login, and when the file 
   assert.equal(await psql(ambassador.port, WHO), "app@legacydb");
 });
 
+test("postgresProtocol prepares a password for SCRAM as PostgreSQL does, also one that the rules forbid", async () => {
+  await using own = new Scope();
+  const ambassador = await startAmbassador(own, plain(), {});
+  const login = { username: "polyglot", passwordFile: ambassador.passwordFile };
+  const polyglot = await startAmbassador(own, plain(), { login });
+  await server.sql("CREATE ROLE polyglot LOGIN");
+  for (const [stored, used] of [
+    ["\u00aa\u2168\u00a0pa\u00adss", "aIX pass"],
+    ["aIX", "\u00aa\u2168"],
+    ["\u2460\u{1f600}", "\u2460\u{1f600}"],
+    ["\u0627\u00aa1", "\u0627\u00aa1"],
+  ] as const) {
+    await server.sql(`ALTER ROLE polyglot PASSWORD '${stored}'`);
+    await writeFile(ambassador.passwordFile, used);
+    assert.equal(await psql(polyglot.port, WHO), "polyglot@legacydb", used);
+  }
+});
+
 test("postgresProtocol passes on what the upstream says of the database and the limits, and keeps what it says of the login", async () => {
   await using own = new Scope();
   const ambassador = await startAmbassador(own, plain(), {});

@@ -78,6 +78,35 @@ test("UpstreamSessions sends a cancel request to the one server that issued the 
   assert.equal(cancelled.length, 2, "nothing once the sessions have ended");
 });
 
+test("UpstreamSessions passes on what a server says around the login, in its order and unchanged, and what comes right after", async () => {
+  await using own = new Scope();
+  const negotiation = formatMessage("v", Buffer.from("000300000000000100", "hex"), Buffer.from("_pq_.x\0"));
+  const notices = [1, 2, 3].map((number) => formatMessage("N", Buffer.from(`SNOTICE\0M${number}\0\0`)));
+  const [first = ready, second = ready, third = ready] = notices;
+  const settings = formatMessage("S", Buffer.from("server_version\0v18\0"));
+  const port = await startScripted(own, async ({ packet, message, send, wire }) => {
+    await packet();
+    send(negotiation, first, authentication(5, Buffer.from("salt")));
+    await message();
+    send(second, authentication(0), settings, third, formatMessage("K", Buffer.alloc(260, 9)), ready, Buffer.from("and more"));
+    wire.end();
+    await wire.read(1);
+  });
+  const ambassador = await startAmbassador(own, { endpoints: [`127.0.0.1:${port}`] }, { weakestAuth: "md5" });
+  const expected = [
+    negotiation,
+    first,
+    second,
+    authentication(0),
+    settings,
+    third,
+    formatMessage("K", Buffer.alloc(260, 9)),
+    ready,
+    Buffer.from("and more"),
+  ];
+  assert.deepEqual(await talk(ambassador.port, startupPacket(2)), Buffer.concat(expected));
+});
+
 const checks: {
   does: string;
   settings: Record<string, unknown>;
