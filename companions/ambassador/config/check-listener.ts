@@ -92,6 +92,9 @@ function checkTls(tls: UpstreamTlsConfig, report: Report): void {
   if (tls.keyFile !== undefined && tls.certFile === undefined) report("certFile", "is missing: a key is of no use without its certificate");
   if (tls.caFile !== undefined && (tls.mode === "prefer" || tls.mode === "require"))
     report("caFile", `is not looked at with mode ${tls.mode}: say verify-full, or verify-ca`);
+  // As libpq with sslrootcert=system.
+  if (tls.caFile === undefined && tls.mode === "verify-ca")
+    report("caFile", "is missing: verify-ca asks for no name, and the system's authorities issue to anybody; say verify-full, or name one");
 }
 
 /** What nftables cannot do, or would not let this process see. */

@@ -94,7 +94,7 @@ test("parseConfig() goes along with a password in the clear only where TLS verif
     const parsed = only(listener("postgres", [], tls === "" ? [] : [`tls: ${tls}`]));
     return parsed.protocol === "postgres" ? parsed.weakestAuth : undefined;
   };
-  assert.deepEqual(["{}", "{mode: verify-ca}", "{mode: require}", "{mode: disable}", ""].map(weakest), [
+  assert.deepEqual(["{}", "{mode: verify-ca, caFile: /ca}", "{mode: require}", "{mode: disable}", ""].map(weakest), [
     "password",
     "password",
     "scram-sha-256",
@@ -176,6 +176,7 @@ const mistakes: readonly (readonly [text: string, says: string])[] = [
   [listener("postgres", [], ["tls: {certFile: /c}"]), "upstream.tls.keyFile: is missing"],
   [listener("postgres", [], ["tls: {keyFile: /k}"]), "upstream.tls.certFile: is missing"],
   [listener("postgres", [], ["tls: {mode: require, caFile: /c}"]), "is not looked at with mode require"],
+  [listener("tls", [], ["tls: {mode: verify-ca}"]), "upstream.tls.caFile: is missing: verify-ca asks for no name"],
   [listener("postgres", [], ["tls: {caFile: ca.crt}"]), 'expected an absolute path, found "ca.crt"'],
   [listener("postgres", [], ["tls: {}"]).replace("db.example:2", "unix:/s"), "upstream.tls.serverName: is missing"],
   [listener("postgres", [], ["retry: {backoff: 3s}"]), "retry.backoff: is longer than maxBackoff"],
