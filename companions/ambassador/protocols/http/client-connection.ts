@@ -232,8 +232,12 @@ export class ClientConnection {
     });
   }
 
+  /** Between two requests it is ended. A client that has begun one, or is new and will, has its answer first; but not once the end has come. */
   #drain(): void {
-    if (this.#running === undefined && this.#ahead === 0 && !this.#isTunnel) setImmediate(() => this.#drainIfAsked());
+    setImmediate(() => {
+      const isIdle = this.#headSinceMs === undefined && this.#socket.bytesRead === this.#counted.read;
+      if (this.#ahead === 0 && (isIdle || this.#session.end.aborted)) this.#drainIfAsked();
+    });
   }
 
   #drainIfAsked(): void {

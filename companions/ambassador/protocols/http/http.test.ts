@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { Agent, get, type IncomingMessage, request, type RequestOptions } from "node:http";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -228,6 +229,34 @@ test("httpProtocol drains: what runs is answered and closed, what waits is close
   answer();
   assert.match(await running, /^HTTP\/1.1 200 OK\r\n[^]*Connection: close\r\n[^]*slow$/);
   await eventually(() => serving.open() === 0 && serving.leases() === 0, { withinMs: 2_000 });
+});
+
+test("httpProtocol drains: a client that has connected but not asked yet, or half, is answered, until the end has come", async () => {
+  await using scope = new Scope();
+  const upstream = await httpUpstream(scope, (_, response) => response.end("x"));
+  const serving = await serveHttp(scope, httpListener(upstream.port));
+  const clients = ["", "GET / HT"].map((begun) => {
+    const socket = connect(serving.port, "127.0.0.1");
+    socket.write(begun);
+    return { socket, rest: `${head}\r\n`.slice(begun.length) };
+  });
+  const used = connect(serving.port, "127.0.0.1");
+  used.write(`${head}\r\n`);
+  await once(used, "data");
+  used.write("GET / HT"); // of its second request
+  const unused = connect(serving.port, "127.0.0.1");
+  await eventually(() => serving.open() === 4, { withinMs: 2_000 });
+  await exchangeBytes(serving.port, `${head}\r\n`, "x"); // what was sent before has come
+  serving.draining.abort();
+  await eventually(() => serving.open() === 4, { withinMs: 2_000 });
+  for (const { socket, rest } of [...clients, { socket: used, rest: `${head}\r\n`.slice("GET / HT".length) }]) {
+    socket.write(rest);
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    assert.match(answer.toString(), /^HTTP\/1.1 200 OK\r\n[^]*Connection: close\r\n/);
+  }
+  await eventually(() => serving.open() === 1, { withinMs: 2_000 });
+  serving.end.abort(new Error("over"));
+  await once(unused.resume(), "close");
 });
 
 test("httpProtocol tells why there is no upstream, and when to come again", async () => {
