@@ -28,7 +28,8 @@ const otherMethods: Readonly<Record<number, string>> = { 2: "Kerberos V5", 6: "S
 /**
  * Answers the server's questions until it says AuthenticationOk, and gives what else it said before (a NegotiateProtocolVersion, notices).
  * Throws LOGIN_REFUSED, UPSTREAM_BUSY for the server's refusals; UPSTREAM_UNTRUSTED for a server that asks for more than the rules allow,
- * or that does not prove to know the password when SCRAM began; UPSTREAM_PROTOCOL.
+ * or that does not prove to know the password where SCRAM began, or nothing weaker will do (as libpq's require_auth): whoever says
+ * AuthenticationOk at once has our client's queries, if not the password; UPSTREAM_PROTOCOL.
  */
 export async function authenticate(wire: Wire, reader: MessageReader, login: Authentication): Promise<Buffer[]> {
   const others: Buffer[] = [];
@@ -40,6 +41,7 @@ export async function authenticate(wire: Wire, reader: MessageReader, login: Aut
       others.push(expectOther(message, login.endpoint));
     }
   };
+  let isProven = false;
   let isBound = false;
   let isAsked = false;
   for (;;) {
@@ -47,6 +49,8 @@ export async function authenticate(wire: Wire, reader: MessageReader, login: Aut
     if (code === request.ok) {
       if (login.rules.channelBinding === "require" && !isBound)
         throw untrusted(login, "logged in without the channel binding that the configuration requires");
+      if (!isProven && login.password !== undefined && login.rules.weakestAuth === "scram-sha-256")
+        throw untrusted(login, "asks for no proof and gives none, and the configuration allows nothing weaker than scram-sha-256");
       return others;
     }
     if (isAsked) throw new AmbassadorError("UPSTREAM_PROTOCOL", `The upstream ${login.endpoint} asked for a second proof`);
@@ -60,6 +64,7 @@ export async function authenticate(wire: Wire, reader: MessageReader, login: Aut
         break;
       case request.sasl:
         isBound = await proveByScram(wire, next, data, login);
+        isProven = true;
         break;
       default:
         throw refused(login, `asks for ${otherMethods[code] ?? `an unknown method (${code})`}, which the ambassador does not speak`);

@@ -154,6 +154,12 @@ for (const { does, asks, settings = {}, sqlState, text } of questions)
 
 const impostors: { does: string; sqlState: string; text: RegExp; script: (connection: Script) => Promise<void> }[] = [
   {
+    does: "lets it in without a question, unverified",
+    sqlState: "08001",
+    text: /nothing weaker than scram-sha-256/,
+    script: started(welcome),
+  },
+  {
     does: "lets it in before SCRAM began",
     sqlState: "08001",
     text: /before it proved to know the password/,
@@ -223,7 +229,7 @@ const nonsense: { does: string; says: Buffer; text: RegExp }[] = [
 ];
 for (const { does, says, text } of nonsense)
   test(`postgresProtocol leaves a server that says ${does}`, async () => {
-    const met = await meet(started(says));
+    const met = await meet(started(says), { settings: { weakestAuth: "password" } });
     assert.equal(met.sqlState, "08006");
     assert.match(met.text, text);
   });
@@ -243,7 +249,7 @@ test("postgresProtocol tells its client of any bytes of a server, and goes on", 
     wire.end();
     await wire.read(1);
   });
-  const ambassador = await startAmbassador(own, { endpoints: [`127.0.0.1:${port}`] });
+  const ambassador = await startAmbassador(own, { endpoints: [`127.0.0.1:${port}`] }, { weakestAuth: "password" });
   const near = fc.array(
     fc.constantFrom("R", "S", "K", "Z", "E", "N", "v", "\0\0\0\u0008", "\0\0\0\u0004", "\0\0\0\0", "\0\0\0\u000a", "I"),
     {

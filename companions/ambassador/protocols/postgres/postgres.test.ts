@@ -16,10 +16,13 @@ const IS_SSL = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 let authority: TestAuthority;
 let certificate: CertificateFiles;
 let server: PostgresServer;
+/** Trusts everybody. */
+let withoutTls: PostgresServer;
 before(async () => {
   authority = await makeAuthority(scope);
   certificate = await authority.issue();
   const byUser = METHODS.map((method) => `host all with-${method} 127.0.0.1/32 ${method}`);
+  withoutTls = await startPostgres(scope, { version: 15, auth: "trust" });
   server = await startPostgres(scope, {
     version: 15,
     auth: "scram-sha-256",
@@ -45,9 +48,9 @@ for (const method of METHODS) {
     await using own = new Scope();
     const first = await startAmbassador(own, plain());
     const login = { username: `with-${method}`, passwordFile: first.passwordFile };
-    const withoutTls = await startAmbassador(own, plain(), { login, weakestAuth: "password" });
+    const plaintext = await startAmbassador(own, plain(), { login, weakestAuth: "password" });
     const withTls = await startAmbassador(own, verified(), { login });
-    assert.equal(await psql(withoutTls.port, `${WHO}; ${IS_SSL}`), `with-${method}@legacydb\nf`);
+    assert.equal(await psql(plaintext.port, `${WHO}; ${IS_SSL}`), `with-${method}@legacydb\nf`);
     assert.equal(await psql(withTls.port, `${WHO}; ${IS_SSL}`), `with-${method}@legacydb\nt`);
   });
 }
@@ -142,8 +145,7 @@ test("postgresProtocol refuses to speak plain text, or to a stranger, where the 
   const stranger = await makeAuthority(own);
   const untrusting = await startAmbassador(own, { ...plain(), tls: { mode: "verify-full", caFile: stranger.caFile } });
   assert.match(await psqlError(untrusting.port), /FATAL: {2}Cannot speak TLS with 127\.0\.0\.1/);
-  const noTls = await startPostgres(own, { version: 15, auth: "trust" });
-  const endpoints = [`127.0.0.1:${noTls.port}`];
+  const endpoints = [`127.0.0.1:${withoutTls.port}`];
   const required = await startAmbassador(own, { endpoints, tls: { mode: "require" } });
   assert.match(await psqlError(required.port), /FATAL: {2}The upstream .* does not speak TLS/);
   const preferred = await startAmbassador(own, { endpoints, tls: { mode: "prefer" } }, { login: { username: "postgres" } });
@@ -152,11 +154,8 @@ test("postgresProtocol refuses to speak plain text, or to a stranger, where the 
 
 test("postgresProtocol goes to the server of the role that the listener wants", async () => {
   await using own = new Scope();
-  const [standby, primary] = await Promise.all([
-    startPostgres(own, { version: 15, auth: "trust", isStandby: true }),
-    startPostgres(own, { version: 15, auth: "trust" }),
-  ]);
-  const endpoints = [`127.0.0.1:${standby.port}`, `127.0.0.1:${primary.port}`];
+  const standby = await startPostgres(own, { version: 15, auth: "trust", isStandby: true });
+  const endpoints = [`127.0.0.1:${standby.port}`, `127.0.0.1:${withoutTls.port}`];
   const login = { username: "postgres" };
   for (const [target, expected] of [
     ["read-write", "f"],
