@@ -3,24 +3,14 @@ import { stat } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { eventually, Scope } from "@peapod/kit";
-import { ask, LineClient, type RunningAmbassador, startAmbassador, startEcho, tcpListener } from "./program.fixture.ts";
-import type { AmbassadorStatus } from "./status.ts";
+import { eventually } from "@peapod/kit";
+import { ask, LineClient, startAmbassador, startEcho, statusOf, tcpListener } from "./program.fixture.ts";
+import { scopeOf } from "../test-scope.fixture.ts";
 
 const WITHIN = { withinMs: 5_000 };
-
-function scopeOf(t: TestContext): Scope {
-  const scope = new Scope();
-  t.after(() => scope[Symbol.asyncDispose]());
-  return scope;
-}
-
-async function statusOf({ admin }: RunningAmbassador): Promise<AmbassadorStatus> {
-  return JSON.parse((await ask(admin, "/status")).body) as AmbassadorStatus; // what the program wrote
-}
 
 test("a listener on a UNIX socket has the configured mode, and its file goes with it", async (t) => {
   const scope = scopeOf(t);

@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
-import { eventually, Scope } from "@peapod/kit";
+import { test } from "node:test";
+import { eventually } from "@peapod/kit";
 import { ask, LineClient, startAmbassador, startEcho, tcpListener } from "./program.fixture.ts";
+import { scopeOf } from "../test-scope.fixture.ts";
 
 const WITHIN = { withinMs: 5_000 };
-
-function scopeOf(t: TestContext): Scope {
-  const scope = new Scope();
-  t.after(() => scope[Symbol.asyncDispose]());
-  return scope;
-}
 
 test("a drain accepts no more, says so at /readyz, lets what runs go on, and ends when that has ended", async (t) => {
   const scope = scopeOf(t);

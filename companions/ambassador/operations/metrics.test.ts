@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
-import { eventually, Scope } from "@peapod/kit";
+import { test } from "node:test";
+import { eventually } from "@peapod/kit";
 import { parseExposition } from "./exposition.fixture.ts";
 import { Metrics } from "./metrics.ts";
 import { ask, LineClient, startAmbassador, startEcho, tcpListener } from "./program.fixture.ts";
-
-function scopeOf(t: TestContext): Scope {
-  const scope = new Scope();
-  t.after(() => scope[Symbol.asyncDispose]());
-  return scope;
-}
+import { scopeOf } from "../test-scope.fixture.ts";
 
 test("/metrics is strict Prometheus text, and its counts are those of the connections", async (t) => {
   const scope = scopeOf(t);

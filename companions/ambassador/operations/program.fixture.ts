@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createLogger, type Scope, systemClock } from "@peapod/kit";
 import { Metrics } from "./metrics.ts";
 import { runAmbassador } from "./run.ts";
+import type { AmbassadorStatus } from "./status.ts";
 
 /** A server that says its name to each connection, and then what it is told. */
 export interface EchoServer {
@@ -166,4 +167,9 @@ function withAdmin(config: Record<string, unknown>): Record<string, unknown> {
 
 function portOf(address: string | undefined): number {
   return Number(address?.slice(address.lastIndexOf(":") + 1));
+}
+
+/** What the admin server says of the program. */
+export async function statusOf({ admin }: RunningAmbassador): Promise<AmbassadorStatus> {
+  return JSON.parse((await ask(admin, "/status")).body) as AmbassadorStatus; // what the program wrote
 }

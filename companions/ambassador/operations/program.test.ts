@@ -5,17 +5,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { CommandError, eventually, run, Scope } from "@peapod/kit";
+import type { Scope } from "@peapod/kit";
+import { CommandError, eventually, run } from "@peapod/kit";
 import { ask, LineClient, startEcho, tcpListener } from "./program.fixture.ts";
+import { scopeOf } from "../test-scope.fixture.ts";
 
 const program = join(import.meta.dirname, "..", "main.ts");
 const WITHIN = { withinMs: 10_000 };
-
-function scopeOf(t: TestContext): Scope {
-  const scope = new Scope();
-  t.after(() => scope[Symbol.asyncDispose]());
-  return scope;
-}
 
 /** Runs the program to its end. */
 async function ambassador(t: TestContext, args: readonly string[], env: Record<string, string> = {}) {

@@ -2,24 +2,14 @@ import assert from "node:assert/strict";
 import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
-import { eventually, Scope } from "@peapod/kit";
+import { test } from "node:test";
+import { eventually } from "@peapod/kit";
 import { planReload } from "./plan-reload.ts";
-import { ask, LineClient, type RunningAmbassador, startAmbassador, startEcho, tcpListener } from "./program.fixture.ts";
-import type { AmbassadorStatus } from "./status.ts";
+import { ask, LineClient, type RunningAmbassador, startAmbassador, startEcho, statusOf, tcpListener } from "./program.fixture.ts";
 import { parseConfig } from "../config/parse-config.ts";
+import { scopeOf } from "../test-scope.fixture.ts";
 
 const WITHIN = { withinMs: 5_000 };
-
-function scopeOf(t: TestContext): Scope {
-  const scope = new Scope();
-  t.after(() => scope[Symbol.asyncDispose]());
-  return scope;
-}
-
-async function statusOf({ admin }: RunningAmbassador): Promise<AmbassadorStatus> {
-  return JSON.parse((await ask(admin, "/status")).body) as AmbassadorStatus; // what the program wrote
-}
 
 /** Waits for the `count`th configuration after the first to be taken over. */
 async function reloaded({ lines }: RunningAmbassador, count = 1): Promise<void> {

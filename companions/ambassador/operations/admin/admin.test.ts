@@ -1,18 +1,13 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
-import { eventually, Scope } from "@peapod/kit";
+import { test } from "node:test";
+import { eventually } from "@peapod/kit";
 import { ask, LineClient, startAmbassador, startEcho, tcpListener } from "../program.fixture.ts";
 import { html } from "./html.ts";
+import { scopeOf } from "../../test-scope.fixture.ts";
 
 const WITHIN = { withinMs: 5_000 };
-
-function scopeOf(t: TestContext): Scope {
-  const scope = new Scope();
-  t.after(() => scope[Symbol.asyncDispose]());
-  return scope;
-}
 
 test("the page shows listeners, endpoints, connections and a refused configuration, and has nothing from elsewhere", async (t) => {
   const scope = scopeOf(t);

@@ -1,4 +1,5 @@
 import type { MysqlListenerConfig } from "../../config/config.ts";
+import { abortable } from "../../flow/abortable.ts";
 import { AmbassadorError } from "../../errors.ts";
 import type { OnBehalfOf } from "../../flow/dial-upstream.ts";
 import type { Splice, Wire } from "../../flow/wire.ts";
@@ -15,7 +16,7 @@ import { areStale, type LoginSecrets, readSecrets } from "./login-secrets.ts";
 import { IdleWatch } from "./idle-watch.ts";
 import { encodePacket, type PacketChannel } from "./packet-channel.ts";
 import { askRole, requireRole } from "./role.ts";
-import { abortable, type Link, type LoggedIn, type LoginParts, logIn, openLink } from "./upstream-login.ts";
+import { type Link, type LoggedIn, type LoginParts, logIn, openLink } from "./upstream-login.ts";
 
 const COM_QUIT = 0x01;
 const ACCESS_DENIED = 1045;

@@ -1,5 +1,6 @@
 import type { MysqlListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
+import { abortable } from "../../flow/abortable.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { dialUpstream, type OnBehalfOf } from "../../flow/dial-upstream.ts";
 import { startUpstreamTls } from "../../flow/upstream-tls.ts";
@@ -50,24 +51,6 @@ export async function openLink(
     });
     return { target, packets, greeting };
   });
-}
-
-/** Runs one step of a connection's making, which ends the wire when it fails or is aborted; then the signal's reason is what it throws. */
-export async function abortable<T>(wire: { destroy(): void }, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
-  const abort = (): void => wire.destroy();
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    signal.throwIfAborted();
-    const result = await step();
-    signal.throwIfAborted();
-    return result;
-  } catch (cause) {
-    wire.destroy();
-    signal.throwIfAborted();
-    throw cause;
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }
 
 /** Logs in over a fresh link, as the client asked but for user, password and database. Throws LoginError and Authentication's errors. */

@@ -14,6 +14,7 @@ import { exchange, fileCredentials, listenerTo, listenOn, type Serving, startSer
 import { type RedisServer, startRedisServer } from "./redis-server.fixture.ts";
 import { redisProtocol } from "./redis.ts";
 import { encodeCommand } from "./resp.ts";
+import { scopeOf } from "../../test-scope.fixture.ts";
 
 const exec = promisify(execFile);
 const user = ["--user", "app", "on", ">s3cret", "~*", "&*", "+@all"];
@@ -251,12 +252,6 @@ test("redisProtocol() gives up on a server that never answers, and on a client t
   assert.equal(await exchange(refusing.port, ""), "");
   assert.match(await exchange(refusing.port, "PING\r\n"), /^-ERR ambassador/);
 });
-
-function scopeOf(t: TestContext): Scope {
-  const scope = new Scope();
-  t.after(() => scope[Symbol.asyncDispose]());
-  return scope;
-}
 
 interface Wanted {
   readonly username?: string;

@@ -1,5 +1,6 @@
 import type { RedisListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
+import { abortable } from "../../flow/abortable.ts";
 import { AmbassadorError } from "../../errors.ts";
 import type { OnBehalfOf } from "../../flow/dial-upstream.ts";
 import type { Wire } from "../../flow/wire.ts";
@@ -95,17 +96,8 @@ async function connectAs(wanted: Role | undefined, target: Target, parts: Connec
 async function connect(target: Target, parts: ConnectParts & { readonly asksRole: boolean }, signal: AbortSignal): Promise<Connection> {
   const { listener, credentials, onBehalfOf } = parts;
   const wire = await openUpstream(target, { upstream: listener.upstream, credentials, onBehalfOf }, signal);
-  const destroy = (): void => wire.destroy();
-  signal.addEventListener("abort", destroy, { once: true });
-  try {
+  return await abortable(wire, signal, async () => {
     const { secrets, role } = await logIn(wire, target, parts);
-    signal.throwIfAborted();
-    return { wire, secrets, role, destroy };
-  } catch (cause) {
-    destroy();
-    signal.throwIfAborted();
-    throw cause;
-  } finally {
-    signal.removeEventListener("abort", destroy);
-  }
+    return { wire, secrets, role, destroy: () => wire.destroy() };
+  });
 }

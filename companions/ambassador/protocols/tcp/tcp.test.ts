@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { promisify } from "node:util";
 import { eventually, Scope, silentLogger } from "@peapod/kit";
 import type { CommonListenerConfig, TcpListenerConfig } from "../../config/config.ts";
 import { makeAuthority } from "../tls/certificates.fixture.ts";
 import { askLine, exchange, fileCredentials, listenerTo, listenOn, type Serving, startServing } from "../tls/serving.fixture.ts";
 import { tcpProtocol } from "./tcp.ts";
+import { scopeOf } from "../../test-scope.fixture.ts";
 
 const exec = promisify(execFile);
 
@@ -81,12 +82,6 @@ test("tcpProtocol() ends both sides when its session must end", async (t) => {
   await once(socket, "close");
   await eventually(() => serving.outcomes.length === 1, { withinMs: 1_000 });
 });
-
-function scopeOf(t: TestContext): Scope {
-  const scope = new Scope();
-  t.after(() => scope[Symbol.asyncDispose]());
-  return scope;
-}
 
 async function serve(scope: Scope, common: CommonListenerConfig): Promise<Serving> {
   const listener: TcpListenerConfig = { ...common, protocol: "tcp", datapath: "user" };

@@ -35,7 +35,6 @@ const cases: readonly Case[] = [
   { does: "in verify-ca refuses another authority's", mode: "verify-ca", knowsCa: false, want: /unable to (verify|get)/ },
   { does: "in verify-ca refuses one that has run out", mode: "verify-ca", days: -1, want: /certificate has expired/ },
   { does: "in require takes any certificate", mode: "require", knowsCa: false, days: -1, names: "DNS:other.example", want: "olleh\n" },
-  { does: "in prefer takes any certificate", mode: "prefer", knowsCa: false, names: "DNS:other.example", want: "olleh\n" },
 ];
 
 for (const { does, mode = "verify-full", names = goodNames, days = 1, knowsCa = true, serverName, want } of cases) {
@@ -115,16 +114,6 @@ test("tlsProtocol() refuses a server that speaks no TLS, at once or by waiting",
     assert.ok(failure instanceof Error);
     if (greets) assert.equal("code" in failure && failure.code, "UPSTREAM_UNTRUSTED");
     else assert.equal(failure.name, "TimeoutError");
-  }
-});
-
-test("tlsProtocol() in prefer goes on in plain text with a server that speaks no TLS", async (t) => {
-  const { scope } = await begin(t);
-  for (const greets of [true, false]) {
-    const port = await startPlainServer(scope, greets);
-    const listener = tlsListener(port, { mode: "prefer" }, 400);
-    const serving = await startServing(protocolOf(listener), listener, { scope });
-    assert.equal(await exchange(serving.port, "hello\n"), greets ? `${greeting}hello\n` : "hello\n");
   }
 });
 
