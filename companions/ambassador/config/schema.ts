@@ -201,7 +201,7 @@ const postgres: Type<PostgresListenerConfig> = record<PostgresListenerConfig>({
   weakestAuth: withDefault({
     type: oneOf(["scram-sha-256", "md5", "password"]),
     fallback: { says: "`password` where TLS verifies the server, else `scram-sha-256`", from: weakestAuth },
-    help: "The weakest way to log in that is gone along with; a server that nobody verified gets nothing that it could use",
+    help: "The weakest way to log in that is gone along with; with `scram-sha-256` the server must prove that it knows the password, and one that lets everybody in is refused",
   }),
 });
 

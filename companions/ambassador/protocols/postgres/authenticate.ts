@@ -122,6 +122,8 @@ function chooseBinding(wire: Wire, offered: readonly string[], login: Authentica
     const data = certificate && tlsServerEndPoint(certificate);
     if (data !== undefined) return { kind: "tls-server-end-point", data };
     if (channelBinding === "require") throw untrusted(login, "has a certificate whose signature allows no channel binding");
+    // Nobody verified it: somebody in between may have chosen it, so as to be told nothing of the server's offer. libpq gives up as well.
+    if (!socket.authorized) throw untrusted(login, "shows an unverified certificate whose signature allows no channel binding");
     if (offered.includes(PLAIN)) return { kind: "none" }; // "not offered" would be a lie, and refused
   }
   if (!offered.includes(PLAIN))

@@ -25,8 +25,9 @@ before(async () => {
     await wire.read(1);
   });
   const upstream = { endpoints: [`127.0.0.1:${port}`] };
-  ambassador = await startAmbassador(scope, upstream, { handshakeTimeout: "150ms" });
-  encrypted = await startAmbassador(scope, upstream, { serverTls: await (await makeAuthority(scope)).issue(), handshakeTimeout: "5s" });
+  ambassador = await startAmbassador(scope, upstream, { weakestAuth: "password", handshakeTimeout: "150ms" });
+  const serverTls = await (await makeAuthority(scope)).issue();
+  encrypted = await startAmbassador(scope, upstream, { weakestAuth: "password", serverTls, handshakeTimeout: "5s" });
 });
 
 const sslRequest = formatSslRequest();

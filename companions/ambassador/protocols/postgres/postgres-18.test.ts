@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createSecureContext } from "node:tls";
+import { promisify } from "node:util";
 import { Scope } from "@peapod/kit";
 import { splice } from "../../flow/splice.ts";
 import { dial } from "../../flow/wire.ts";
@@ -79,6 +82,17 @@ test("postgresProtocol does not log in through somebody in between, whose certif
   assert.match(await psqlError(bound.port), /refused the ambassador's credentials/);
   const unbound = await startAmbassador(own, upstream, { channelBinding: "disable" });
   assert.equal(await psql(unbound.port, WHO), "app@legacydb", "or else the binding was not what stopped it");
+});
+
+test("postgresProtocol does not let somebody in between take the binding away by a certificate that allows none", async () => {
+  await using own = new Scope();
+  const { folder } = await makeAuthority(own);
+  const [certFile, keyFile] = [join(folder, "ed.crt"), join(folder, "ed.key")];
+  const args = ["-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=localhost", "-keyout", keyFile, "-out", certFile];
+  await promisify(execFile)("openssl", ["req", ...args]);
+  const port = await startInTheMiddle(own, { certFile, keyFile }, server.port);
+  const ambassador = await startAmbassador(own, { endpoints: [`127.0.0.1:${port}`], tls: { mode: "require" } });
+  assert.match(await psqlError(ambassador.port), /allows no channel binding/);
 });
 
 test("postgresProtocol speaks TLS to the application: when asked, at once, and not in the clear before it", async () => {

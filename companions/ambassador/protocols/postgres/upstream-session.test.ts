@@ -57,7 +57,7 @@ test("UpstreamSessions sends a cancel request to the one server that issued the 
     }),
   );
   const endpoints = (await Promise.all(servers)).map((port) => `127.0.0.1:${port}`);
-  const ambassador = await startAmbassador(own, { endpoints, strategy: "round-robin" });
+  const ambassador = await startAmbassador(own, { endpoints, strategy: "round-robin" }, { weakestAuth: "password" });
   const clients = keys.map(() => connect({ port: ambassador.port, host: "127.0.0.1" }));
   for (const client of clients) {
     client.resume().write(startupPacket());
@@ -169,7 +169,7 @@ for (const { does, settings, script, health, role } of checks)
     const port = await startScripted(own, script);
     const healthCheck = { interval: "300ms", timeout: "300ms", healthyAfter: 1, unhealthyAfter: 1 };
     const upstream = { endpoints: [`127.0.0.1:${port}`], healthCheck, target: "read-only" };
-    const ambassador = await startAmbassador(own, upstream, settings);
+    const ambassador = await startAmbassador(own, upstream, { weakestAuth: "password", ...settings });
     await eventually(() => ambassador.endpoints()[0]?.health === health, { withinMs: 3_000 });
     if (role !== undefined) assert.equal(ambassador.endpoints()[0]?.role, role);
   });
