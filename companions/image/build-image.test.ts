@@ -22,7 +22,7 @@ async function setUp(t: TestContext) {
     main,
     'import { release } from "node:os";\nconst words: string[] = ["hello", release()];\nprocess.stdout.write(words.join(" "));\n',
   );
-  return { folder, companion: { name: "greeter", main } };
+  return { folder, companion: { name: "greeter", main, programs: ["/usr/bin/env"] } };
 }
 
 test("buildImage() makes an image that skopeo reads, the same one each time", async (t) => {
@@ -37,7 +37,7 @@ test("buildImage() makes an image that skopeo reads, the same one each time", as
   const config = (await inspect(`oci:${layout}`)) as { config: object; rootfs: { diff_ids: string[] } };
   assert.deepEqual(config.config, {
     User: "65532:65532",
-    Env: ["PATH=/usr/bin"],
+    Env: ["PATH=/usr/bin:/usr/sbin"],
     Entrypoint: ["/usr/bin/greeter"],
     WorkingDir: "/",
     StopSignal: "SIGTERM",
@@ -62,8 +62,8 @@ test("parseLdd() finds the libraries, and names one that is missing", () => {
     "\tlibdl.so.2 => /lib/x86_64-linux-gnu/libdl.so.2 (0x00007f12)",
     "\t/lib64/ld-linux-x86-64.so.2 (0x00007f34)",
   ];
-  assert.deepEqual(parseLdd(output.join("\n")), ["/lib/x86_64-linux-gnu/libdl.so.2", "/lib64/ld-linux-x86-64.so.2"]);
-  assert.throws(() => parseLdd("\tlibatomic.so.1 => not found\n"), /Node.js needs libatomic.so.1, which this machine lacks/);
+  assert.deepEqual(parseLdd(output.join("\n"), "node"), ["/lib/x86_64-linux-gnu/libdl.so.2", "/lib64/ld-linux-x86-64.so.2"]);
+  assert.throws(() => parseLdd("\tlibatomic.so.1 => not found\n", "node"), /node needs libatomic.so.1, which this machine lacks/);
 });
 
 test("the builder tells what is wrong with its arguments", async () => {

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { run } from "@peapod/kit";
 import { bundle } from "./bundle.ts";
 import type { Companion } from "./companions.ts";
-import { findNodeFiles } from "./node-files.ts";
+import { findNodeFiles, findProgramFiles, type NodeFile } from "./node-files.ts";
 import { packFolder, writeLayout } from "./oci-layout.ts";
 
 /** Nobody in particular: what the image's programs run as where the pod does not say. The one that distroless images use. */
@@ -38,7 +38,7 @@ export async function buildImage(
   const work = await mkdtemp(join(parent, ".companion-image-"));
   try {
     onStep(`Bundling ${companion.name}`);
-    await writeProgramLayer(companion, join(work, "program"));
+    await writeProgramLayer(companion, join(work, "program"), signal);
     onStep("Collecting Node.js and its libraries");
     await writeNodeLayer(join(work, "node"), signal);
     onStep("Packing the layers");
@@ -50,7 +50,7 @@ export async function buildImage(
       layers,
       config: {
         Entrypoint: [`/usr/bin/${companion.name}`],
-        Env: ["PATH=/usr/bin"],
+        Env: ["PATH=/usr/bin:/usr/sbin"],
         User: `${USER}:${USER}`,
         WorkingDir: "/",
         StopSignal: "SIGTERM",
@@ -73,25 +73,30 @@ async function writeArchive(layout: string, path: string, signal: AbortSignal): 
   }
 }
 
-async function writeProgramLayer({ name, main }: Companion, root: string): Promise<void> {
+async function writeProgramLayer({ name, main, programs }: Companion, root: string, signal: AbortSignal): Promise<void> {
   const program = join(root, "app", `${name}.mjs`);
   await mkdir(dirname(program), { recursive: true });
   await bundle(main, program);
   await chmod(program, 0o755);
   await mkdir(join(root, "usr/bin"), { recursive: true });
+  await copyFiles(await findProgramFiles(programs, signal), root);
   await symlink(`/app/${name}.mjs`, join(root, "usr/bin", name)); // `exec: [ambassador, wait]` in a probe
 }
 
 async function writeNodeLayer(root: string, signal: AbortSignal): Promise<void> {
   await mkdir(join(root, "tmp"), { recursive: true });
-  for (const { from, to } of await findNodeFiles(signal)) {
-    await mkdir(dirname(join(root, to)), { recursive: true });
-    await copyFile(await realpath(from), join(root, to));
-    await chmod(join(root, to), to.endsWith(".crt") || to.endsWith("LICENSE") ? 0o644 : 0o755);
-  }
+  await copyFiles(await findNodeFiles(signal), root);
   for (const [path, content] of files) {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content, { mode: 0o644 });
   }
   await chmod(join(root, "tmp"), 0o1777);
+}
+
+async function copyFiles(found: readonly NodeFile[], root: string): Promise<void> {
+  for (const { from, to } of found) {
+    await mkdir(dirname(join(root, to)), { recursive: true });
+    await copyFile(await realpath(from), join(root, to));
+    await chmod(join(root, to), to.endsWith(".crt") || to.endsWith("LICENSE") ? 0o644 : 0o755);
+  }
 }

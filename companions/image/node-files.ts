@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { run } from "@peapod/kit";
 
 /** A file of this machine, and its place in an image, without the leading slash. */
-interface NodeFile {
+export interface NodeFile {
   readonly from: string;
   readonly to: string;
 }
@@ -11,10 +11,19 @@ interface NodeFile {
 /** Loaded by glibc before 2.34 when a name is looked up; later ones have them built in. */
 const nameServices = ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"];
 
+/** Programs with the shared libraries that they need. */
+export async function findProgramFiles(programs: readonly string[], signal: AbortSignal): Promise<NodeFile[]> {
+  const paths = await Promise.all(programs.map(async (program) => [program, ...(await librariesOf(program, signal))]));
+  return [...new Set(paths.flat())].map((path) => ({ from: path, to: path.slice(1) }));
+}
+
+async function librariesOf(program: string, signal: AbortSignal): Promise<string[]> {
+  return parseLdd((await run("ldd", [program], { signal })).stdout, program);
+}
+
 /** The Node.js that runs this, the shared libraries that it needs, and the authorities that the machine trusts. */
 export async function findNodeFiles(signal: AbortSignal): Promise<NodeFile[]> {
-  const { stdout } = await run("ldd", [process.execPath], { signal });
-  const libraries = parseLdd(stdout);
+  const libraries = await librariesOf(process.execPath, signal);
   const libc = libraries.find((path) => /\/libc\.so\.\d+$/.test(path));
   const services = libc === undefined ? [] : nameServices.map((name) => join(dirname(libc), name));
   const optional = [
@@ -27,9 +36,9 @@ export async function findNodeFiles(signal: AbortSignal): Promise<NodeFile[]> {
 }
 
 /** The paths in what ldd prints: `libm.so.6 => /lib/libm.so.6 (0x...)`, `/lib64/ld-linux-x86-64.so.2 (0x...)`. Throws for a missing library. */
-export function parseLdd(output: string): string[] {
+export function parseLdd(output: string, program: string): string[] {
   const missing = /^\s*(\S+) => not found$/m.exec(output);
-  if (missing !== null) throw new Error(`Node.js needs ${missing[1]}, which this machine lacks`);
+  if (missing !== null) throw new Error(`${program} needs ${missing[1]}, which this machine lacks`);
   return [...output.matchAll(/^\s*(?:\S+ => )?(\/\S+) \(0x[0-9a-f]+\)$/gm)].map((match) => match[1] ?? "");
 }
 
