@@ -71,13 +71,12 @@ export async function startAmbassador(
   const exited = new Promise<number | null>((resolve, reject) => child.once("close", resolve).once("error", reject));
   scope.defer(async () => await end(child, exited));
   const lines = (): LogLine[] => linesOf(output);
-  await eventually(
-    () => {
-      if (child.exitCode !== null) throw new Error(`The ambassador ended: ${output}`);
-      return lines().some(({ message }) => message === "ambassador listens");
-    },
-    { withinMs: 15_000 },
-  );
+  await Promise.race([
+    eventually(() => lines().some(({ message }) => message === "ambassador listens"), { withinMs: 15_000 }),
+    exited.then(() => {
+      throw new Error(`The ambassador ended: ${output}`);
+    }),
+  ]);
   const admin = async (path: string): Promise<string> => await askUnix(adminPath, path);
   const { pid = 0 } = child;
   return {
