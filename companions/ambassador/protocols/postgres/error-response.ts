@@ -54,6 +54,17 @@ export function refusalError(endpoint: string, raw: Buffer, body: Buffer): Ambas
   return new AmbassadorError(code, `The upstream ${endpoint} ${what} (SQLSTATE ${sqlState})`, { cause });
 }
 
+/**
+ * The same without the server's text where that has the name that we logged in with, such as "too many connections for role": an application
+ * does not know it. What a server says of a database passes, though that may be called the same.
+ */
+export function withoutName(error: unknown, user: Buffer): unknown {
+  if (!(error instanceof AmbassadorError && error.cause instanceof UpstreamRefusal)) return error;
+  const { sqlState, raw } = error.cause;
+  if (sqlState === "3D000" || !raw.includes(user)) return error;
+  return new AmbassadorError(error.code, error.message, { cause: new UpstreamRefusal(sqlState, fatal(sqlState, error.message)) });
+}
+
 /** Whether another password could do better. */
 export function isAboutCredentials(sqlState: string): boolean {
   return sqlState.startsWith("28");

@@ -234,6 +234,16 @@ for (const { does, says, text } of nonsense)
     assert.match(met.text, text);
   });
 
+test("postgresProtocol does not tell its client the name that it logs in with, whatever the server says of it", async () => {
+  const limit = formatMessage("E", cString("SFATAL"), cString("C53300"), cString('Mtoo many connections for role "app"'), Buffer.of(0));
+  const met = await meet(started(limit));
+  assert.equal(met.sqlState, "53300");
+  assert.match(met.text, /refused the connection \(SQLSTATE 53300\)/);
+  assert.doesNotMatch(met.text, /app/);
+  const database = formatMessage("E", cString("SFATAL"), cString("C3D000"), cString('Mdatabase "app" does not exist'), Buffer.of(0));
+  assert.match((await meet(started(database))).text, /database "app" does not exist/);
+});
+
 test("postgresProtocol leaves a server that says nothing, when its time is over", async () => {
   const met = await meet(started(Buffer.alloc(0)), { upstream: { connectTimeout: "100ms" } });
   assert.equal(met.sqlState, "08006");

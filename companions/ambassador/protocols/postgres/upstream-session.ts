@@ -7,7 +7,7 @@ import type { Role, Target } from "../../upstream/upstream.ts";
 import { formatCancel } from "./client-request.ts";
 import { DerivedKeys } from "./derived-keys.ts";
 import { encryptUpstream } from "./encrypt-upstream.ts";
-import { isAboutCredentials, UpstreamRefusal } from "./error-response.ts";
+import { isAboutCredentials, UpstreamRefusal, withoutName } from "./error-response.ts";
 import { type Greeting, logIn } from "./log-in.ts";
 import { formatMessage } from "./messages.ts";
 import { parameterOf, type StartupMessage, withParameters } from "./startup-message.ts";
@@ -115,7 +115,10 @@ export class UpstreamSessions {
     const { onBehalfOf, wanted, signal } = options;
     const { user, database, password } = identity;
     const wire = await this.#connect(target, onBehalfOf, signal);
-    const { channelBinding, weakestAuth, upstream } = this.#listener;
+    const { channelBinding, weakestAuth, upstream, login } = this.#listener;
+    const hideName = (cause: unknown): never => {
+      throw login.username === undefined ? cause : withoutName(cause, user);
+    };
     return await ending(wire, target, signal, async () => {
       const greeting = await logIn(wire, withParameters(startup, { user, database }), {
         endpoint: target.endpoint,
@@ -124,7 +127,7 @@ export class UpstreamSessions {
         keys: this.#keys,
         rules: { channelBinding, weakestAuth },
         wantsRole: wanted !== undefined || (onBehalfOf === undefined && upstream.target !== "any"),
-      });
+      }).catch(hideName);
       if (wanted !== undefined && greeting.role !== wanted)
         throw new AmbassadorError("UPSTREAM_ROLE", `The upstream ${target.endpoint} is ${greeting.role}, and ${wanted} is wanted`);
       return { wire, greeting, identity };
