@@ -4,8 +4,6 @@ import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import { FastReader, type NativeHandle, writeAtOnce } from "./fast-socket.ts";
 
-export { splice, type Splice, type SpliceResult } from "./splice.ts";
-
 /** Unread bytes that a wire keeps before it stops reading. A handshake's message is smaller, or an attack. */
 const READ_AHEAD_BYTES = 64 * 1024;
 

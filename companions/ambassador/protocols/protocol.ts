@@ -3,7 +3,8 @@ import type { Logger } from "@peapod/kit";
 import type { ListenerConfig, SecretSource } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Splice, Wire } from "../flow/wire.ts";
+import type { Splice } from "../flow/splice.ts";
+import type { Wire } from "../flow/wire.ts";
 import type { Check, Open, Lease, Target } from "../upstream/upstream.ts";
 
 /**

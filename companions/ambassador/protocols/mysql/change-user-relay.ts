@@ -1,5 +1,6 @@
 import { AmbassadorError } from "../../errors.ts";
-import type { Splice, Wire } from "../../flow/wire.ts";
+import type { Splice } from "../../flow/splice.ts";
+import type { Wire } from "../../flow/wire.ts";
 import { Authentication } from "./authentication.ts";
 import { capability, has } from "./capabilities.ts";
 import { type ChangeUser, encodeChangeUser, parseChangeUser } from "./change-user.ts";
