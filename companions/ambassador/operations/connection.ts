@@ -4,7 +4,7 @@ import type { SecretSource } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Ends, Peer } from "../flow/proxy-protocol.ts";
 import { type Splice, splice } from "../flow/splice.ts";
-import { type Wire, WireEnded } from "../flow/wire.ts";
+import { Wire, WireEnded } from "../flow/wire.ts";
 import type { RequestFact, Session } from "../protocols/protocol.ts";
 import type { Gate } from "../upstream/gate.ts";
 import type { Lease, Open, Target, Upstream } from "../upstream/upstream.ts";
@@ -18,6 +18,8 @@ export interface ConnectionParts {
   readonly gate: Gate;
   /** Whether anything is said to the upstream before it is ready: TLS, a login. */
   readonly hasLogin: boolean;
+  /** Whether the application always waits for an answer before it has done: one that sends no more while it waits has gone, then. */
+  readonly isDialogue: boolean;
   readonly metrics: ListenerMetrics;
   /** Takes a request from the listener's rate. Throws RATE_LIMITED. */
   readonly admit: () => void;
@@ -89,7 +91,7 @@ export class Connection implements Session {
   }
 
   async connect<T>(open: Open<T>, options: { readonly only?: string | Target } = {}): Promise<Lease<T>> {
-    if (options.only === undefined) this.#place ??= await this.#parts.gate.enter(this.end); // who is in may cancel, though all places are taken
+    if (options.only === undefined) this.#place ??= await this.#enter(); // who is in may cancel, though all places are taken
     let openedMs = 0;
     let connectedMs = 0;
     const timed: Open<T> = async (target, signal, wanted) => {
@@ -112,6 +114,21 @@ export class Connection implements Session {
       metrics.observeLogin(this.loginMs / 1000);
     }
     return lease;
+  }
+
+  /** Waits in line for as long as the client does: the line is short, and who has gone would keep others out of it. */
+  async #enter(): Promise<Disposable> {
+    const socket = this.#transport instanceof Wire ? this.#transport.socket : this.#transport;
+    const gone = new AbortController();
+    const leave = (): void => gone.abort(new AmbassadorError("CLIENT_GONE", "The client went away while it waited in line"));
+    const events = this.#parts.isDialogue ? (["close", "end"] as const) : (["close"] as const);
+    for (const event of events) socket.once(event, leave);
+    if (socket.destroyed) leave();
+    try {
+      return await this.#parts.gate.enter(AbortSignal.any([this.end, gone.signal]));
+    } finally {
+      for (const event of events) socket.off(event, leave);
+    }
   }
 
   used(secrets: readonly { readonly source: SecretSource; readonly version: number }[]): void {

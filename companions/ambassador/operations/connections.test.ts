@@ -45,6 +45,27 @@ test("who finds no place waits in line, and hears of it when the line is full", 
   assert.match((await ask(ambassador.admin, "/metrics")).body, /^ambassador_failures_total\{listener="db",code="LIMIT_REACHED"\} 1$/m);
 });
 
+for (const [protocol, how] of [
+  ["tcp", "resetAndDestroy"],
+  ["redis", "destroy"],
+] as const) {
+  test(`a client of ${protocol} that goes while it waits in line (${how}) leaves its place there to others`, async (t) => {
+    const scope = scopeOf(t);
+    const echo = await startEcho(scope, "+PONG\r");
+    const limits = { connections: 1, queue: { length: 1, timeout: "10m" } };
+    const ambassador = await startAmbassador(scope, { listeners: [tcpListener("db", echo.port, { protocol, limits })] });
+    using first = new LineClient(ambassador.port("db"));
+    await eventually(() => echo.connections.size === 1, WITHIN);
+    const queued = async (): Promise<number | undefined> => (await statusOf(ambassador)).listeners[0]?.queued;
+    const second = connect(ambassador.port("db"), "127.0.0.1");
+    await eventually(async () => (await queued()) === 1, WITHIN);
+    second[how]();
+    await eventually(async () => (await queued()) === 0, WITHIN);
+    await first.end();
+    await eventually(() => ambassador.lines.some(({ code }) => code === "CLIENT_GONE"), WITHIN);
+  });
+}
+
 test("an http listener serves sockets, counts requests, and logs each with its rate", async (t) => {
   const scope = scopeOf(t);
   const echo = await startEcho(scope, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");

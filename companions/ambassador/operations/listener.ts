@@ -77,6 +77,7 @@ export class Listener {
       upstream: this.upstream,
       gate: this.#gate,
       hasLogin: "login" in config || config.upstream.tls !== undefined,
+      isDialogue: "login" in config,
       metrics: parts.metrics,
       admit: () => admit(requests),
       onRequest: (connection, fact) => this.#tellRequest(connection, fact),
