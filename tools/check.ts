@@ -16,7 +16,7 @@ export const checkSteps: readonly Step[] = [
   { name: "Dead code", command: ["knip"], fix: "delete what knip names" },
   {
     name: "Unit and component tests",
-    command: testCommand(["{api,kit,client,engine,cli,tools}/**/*.test.ts"], 2),
+    command: testCommand(["{api,kit,client,engine,cli,companions,tools}/**/*.test.ts"], 2),
     fix: "node --test FILE runs one file alone",
   },
 ];
