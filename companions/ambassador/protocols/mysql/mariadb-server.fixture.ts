@@ -31,6 +31,7 @@ export async function startMariadb(scope: Scope, { flags: more = [], tls }: Mari
   const asUser = await privileges(folder);
   const [dataFolder, socketPath, logPath] = [join(folder, "data"), join(folder, "s"), join(folder, "log")];
   const small = [
+    `--tmpdir=${folder}`, // servers that are set up at once would take each other's temporary tables
     "--innodb-buffer-pool-size=8M",
     "--innodb-log-file-size=4M",
     "--innodb-flush-log-at-trx-commit=0",
