@@ -79,7 +79,8 @@ function start(scope: Scope, program: string, args: readonly string[]): void {
   scope.defer(() => end(child, exit));
 }
 
-async function end(child: ChildProcess, exit: Promise<unknown>): Promise<void> {
+/** SIGTERM, and SIGKILL five seconds later; `exit` settles when it has ended. */
+export async function end(child: ChildProcess, exit: Promise<unknown>): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   child.kill("SIGTERM");
   const timer = setTimeout(() => child.kill("SIGKILL"), 5_000);

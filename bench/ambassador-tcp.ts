@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
-import { eventually, run, Scope } from "@peapod/kit";
+import { Scope } from "@peapod/kit";
 import { measureLatency } from "./ambassador-latency.ts";
+import { iperf, redisBenchmark } from "./ambassador-load.ts";
 import { type PeerName, type Peers, startPeers } from "./ambassador-peers.ts";
 import { median } from "./statistics.ts";
 
@@ -24,7 +25,7 @@ const measurements: readonly Measurement[] = [
       measure: (port, signal) =>
         redisBenchmark(
           ["-t", "get", "-c", `${connections}`, "-P", `${pipeline}`, "-n", `${pipeline === 1 ? 60_000 : 600_000}`],
-          port,
+          { port: port("redis") },
           signal,
         ),
     })),
@@ -33,13 +34,13 @@ const measurements: readonly Measurement[] = [
     name: `bulk ${direction}`,
     unit: "Gbit/s",
     aim: { least: 1.5 },
-    measure: (port, signal) => iperf(direction === "from the server" ? ["-R"] : [], port, signal),
+    measure: (port, signal) => iperf(direction === "from the server" ? ["-R"] : [], { port: port("iperf") }, signal),
   })),
   {
     name: "a connection for each request",
     unit: "connections/s",
     aim: { least: 0.8 },
-    measure: (port, signal) => redisBenchmark(["-t", "ping_mbulk", "-c", "20", "-k", "0", "-n", "5000"], port, signal),
+    measure: (port, signal) => redisBenchmark(["-t", "ping_mbulk", "-c", "20", "-k", "0", "-n", "5000"], { port: port("redis") }, signal),
   },
   ...(["p50Us", "p99Us"] as const).map((quantile): Measurement => ({
     name: `added latency, ${quantile.slice(0, 3)}, at 1,000 requests/s`,
@@ -86,35 +87,11 @@ async function compare(measurement: Measurement, peers: Peers, rounds: number, s
 }
 
 /** Of each round's ratio; what is added may be nothing in a round, and is compared as a whole. */
-function medianRatio(own: readonly number[], others: readonly number[]): number {
+export function medianRatio(own: readonly number[], others: readonly number[]): number {
   return median(own.map((value, round) => value / (others[round] ?? Number.NaN)));
 }
 
-function format(value: number): string {
+/** Such as 41,000 or 11.4. */
+export function format(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(1);
-}
-
-type PortOf = (server: "redis" | "iperf") => number;
-
-async function redisBenchmark(args: readonly string[], port: PortOf, signal: AbortSignal): Promise<number> {
-  const { stdout } = await run("redis-benchmark", ["-h", "127.0.0.1", "-p", `${port("redis")}`, "--csv", ...args], {
-    signal,
-    timeoutMs: 60_000,
-  });
-  const row = stdout.trim().split("\n").at(-1) ?? "";
-  return Number(row.split(",")[1]?.replaceAll('"', ""));
-}
-
-async function iperf(args: readonly string[], port: PortOf, signal: AbortSignal): Promise<number> {
-  const command = ["-c", "127.0.0.1", "-p", `${port("iperf")}`, "-t", "2", "-J", ...args];
-  return await eventually(
-    async () => {
-      const { stdout } = await run("iperf3", command, { signal, timeoutMs: 20_000 });
-      const report = JSON.parse(stdout) as { error?: string; end: { sum_received?: { bits_per_second: number } } }; // iperf3's own format
-      // Its server takes one test at a time, and the last one's end may not have reached it.
-      if (report.end.sum_received === undefined) throw new Error(`iperf3 says: ${report.error ?? stdout}`);
-      return report.end.sum_received.bits_per_second / 1e9;
-    },
-    { withinMs: 30_000, everyMs: 200 },
-  );
 }
