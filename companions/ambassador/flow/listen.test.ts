@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { pbkdf2 } from "node:crypto";
 import { once } from "node:events";
+import { existsSync, statSync } from "node:fs";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -135,6 +137,26 @@ test("listen() replaces a UNIX socket that nobody listens on, sets its mode, lea
   await assert.rejects(listen(options, noOne), { code: "LISTEN_FAILED" });
   await listening.close();
   await assert.rejects(stat(path), { code: "ENOENT" });
+});
+
+test("listen() lets nobody else have a UNIX socket for a moment, and serves who comes at once", async (t) => {
+  const stack = stackOf(t);
+  const folder = await mkdtemp(join(tmpdir(), "ambassador-listen-"));
+  stack.defer(() => rm(folder, { recursive: true }));
+  const path = join(folder, "db.sock");
+  const before = process.umask(0);
+  stack.defer(() => void process.umask(before));
+  const seen = watch<Wire>(stack);
+  const opening = listen({ ...base, listen: { kind: "unix", path } }, { kind: "wire", ...seen.acceptor });
+  for (let busy = 0; busy < 8; busy += 1) pbkdf2("", "", 100_000, 32, "sha256", () => {}); // libuv's threads, which would chmod it
+  while (!existsSync(path)) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal((statSync(path).mode & 0o777).toString(8), "600");
+  assert.equal(process.umask(), 0);
+  const socket = connect({ path });
+  stack.defer(() => void socket.destroy());
+  stack.defer(async () => await (await opening).close());
+  socket.write("early");
+  assert.equal(String(await (await seen.accepted).client.read(5)), "early");
 });
 
 test("an idle connection through listen(), dial() and splice() takes less than 20 KB", async (t) => {

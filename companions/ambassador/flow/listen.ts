@@ -1,4 +1,4 @@
-import { chmod, lstat, unlink } from "node:fs/promises";
+import { lstat, unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { isErrno } from "@peapod/kit";
 import type { Address } from "../config/config.ts";
@@ -41,8 +41,7 @@ export async function listen(options: ListenOptions, acceptor: Acceptor): Promis
   const server = createServer();
   try {
     if (address.kind === "unix") await removeStale(address.path);
-    await bind(server, address);
-    if (address.kind === "unix") await chmod(address.path, options.socketMode);
+    await bind(server, address, options.socketMode);
   } catch (cause) {
     server.close();
     if (cause instanceof AmbassadorError) throw cause;
@@ -75,13 +74,24 @@ function takeHandles(server: Server, take: (handle: NativeHandle) => void): void
     if (handle !== undefined) take(handle);
   };
 }
-async function bind(server: Server, address: Address): Promise<void> {
+
+async function bind(server: Server, address: Address, socketMode: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject).once("listening", resolve);
-  if (address.kind === "unix") server.listen({ path: address.path, backlog: BACKLOG });
+  if (address.kind === "unix") listenAt(server, address.path, socketMode);
   else server.listen({ host: address.host, port: address.port, backlog: BACKLOG });
   await promise;
   server.off("error", reject);
+}
+
+/** Makes the file with its mode: a chmod would come a moment after the first who may connect. It is made before `listen` returns. */
+function listenAt(server: Server, path: string, mode: number): void {
+  const before = process.umask(0o777 & ~mode);
+  try {
+    server.listen({ path, backlog: BACKLOG });
+  } finally {
+    process.umask(before);
+  }
 }
 
 /** Connections that may wait to be accepted; the kernel lowers it to net.core.somaxconn. */
