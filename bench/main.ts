@@ -4,6 +4,7 @@
 import { inspect } from "node:util";
 import { untilSignal } from "@peapod/kit";
 import { ambassador } from "./ambassador.ts";
+import { ambassadorSoak } from "./ambassador-soak.ts";
 import { density } from "./density.ts";
 import { podStart } from "./pod-start.ts";
 
@@ -11,6 +12,7 @@ const benchmarks: Readonly<Record<string, (args: readonly string[], signal: Abor
   "pod-start": podStart,
   density,
   ambassador,
+  "ambassador-soak": ambassadorSoak,
 };
 
 const [name = "", ...args] = process.argv.slice(2);
