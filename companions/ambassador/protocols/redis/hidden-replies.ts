@@ -58,7 +58,10 @@ export class HiddenReplies {
       const { hiddenFrom, hiddenTo } = findMarker(data, at, next.marker);
       shown.push(data.subarray(at, hiddenFrom));
       at = hiddenTo ?? hiddenFrom;
-      if (hiddenTo === undefined) break;
+      if (hiddenTo === undefined) {
+        if (data.length - at > LINE_BYTES) this.#onRefused(); // no server repeats so much
+        break;
+      }
       this.#expected.shift();
       this.#answersLeft = next.answers;
     }

@@ -138,11 +138,12 @@ test("makeTaps() takes out the answers of two RESETs that come together, and pas
 });
 
 test("makeTaps() says so when the login after RESET is refused, or has no end", () => {
-  for (const answer of ["-WRONGPASS invalid\r\n", `+${"O".repeat(2_000)}`]) {
+  const endless = `${complaint.trimEnd()}${"x".repeat(2_000)}`;
+  for (const answer of [`${complaint}-WRONGPASS invalid\r\n`, `${complaint}+${"O".repeat(2_000)}`, endless]) {
     let refusals = 0;
     const { fromClient, fromUpstream } = taps(() => refusals++);
     fromClient(Buffer.from(command("RESET")));
-    fromUpstream(Buffer.from(`+RESET\r\n${complaint}${answer}`));
+    fromUpstream(Buffer.from(`+RESET\r\n${answer}`));
     assert.equal(refusals, 1);
   }
 });
