@@ -192,7 +192,7 @@ export class ClientConnection {
     const isGone = progress.failure?.code === "CLIENT_GONE" && !response.writableFinished;
     this.#session.request?.({
       method: request.method ?? "",
-      path: (request.url ?? "").replace(/[?#].*$/s, ""),
+      path: (request.url ?? "").replace(/[?#].*$/s, "").replace(/^([^/]*\/\/)[^/]*@/, "$1"), // nor who says that he asks
       status: progress.isTunnel ? 101 : isGone ? 499 : response.statusCode,
       durationMs: performance.now() - startedMs,
       fromClientBytes: this.#socket.bytesRead - read,

@@ -49,6 +49,17 @@ for (const [does, bytes, status] of smuggled) {
   });
 }
 
+test("httpProtocol tells the log no name and password of a target", async () => {
+  await using scope = new Scope();
+  const upstream = await httpUpstream(scope, (_incoming, response) => response.end());
+  const serving = await serveHttp(scope, httpListener(upstream.port));
+  assert.match(await exchangeBytes(serving.port, "GET http://user:secret@a/path?query HTTP/1.1\r\nHost: a\r\n\r\n", "}\n"), / 400 /);
+  assert.deepEqual(
+    serving.facts.map(({ path }) => path),
+    ["http://a/path"],
+  );
+});
+
 test("httpProtocol lets no Connection field hide what frames or routes, nor what it puts in", async () => {
   await using scope = new Scope();
   const upstream = await httpUpstream(scope, (incoming, response) => {
