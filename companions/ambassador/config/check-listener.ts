@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { formatAddress } from "../flow/wire.ts";
 import type { Address, ListenerConfig, UpstreamTlsConfig } from "./config.ts";
 import { isLoopback } from "./scalars.ts";
@@ -107,7 +108,15 @@ function checkKernel(listener: Extract<ListenerConfig, { protocol: "tcp" }>, rep
   if (listener.limits.rate !== undefined) cannot("limits.rate", "a rate limit");
   if (listener.limits.queue.length > 0) cannot("limits.queue", "a queue");
   if (listener.listen.kind === "unix") cannot("listen", "a UNIX socket");
-  if (listener.listen.kind === "tcp" && listener.listen.port === 0) report("listen", "needs a port of its own with datapath: kernel");
+  const { listen, upstream } = listener;
+  if (listen.kind === "tcp" && listen.port === 0) report("listen", "needs a port of its own with datapath: kernel");
+  if (listen.kind === "tcp" && !listen.host.startsWith("127."))
+    report("listen", "needs an address in 127.0.0.0/8 with datapath: kernel: its rules take what starts in this network, by IPv4");
+  for (const [index, endpoint] of upstream.endpoints.entries())
+    if (endpoint.kind === "tcp" && isIPv6(endpoint.host))
+      report(`upstream.endpoints.${index}`, "is an IPv6 address, and datapath: kernel is for IPv4");
+  if (upstream.strategy !== "first-available")
+    report("upstream.strategy", "needs datapath: user: the kernel sends every new connection to one endpoint, the first that is available");
   for (const [index, endpoint] of listener.upstream.endpoints.entries())
     if (endpoint.kind === "unix") cannot(`upstream.endpoints.${index}`, "a UNIX socket");
 }
