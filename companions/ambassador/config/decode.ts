@@ -123,7 +123,8 @@ export function record<T extends object>(fields: { readonly [K in keyof T]-?: Fi
   return {
     shape: { kind: "record", entries },
     decode: (raw, place) => {
-      if (!(raw instanceof Map)) return place.refuse(`expected a mapping${found(raw)}`);
+      if (!(raw instanceof Map))
+        return place.refuse(`expected a mapping${found(raw)}; its keys are ${entries.map(({ key }) => key).join(", ")}`);
       const map: RawMap = raw;
       for (const key of map.keys()) {
         if (entries.some((entry) => entry.key === key)) continue;

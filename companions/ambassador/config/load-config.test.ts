@@ -44,3 +44,23 @@ test("loadConfig() reads from either", (t) => {
   );
   assert.throws(() => loadConfig({ kind: "file", path: folder, environment: {} }), refuses("cannot be read: EISDIR"));
 });
+
+test("loadConfig() tells of a variable that there is not together with every other mistake, and the value with it once", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "ambassador-config-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "ambassador.yaml");
+  writeFileSync(
+    path,
+    'listeners:\n  - protocol: redis\n    database: cache\n    listen: ":6379"\n    upstream: { endpoints: ["$(HOST):$(PORT)"] }\n',
+  );
+  assert.throws(() => loadConfig({ kind: "file", path, environment: { PORT: "1" } }), {
+    message:
+      `${path}:3: listeners[0].database: expected a whole number, 0 to 1000000, found "cache"\n` +
+      `${path}:5: listeners[0].upstream.endpoints[0]: there is no environment variable HOST`,
+  });
+  writeFileSync(path, "listeners:\n  - protocol: redis\n    listen: :6379\n    upstream: cache.example:6379\n");
+  assert.throws(
+    () => loadConfig({ kind: "file", path, environment: {} }),
+    refuses('upstream: expected a mapping, found "cache.example:6379"; its keys are endpoints, strategy, '),
+  );
+});

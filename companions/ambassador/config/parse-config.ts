@@ -18,9 +18,10 @@ export function parseConfig(text: string, fileName: string, variables: Variables
   if (document.raw === undefined) throw invalid([`${fileName}:1: is empty: at the least it needs listeners`]);
   const unknown: Problem[] = [];
   const raw = expandVariables(document.raw, variables, unknown);
-  const { config, problems } = unknown.length > 0 ? { config: undefined, problems: unknown } : decodeConfig(raw);
-  if (config !== undefined) return config;
-  const lines = problems.map(({ path, message }) => ({
+  const { config, problems } = decodeConfig(raw);
+  if (config !== undefined && unknown.length === 0) return config;
+  const told = new Set(unknown.map(({ path }) => formatPath(path))); // what such a value does not look like says nothing new
+  const lines = [...unknown, ...problems.filter(({ path }) => !told.has(formatPath(path)))].map(({ path, message }) => ({
     line: document.lineOf(path),
     text: `${path.length === 0 ? "" : `${formatPath(path)}: `}${message}`,
   }));

@@ -90,7 +90,8 @@ function parse(words: readonly string[]) {
     } as const;
     return parseArgs({ args: [...words], options, strict: true, allowPositionals: true });
   } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
+    const [said = ""] = (cause instanceof Error ? cause.message : String(cause)).split(". To "); // what to do with an odd file name helps nobody
+    throw new UsageError(`${said}; --help lists what there is`, { cause });
   }
 }
 
