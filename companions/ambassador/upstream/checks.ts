@@ -2,6 +2,7 @@ import type { Clock, Logger } from "@peapod/kit";
 import type { HealthCheckConfig } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Place } from "./endpoint.ts";
+import { nameFailure } from "./name-failure.ts";
 import type { CheckOutcome } from "./standing.ts";
 import type { Check, Target } from "./upstream.ts";
 import { within } from "./within.ts";
@@ -80,7 +81,8 @@ export class HealthChecks {
       return { kind: "passed", role };
     } catch (cause) {
       if (!(cause instanceof AmbassadorError) && !signal.aborted) log.error("a health check failed in a way it may not", { cause });
-      const failure = cause instanceof AmbassadorError ? cause : new AmbassadorError("UPSTREAM_PROTOCOL", String(cause));
+      const told = nameFailure(cause, target);
+      const failure = told instanceof AmbassadorError ? told : new AmbassadorError("UPSTREAM_PROTOCOL", String(cause));
       return { kind: "failed", failure: { code: failure.code, message: failure.message, atMs: clock.nowMs() } };
     }
   }

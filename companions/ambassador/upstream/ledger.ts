@@ -89,7 +89,7 @@ export class Ledger {
     if (before.kind === circuit.kind) return;
     const { log, onEvent } = this.#parts;
     onEvent({ kind: "circuit", state: circuit.kind });
-    if (circuit.kind === "open") log.warn("circuit opened", { untilMs: circuit.untilMs, reason: this.#lastFailure?.message });
+    if (circuit.kind === "open") log.warn("circuit opened", { until: timeOf(circuit.untilMs), reason: this.#lastFailure?.message });
     else if (circuit.kind === "closed") log.info("circuit closed");
     else log.debug("circuit half-open");
   }
@@ -109,7 +109,7 @@ export class Ledger {
     if (isEjected(before, nowMs) === isEjected(now, nowMs)) return;
     if (now.ejectedUntilMs === undefined) return log.info("endpoint is taken back", fields);
     onEvent({ kind: "ejected", endpoint: place.endpoint });
-    log.warn("endpoint is left out for its failures", { ...fields, untilMs: now.ejectedUntilMs, reason: now.lastFailure?.message });
+    log.warn("endpoint is left out for its failures", { ...fields, until: timeOf(now.ejectedUntilMs), reason: now.lastFailure?.message });
   }
 }
 
@@ -117,4 +117,9 @@ const freePass: Admission = { isProbe: false };
 
 function addressOf(place: Place): string | undefined {
   return place.target?.address.kind === "tcp" ? place.target.address.host : undefined;
+}
+
+/** As the log's own times are written. */
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
 }

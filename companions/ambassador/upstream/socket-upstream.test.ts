@@ -115,3 +115,22 @@ test("connect() takes a server that resets the connection for one that failed", 
   assert.ok((state?.ejectedUntilMs ?? 0) > systemClock.nowMs());
   assert.equal(upstream.isAvailable(), true, "the last one is tried all the same");
 });
+
+test("a health check that fails says why, as a connection does", async () => {
+  const refused = await refusedPort();
+  const healthCheck = { everyMs: 20, timeoutMs: 1_000, unhealthyAfter: 1, healthyAfter: 1, kind: "connect", path: "" } as const;
+  const upstream = upstreamOf({ endpoints: [refused], healthCheck });
+  const stop = new AbortController();
+  const running = upstream.run(stop.signal);
+  try {
+    const failure = await eventually(() => upstream.endpoints()[0]?.lastFailure ?? false, { withinMs: 2_000 });
+    const place = formatAddress(refused);
+    assert.deepEqual(
+      [failure.code, failure.message],
+      ["UPSTREAM_UNREACHABLE", `Cannot connect to ${place}: connect ECONNREFUSED ${place}`],
+    );
+  } finally {
+    stop.abort();
+    await running.catch(() => {}); // the signal's reason
+  }
+});
