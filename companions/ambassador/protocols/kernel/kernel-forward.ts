@@ -175,7 +175,7 @@ async function readStats(listener: string, listen: Rules["listen"], signal: Abor
   return {
     connections: counter("connections").packets,
     refused: counter("refused").packets,
-    fromClientBytes: counter("from_client").bytes,
+    fromClientBytes: counter("connections").bytes + counter("from_client").bytes, // the first packet of each, and the others
     toClientBytes: counter("to_client").bytes,
     open: await readOpen(listen),
   };

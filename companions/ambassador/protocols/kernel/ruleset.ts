@@ -27,11 +27,14 @@ const routingMark = "owns_route_localnet";
  *
  * A client on loopback has 127.0.0.1 as its source, which must not leave the machine: it is masqueraded. What comes from outside to 127/8 is
  * dropped, since `route_localnet`, without which the kernel routes none of this, would let it in.
+ *
+ * Chains that see every packet compare what is in its header first, where the header has the listener's address: on the way out before NAT
+ * (-100), on the way in after it (100). A connection's first packet has no NAT yet, and is counted by the rule that gives it one.
  */
 export function tableScript(rules: Rules): string {
   const { name, listen } = rules;
   const table = `ip ${tableName(name)}`;
-  const ours = `meta l4proto tcp ct status dnat ct original ip daddr ${listen.host} ct original proto-dst ${listen.port}`;
+  const toListener = `ip daddr ${listen.host} tcp dport ${listen.port}`;
   return `
 table ${table}
 delete table ${table}
@@ -41,9 +44,10 @@ table ${table} {
   counter refused { }
   counter from_client { }
   counter to_client { }
-  chain at_most {
+  chain from_application {
     type filter hook output priority -150
-    ip daddr ${listen.host} tcp dport ${listen.port} ct state new ct count over ${rules.connections} counter name refused reject with tcp reset
+    ${toListener} ct status dnat counter name from_client accept
+    ${toListener} ct state new ct count over ${rules.connections} counter name refused reject with tcp reset
   }
   chain to_upstream {
     type nat hook output priority -100
@@ -51,15 +55,11 @@ table ${table} {
   }
   chain own_source {
     type nat hook postrouting priority 100
-    oifname != "lo" ${ours} masquerade
+    oifname != "lo" meta l4proto tcp ct status dnat ct original ip daddr ${listen.host} ct original proto-dst ${listen.port} masquerade
   }
-  chain sent {
-    type filter hook output priority 0
-    ${ours} ct direction original counter name from_client
-  }
-  chain received {
-    type filter hook input priority 0
-    ${ours} ct direction reply counter name to_client
+  chain to_application {
+    type filter hook input priority 110
+    ip saddr ${listen.host} tcp sport ${listen.port} ct status dnat counter name to_client
   }
   chain outside {
     type filter hook prerouting priority -150
