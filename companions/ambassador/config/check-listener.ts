@@ -31,8 +31,9 @@ export const listenerChecks: readonly ((listener: ListenerConfig, report: Report
     if (retry.backoffMs > retry.maxBackoffMs) report("upstream.retry.backoff", "is longer than maxBackoff");
   },
   ({ upstream: { healthCheck } }, report) => {
-    if (healthCheck !== undefined && healthCheck.timeoutMs > healthCheck.everyMs)
-      report("upstream.healthCheck.timeout", "is longer than the interval: checks would pile up");
+    if (healthCheck === undefined || healthCheck.timeoutMs <= healthCheck.everyMs) return;
+    const { timeoutMs, everyMs } = healthCheck; // in figures, since one of them may be the default
+    report("upstream.healthCheck.timeout", `is ${timeoutMs} ms, longer than the interval, ${everyMs} ms: checks would pile up`);
   },
   (listener, report) => {
     if (listener.protocol === "http") checkHeaders(listener, report);

@@ -180,7 +180,10 @@ const mistakes: readonly (readonly [text: string, says: string])[] = [
   [listener("postgres", [], ["tls: {caFile: ca.crt}"]), 'expected an absolute path, found "ca.crt"'],
   [listener("postgres", [], ["tls: {}"]).replace("db.example:2", "unix:/s"), "upstream.tls.serverName: is missing"],
   [listener("postgres", [], ["retry: {backoff: 3s}"]), "retry.backoff: is longer than maxBackoff"],
-  [listener("postgres", [], ["healthCheck: {interval: 1s}"]), "healthCheck.timeout: is longer than the interval"],
+  [
+    listener("postgres", [], ["healthCheck: {interval: 1s}"]),
+    "healthCheck.timeout: is 3000 ms, longer than the interval, 1000 ms: checks would pile up",
+  ],
   [listener("postgres", [], ["healthCheck: {kind: http}"]), "expected one of login, connect"],
   [
     listener("postgres", [], ["connectTimeout: 5"]),
