@@ -48,7 +48,7 @@ export interface Session {
   connect<T>(open: Open<T>, options?: { readonly only?: string | Target }): Promise<Lease<T>>;
   /** Which secrets the upstream login was made with: once they change, `login.maxAgeMs` begins for this connection. */
   used(secrets: readonly { readonly source: SecretSource; readonly version: number }[]): void;
-  /** Facts for the access log and the admin page: user, database. Never a credential. */
+  /** Facts for the access log and the admin page: the user that the application said, never the one of the Secret, and the database. */
   note(facts: { readonly user?: string; readonly database?: string }): void;
   /** Passes bytes both ways until both sides have ended; notes the counts. */
   splice(client: Wire, upstream: Wire, options?: Splice): Promise<void>;

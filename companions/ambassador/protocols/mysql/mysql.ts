@@ -201,5 +201,5 @@ function responseOfCheck({ base }: Greeting["capabilities"]): HandshakeResponse 
 
 function note(session: Session, { user, database }: Pick<HandshakeResponse, "user" | "database">, { listener }: LoginParts): void {
   const name = listener.database ?? (database?.toString() || undefined);
-  session.note({ user: user.toString(), ...(name === undefined ? {} : { database: name }) });
+  session.note({ ...(user.length === 0 ? {} : { user: user.toString() }), ...(name === undefined ? {} : { database: name }) });
 }

@@ -71,6 +71,15 @@ test("postgresProtocol keeps the client's parameters, and puts the configured da
   assert.equal(await psql(ambassador.port, show, connection), "orders|shop|one,two|LATIN1");
 });
 
+test("postgresProtocol has the application's user in the access log, not the one of the Secret", async () => {
+  await using own = new Scope();
+  const ambassador = await startAmbassador(own, plain());
+  assert.equal(await psql(ambassador.port, WHO), "app@legacydb");
+  await eventually(() => ambassador.log().includes("connection ended"), { withinMs: 5_000 });
+  assert.match(ambassador.log(), /"user":"legacy","database":"legacydb"/);
+  assert.doesNotMatch(ambassador.log(), /"app"/);
+});
+
 test("postgresProtocol opens the database of the application's own name where it names none", async () => {
   await using own = new Scope();
   const ambassador = await startAmbassador(own, plain());

@@ -121,7 +121,7 @@ async function connect(client: Wire, session: Session, startup: StartupMessage, 
   const send: SendCancel = (key, onBehalfOf, signal) => parts.sessions.cancel(target, key, onBehalfOf, signal);
   const key = greeting.cancelKey === undefined ? undefined : parts.cancelKeys.add(greeting.cancelKey, send); // before the client knows it
   session.used(identity.secrets);
-  session.note({ user: identity.user.toString(), database: identity.database.toString() });
+  session.note({ user: String(parameterOf(startup, "user")), database: identity.database.toString() });
   client.write(greeting.bytes);
   return {
     wire: lease.value,

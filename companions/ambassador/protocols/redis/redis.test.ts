@@ -35,8 +35,15 @@ test("redisProtocol() serves redis-cli without a password, with a wrong one, and
     assert.match(whoami.stdout, /app/);
     assert.equal(whoami.stderr, "");
   }
-  assert.deepEqual(serving.notes.at(-1), { database: "3", user: "app" });
   assert.equal(serving.used.length > 0, true);
+});
+
+test("redisProtocol() notes the user that the application says, and never the one of the Secret", async (t) => {
+  const noting = await serve(scopeOf(t), listener(server.port, { username: "app", password: "s3cret", database: 3 }));
+  await exchange(noting.port, "PING\r\nAUTH wrong\r\nHELLO 3\r\n");
+  assert.deepEqual(noting.notes, [{ database: "3" }]);
+  await exchange(noting.port, "AUTH me wrong\r\nHELLO 3 SETNAME x AUTH you wrong\r\n");
+  assert.deepEqual(noting.notes.slice(1), [{ database: "3" }, { user: "me" }, { user: "you" }]);
 });
 
 test("redisProtocol() answers each command in its place, logs in again after RESET, and keeps the database", async () => {

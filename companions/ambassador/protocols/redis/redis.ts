@@ -10,7 +10,7 @@ import { acceptClientTls } from "../tls/accept-client.ts";
 import { openUpstream } from "../tls/open-upstream.ts";
 import { logIn, loginCommands, readSecrets, type RedisSecrets } from "./login.ts";
 import { refuse } from "./refuse.ts";
-import { makeTaps, type Taps } from "./rewrite.ts";
+import { makeTaps, type RewriteOptions, type Taps } from "./rewrite.ts";
 
 /**
  * Redis, logged in as configured: the application needs no password, and may send a wrong one. Replies pass unparsed; of the commands only
@@ -48,13 +48,14 @@ async function serve(client: Wire, session: Session, parts: Parts): Promise<void
     const { wire, secrets } = lease.value;
     isServed = true;
     session.used(secrets.used);
-    session.note({ database: `${listener.database ?? 0}`, ...(secrets.auth.length === 2 ? { user: secrets.auth[0] ?? "" } : {}) });
+    session.note({ database: `${listener.database ?? 0}` });
     let refused: AmbassadorError | undefined;
     const onRefused = (): void => {
       refused ??= new AmbassadorError("LOGIN_REFUSED", `${lease.target.endpoint} refused the login after a RESET`);
       for (const side of [client, wire]) side.destroy();
     };
-    await session.splice(client, wire, { ...tapsFor(parts, secrets, onRefused), finish: session.end });
+    const onUser = (user: string): void => session.note({ user });
+    await session.splice(client, wire, { ...tapsFor(parts, secrets, { onRefused, onUser }), finish: session.end });
     if (refused !== undefined) throw refused;
   } catch (cause) {
     if (!isServed && !client.isAtEnd) await refuse(client, cause, session.end.aborted ? 0 : listener.handshakeMs);
@@ -63,7 +64,11 @@ async function serve(client: Wire, session: Session, parts: Parts): Promise<void
   }
 }
 
-function tapsFor({ listener, credentials }: Parts, atLogin: RedisSecrets, onRefused: () => void): Taps | undefined {
+function tapsFor(
+  { listener, credentials }: Parts,
+  atLogin: RedisSecrets,
+  on: Pick<RewriteOptions, "onRefused" | "onUser">,
+): Taps | undefined {
   if (atLogin.auth.length === 0 && listener.database === undefined) return undefined;
   const secrets = (): RedisSecrets => {
     try {
@@ -72,7 +77,7 @@ function tapsFor({ listener, credentials }: Parts, atLogin: RedisSecrets, onRefu
       return atLogin; // the file is gone; what it said may still do
     }
   };
-  return makeTaps({ auth: () => secrets().auth, login: () => loginCommands(secrets(), listener.database), onRefused });
+  return makeTaps({ auth: () => secrets().auth, login: () => loginCommands(secrets(), listener.database), ...on });
 }
 
 interface Connection {

@@ -10,6 +10,8 @@ export interface RewriteOptions {
   readonly login: () => readonly Buffer[];
   /** The login after a RESET was refused. */
   readonly onRefused: () => void;
+  /** The application named a user, in AUTH or HELLO, whether or not that is replaced. */
+  readonly onUser?: (name: string) => void;
   /** For tests; default: random. */
   readonly newMarker?: () => string;
 }
@@ -27,16 +29,20 @@ export interface Taps {
  * - RESET is followed by a login, whose answers are taken out of the replies. A HELLO with a random option goes between: a server checks the
  *   options before the login, and its complaint about this one shows where RESET's own answer ends.
  */
-export function makeTaps({ auth, login, onRefused, newMarker = randomMarker }: RewriteOptions): Taps {
+export function makeTaps({ auth, login, onRefused, onUser, newMarker = randomMarker }: RewriteOptions): Taps {
   const replies = new HiddenReplies(onRefused);
   const rewrite = ([name, ...args]: Command): Buffer | undefined => {
     switch (String(name).toUpperCase()) {
       case "AUTH": {
+        if (args.length === 2) onUser?.(String(args[0]));
         const ours = args.length === 1 || args.length === 2 ? auth() : [];
         return ours.length === 0 ? undefined : encodeCommand("AUTH", ...ours);
       }
-      case "HELLO":
-        return auth().length === 0 ? undefined : withoutAuth(args);
+      case "HELLO": {
+        const without = withoutAuth(args);
+        if (without !== undefined) onUser?.(without.user);
+        return without === undefined || auth().length === 0 ? undefined : without.hello;
+      }
       case "RESET": {
         const commands = args.length === 0 ? login() : [];
         if (commands.length === 0) return undefined;
@@ -53,12 +59,14 @@ export function makeTaps({ auth, login, onRefused, newMarker = randomMarker }: R
 }
 
 /** `HELLO [version [AUTH user password] [SETNAME name]]` with the AUTH gone; undefined where there is none. */
-function withoutAuth(args: readonly Buffer[]): Buffer | undefined {
+function withoutAuth(args: readonly Buffer[]): { readonly hello: Buffer; readonly user: string } | undefined {
   const kept: Buffer[] = args.slice(0, 1);
+  let user: string | undefined;
   for (let at = 1; at < args.length; at++) {
     const arg = args[at] ?? Buffer.alloc(0);
     const option = arg.toString("latin1").toUpperCase();
     if (option === "AUTH" && at + 2 < args.length) {
+      user = String(args[at + 1]);
       at += 2;
       continue;
     }
@@ -66,7 +74,7 @@ function withoutAuth(args: readonly Buffer[]): Buffer | undefined {
     const name = option === "SETNAME" ? args[++at] : undefined;
     if (name !== undefined) kept.push(name);
   }
-  return kept.length === args.length ? undefined : encodeCommand("HELLO", ...kept);
+  return user === undefined ? undefined : { hello: encodeCommand("HELLO", ...kept), user };
 }
 
 function randomMarker(): string {
