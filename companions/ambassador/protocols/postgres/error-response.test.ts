@@ -28,6 +28,13 @@ const codes: [sqlState: string, code: string][] = [
   ["28000", "LOGIN_REFUSED"],
   ["3D000", "LOGIN_REFUSED"],
   ["42501", "LOGIN_REFUSED"],
+  ["08P01", "LOGIN_REFUSED"], // PgBouncer's, of an unknown startup parameter
+  ["0A000", "LOGIN_REFUSED"],
+  ["22023", "LOGIN_REFUSED"],
+  ["42704", "LOGIN_REFUSED"],
+  ["55000", "LOGIN_REFUSED"],
+  ["57P04", "LOGIN_REFUSED"], // the database was dropped
+  ["08006", "UPSTREAM_BUSY"],
   ["53300", "UPSTREAM_BUSY"],
   ["57P01", "UPSTREAM_BUSY"],
   ["57P03", "UPSTREAM_BUSY"],

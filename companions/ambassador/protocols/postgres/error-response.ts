@@ -48,10 +48,18 @@ export function parseSqlState(body: Buffer): string {
 export function refusalError(endpoint: string, raw: Buffer, body: Buffer): AmbassadorError {
   const sqlState = parseSqlState(body);
   const cause = new UpstreamRefusal(sqlState, raw);
-  const isBusy = sqlState.startsWith("53") || /^57P0[1-5]$/.test(sqlState) || sqlState.startsWith("08");
-  const code = isBusy ? "UPSTREAM_BUSY" : "LOGIN_REFUSED";
+  const code = isBusy(sqlState, body) ? "UPSTREAM_BUSY" : "LOGIN_REFUSED";
   const what = isAboutCredentials(sqlState) ? "refused the ambassador's credentials" : "refused the connection";
   return new AmbassadorError(code, `The upstream ${endpoint} ${what} (SQLSTATE ${sqlState})`, { cause });
+}
+
+/**
+ * Whether the server takes nobody now. 08P01 and 57P04 (the database was dropped) are about what this client asked for, and no client may
+ * bring its endpoint into disrepute. PgBouncer says 08P01 of everything, though, of having no place left too.
+ */
+function isBusy(sqlState: string, body: Buffer): boolean {
+  if (sqlState === "08P01") return body.includes("Mno more connections allowed");
+  return /^(?:53...|57P0[1235]|08...)$/.test(sqlState);
 }
 
 /**
