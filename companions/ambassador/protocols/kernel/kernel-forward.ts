@@ -42,8 +42,9 @@ export interface KernelForward {
  * removed, comes to it as ever, with its retries and its errors. Everything is in one table of the listener's own; one that a crash left
  * is replaced, anybody else's of that name is left alone.
  *
- * Only for clients on loopback and IPv4, and `first-available`. The endpoint is connected to once a second where the upstream has no
- * health check of its own; retries are not to be had, and an endpoint that dies is left within the second, or when its check says so.
+ * Only for clients on loopback and IPv4, and `first-available`. The endpoint is connected to, once a second, while new connections come,
+ * always where the upstream has no health check, and before the rules change to it: retries are not to be had, and a client may meet an
+ * endpoint that has died, but then it is left within the second. One that does not answer at all takes the time to connect.
  * Throws CONFIG_INVALID for what the kernel cannot do, LISTEN_FAILED without `nft`, NET_ADMIN, or a `route_localnet` that is or can be set.
  */
 export async function startKernelForward(
@@ -56,7 +57,8 @@ export async function startKernelForward(
   if (found !== undefined && !found.isOurs)
     throw new AmbassadorError("LISTEN_FAILED", `Cannot forward listener "${listener.name}" in the kernel: its table is somebody else's`);
   if (found !== undefined) log.info("rules of an earlier run are replaced");
-  let target = await choose(listener, upstream, signal);
+  let target = await choose(listener, upstream, { trusted: undefined, signal });
+  let connected = 0;
   const ownsRouting = (await routeLoopback()) || found?.ownsRouting === true;
   const { connections } = listener.limits;
   const rules = (): Rules => ({ name: listener.name, listen, target: addressOf(target), connections, ownsRouting });
@@ -76,8 +78,11 @@ export async function startKernelForward(
   };
   const follow = async (until: AbortSignal): Promise<void> => {
     try {
-      const next = await choose(listener, upstream, until);
-      if (keyOf(next) !== keyOf(target) || !(await isInPlace(listener.name, until))) await retarget(next);
+      const table = await readTable(listener.name, until);
+      const before = connected;
+      connected = table?.counters.get("connections")?.packets ?? 0;
+      const next = await choose(listener, upstream, { trusted: connected === before ? target : undefined, signal: until });
+      if (keyOf(next) !== keyOf(target) || table?.isOurs !== true) await retarget(next);
     } catch (cause) {
       if (!(cause instanceof AmbassadorError)) throw cause;
       log.error("rules cannot be kept, trying again", { code: cause.code, error: cause.message });
@@ -121,15 +126,16 @@ function whereItCan({ name, listen, upstream, serverTls, acceptProxyProtocol }: 
   return listen;
 }
 
-/** The endpoint that a connection would go to now. Undefined where none may. */
+/** The endpoint that a connection would go to now. Undefined where none may. With a health check, `trusted` is not connected to. */
 async function choose(
   { upstream: { healthCheck, keepAliveMs } }: TcpListenerConfig,
   upstream: Upstream,
-  signal: AbortSignal,
+  { trusted, signal }: { readonly trusted: Target | undefined; readonly signal: AbortSignal },
 ): Promise<Target | undefined> {
   const open = async (target: Target, within: AbortSignal): Promise<Target> => {
-    if (healthCheck === undefined) (await dial(target.address, { keepAliveMs }, within)).destroy();
     if (addressOf(target) === undefined) throw new AmbassadorError("UPSTREAM_UNREACHABLE", `${target.endpoint} has no IPv4 address`);
+    const isTrusted = healthCheck !== undefined && keyOf(target) === keyOf(trusted);
+    if (!isTrusted) (await dial(target.address, { keepAliveMs }, within)).destroy();
     return target;
   };
   try {

@@ -27,6 +27,14 @@ const listener: TcpListenerConfig = {
   limits: { ...common.limits, connections: 2 },
   upstream: { ...common.upstream, endpoints },
 };
+/** With a check that says nothing within this scenario: failing over is by what the forward itself finds. */
+const checked: TcpListenerConfig = {
+  ...listener,
+  upstream: {
+    ...listener.upstream,
+    healthCheck: { everyMs: 60_000, timeoutMs: 1_000, unhealthyAfter: 3, healthyAfter: 1, kind: "connect", path: "/" },
+  },
+};
 const log = silentLogger;
 const { signal } = new AbortController();
 const quick = { withinMs: 5_000 };
@@ -46,7 +54,7 @@ async function tell(): Promise<Record<string, unknown>> {
   await eventually(async () => (await answer(7001, "10.250.0.2")) !== "" && (await answer(7002, "10.250.0.2")) !== "", quick);
 
   told["before"] = await answer();
-  const forward = await startKernelForward(listener, upstream(), { log, signal, followEveryMs: 50 });
+  const forward = await startKernelForward(checked, upstream(), { log, signal, followEveryMs: 50 });
   const stop = new AbortController();
   const running = forward.run(stop.signal);
   told["forwarded"] = await answer();
