@@ -136,7 +136,10 @@ function common(protocol: ProtocolName): { readonly [K in keyof CommonListenerCo
       fallback: "false",
       help: "Connections begin with a PROXY protocol header, v1 or v2, which must be there",
     }),
-    serverTls: optional({ type: serverTls, help: "TLS towards the application; left out: plain, since localhost is not on a wire" }),
+    serverTls: optional({
+      type: serverTls,
+      help: "TLS towards the application, and nothing else then; left out: plain, since localhost is not on a wire",
+    }),
     handshakeMs: withDefault({
       key: "handshakeTimeout",
       type: duration("100ms", "10m"),

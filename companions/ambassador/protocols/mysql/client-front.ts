@@ -3,7 +3,7 @@ import { AmbassadorError } from "../../errors.ts";
 import type { Wire } from "../../flow/wire.ts";
 import { acceptClientTls } from "../tls/accept-client.ts";
 import { adjust, capability, coversChoice, has, shared } from "./capabilities.ts";
-import { clientErrorOf, encodeError } from "./error-packet.ts";
+import { clientErrorOf, encodeError, PlainClientError } from "./error-packet.ts";
 import { sayFarewell } from "./farewell.ts";
 import { encodeGreeting, type Greeting, SALT_BYTES } from "./greeting.ts";
 import { type HandshakeResponse, isSslRequest, parseHandshakeResponse } from "./handshake-response.ts";
@@ -100,10 +100,11 @@ export class ClientFront {
   async #readResponse(): Promise<HandshakeResponse> {
     const { listener, credentials } = this.#parts;
     let packet = await this.#packets.read();
-    if (listener.serverTls !== undefined && isSslRequest(packet)) {
+    if (listener.serverTls !== undefined) {
+      if (!isSslRequest(packet)) throw new PlainClientError();
       await acceptClientTls(this.#packets.wire, listener, credentials);
       packet = await this.#packets.read();
-    } else if (listener.serverTls?.clientCaFile !== undefined) throw new AmbassadorError("CLIENT_PROTOCOL", "The client must use TLS here");
+    }
     return parsing("client", () => parseHandshakeResponse(packet));
   }
 

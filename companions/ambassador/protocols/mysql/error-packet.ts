@@ -27,6 +27,13 @@ export class LoginError extends AmbassadorError {
   }
 }
 
+/** A client that goes on in plain text where the listener has a certificate. It hears the number that a server with `require_secure_transport` says. */
+export class PlainClientError extends AmbassadorError {
+  constructor() {
+    super("CLIENT_PROTOCOL", "This listener speaks only TLS: the client did not ask for it");
+  }
+}
+
 /** Servers' numbers that mean something else than "not with these credentials"; `isPublic`: the text names no user. */
 const numbers: { readonly [errno: number]: { readonly code: ErrorCode; readonly isPublic: boolean } } = {
   1040: { code: "UPSTREAM_BUSY", isPublic: true }, // too many connections
@@ -77,7 +84,7 @@ export function clientErrorOf(error: AmbassadorError): ServerError {
     const { errno, sqlState, text } = error.server;
     return { errno, sqlState, text: numbers[errno]?.isPublic === true ? text : error.message };
   }
-  const [errno, sqlState] = ownErrors[error.code];
+  const [errno, sqlState] = error instanceof PlainClientError ? [3159, "HY000"] : ownErrors[error.code];
   return { errno, sqlState, text: error.message };
 }
 

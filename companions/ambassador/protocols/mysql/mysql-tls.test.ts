@@ -75,14 +75,13 @@ test("mysqlProtocol() logs in with a certificate in place of a password", async 
   await connection.end();
 });
 
-test("mysqlProtocol() speaks TLS with clients that ask for it, and serves the others too", async () => {
+test("mysqlProtocol() speaks TLS with clients where a certificate is configured", async () => {
   const serverTls = { ...certificate, clientCaFile: undefined };
   const { port } = await serveMysql(scope, listenerOver({ caFile: authority.caFile }, { serverTls }));
-  for (const ssl of [{ ca: readFileSync(authority.caFile) }, undefined]) {
-    const connection = await mysql2.createConnection({ host: "127.0.0.1", port, user: "legacy", ...(ssl === undefined ? {} : { ssl }) });
-    assert.deepEqual((await connection.query("SELECT CURRENT_USER() AS user"))[0], [{ user: "app@%" }]);
-    await connection.end();
-  }
+  const ssl = { ca: readFileSync(authority.caFile) };
+  const connection = await mysql2.createConnection({ host: "127.0.0.1", port, user: "legacy", ssl });
+  assert.deepEqual((await connection.query("SELECT CURRENT_USER() AS user"))[0], [{ user: "app@%" }]);
+  await connection.end();
   const words = [
     "--no-defaults",
     "-h127.0.0.1",
@@ -95,10 +94,13 @@ test("mysqlProtocol() speaks TLS with clients that ask for it, and serves the ot
   assert.equal((await run("mariadb", [...words, "-e", "SELECT CURRENT_USER()"])).stdout, "app@%\n");
 });
 
-test("mysqlProtocol() refuses a client without TLS where client certificates are wanted", async () => {
-  const serverTls = { ...certificate, clientCaFile: authority.caFile };
-  const serving = await serveMysql(scope, listenerOver({ caFile: authority.caFile }, { serverTls }));
-  const refusal = await refusalAt(serving.port);
-  assert.deepEqual([refusal.errno, refusal.sqlState], [1043, "08S01"]);
-  assert.equal(await lastCode(serving), "CLIENT_PROTOCOL");
-});
+for (const wants of ["a certificate", "a client authority"]) {
+  test(`mysqlProtocol() refuses a client without TLS where a listener has ${wants}, in MySQL's words`, async () => {
+    const serverTls = { ...certificate, clientCaFile: wants === "a certificate" ? undefined : authority.caFile };
+    const serving = await serveMysql(scope, listenerOver({ caFile: authority.caFile }, { serverTls }));
+    const refusal = await refusalAt(serving.port);
+    assert.deepEqual([refusal.errno, refusal.sqlState], [3159, "HY000"]);
+    assert.match(refusal.message, /only TLS/);
+    assert.equal(await lastCode(serving), "CLIENT_PROTOCOL");
+  });
+}
