@@ -12,6 +12,8 @@ const MAX_AHEAD = 256;
 const LINGER_MS = 5_000;
 /** A connection without a request is closed after so long. Long: a client that meets the end on the way may lose a request. */
 const UNUSED_MS = 600_000;
+/** The same once its listener drains. A client that asks more often hears from its next answer that it is the last. */
+const UNUSED_IN_DRAIN_MS = 2_000;
 
 /** Times of a listener, in milliseconds. */
 export interface Times {
@@ -52,12 +54,10 @@ export class ClientConnection {
     this.#parts = parts;
     socket.on("error", () => {}); // its close is what counts
     socket.once("close", () => this.#ended.resolve());
-    for (const signal of [session.draining, session.end]) {
-      const onDrain = (): void => this.#drain();
-      signal.addEventListener("abort", onDrain, { once: true });
-      socket.once("close", () => signal.removeEventListener("abort", onDrain));
-      if (signal.aborted) setImmediate(onDrain);
-    }
+    const onEnd = (): void => void setImmediate(() => this.#ahead === 0 && this.#endBetween());
+    session.end.addEventListener("abort", onEnd, { once: true });
+    socket.once("close", () => session.end.removeEventListener("abort", onEnd));
+    if (session.end.aborted) onEnd();
   }
 
   /** Resolves when the connection has ended and what ran for it too. Throws for a bug. */
@@ -128,7 +128,7 @@ export class ClientConnection {
     if (this.#headSinceMs !== undefined && nowMs - this.#headSinceMs > handshakeMs) {
       if (this.#socket.bytesRead > this.#counted.read) this.#refuse(new RequestRefused(408, "The request's head takes too long"));
       else this.#socket.destroy();
-    } else if (quietMs > UNUSED_MS) this.#socket.destroy();
+    } else if (quietMs > (this.#session.draining.aborted ? UNUSED_IN_DRAIN_MS : UNUSED_MS)) this.#socket.destroy();
   }
 
   #enqueue(work: () => Promise<void>): void {
@@ -166,7 +166,7 @@ export class ClientConnection {
     if (!request.complete && !progress.isTunnel && !socket.destroyed) await this.#linger(request);
     this.#running = undefined;
     this.#tell(exchange, progress, startedMs);
-    if (this.#ahead === 1) this.#drainIfAsked();
+    if (this.#ahead === 1) this.#endBetween();
   }
 
   #becomeTunnel(): void {
@@ -232,16 +232,8 @@ export class ClientConnection {
     });
   }
 
-  /** Between two requests it is ended. A client that has begun one, or is new and will, has its answer first; but not once the end has come. */
-  #drain(): void {
-    setImmediate(() => {
-      const isIdle = this.#headSinceMs === undefined && this.#socket.bytesRead === this.#counted.read;
-      if (this.#ahead === 0 && (isIdle || this.#session.end.aborted)) this.#drainIfAsked();
-    });
-  }
-
-  #drainIfAsked(): void {
-    const isAsked = this.#session.draining.aborted || this.#session.end.aborted;
-    if (isAsked && this.#running === undefined && !this.#isTunnel) this.#socket.destroySoon();
+  /** Ends it where no answer is on its way. While it only drains, the next answer says that it is the last: a request may be under way already. */
+  #endBetween(): void {
+    if (this.#session.end.aborted && this.#running === undefined && !this.#isTunnel) this.#socket.destroySoon();
   }
 }

@@ -209,7 +209,7 @@ test("httpProtocol holds an upstream back that is faster than its client", async
   client.destroy();
 });
 
-test("httpProtocol drains: what runs is answered and closed, what waits is closed", async () => {
+test("httpProtocol drains: what runs is answered and closed, what is not used for a while is closed", async () => {
   await using scope = new Scope();
   const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
   let answer = (): void => {};
@@ -225,7 +225,7 @@ test("httpProtocol drains: what runs is answered and closed, what waits is close
   await asked;
   serving.draining.abort();
   assert.match(await waiting, /^HTTP\/1.1 200 OK\r\n[^]*keep-alive[^]*quick$/);
-  await eventually(() => serving.open() === 1, { withinMs: 2_000 });
+  await eventually(() => serving.open() === 1, { withinMs: 5_000 });
   answer();
   assert.match(await running, /^HTTP\/1.1 200 OK\r\n[^]*Connection: close\r\n[^]*slow$/);
   await eventually(() => serving.open() === 0 && serving.leases() === 0, { withinMs: 2_000 });
@@ -257,6 +257,22 @@ test("httpProtocol drains: a client that has connected but not asked yet, or hal
   await eventually(() => serving.open() === 1, { withinMs: 2_000 });
   serving.end.abort(new Error("over"));
   await once(unused.resume(), "close");
+});
+
+test("httpProtocol drains: a client that goes on asking on its connection loses no request, and is told that this was the last", async () => {
+  await using scope = new Scope();
+  const upstream = await httpUpstream(scope, (_, response) => response.end("x"));
+  const serving = await serveHttp(scope, httpListener(upstream.port));
+  const client = connect(serving.port, "127.0.0.1");
+  const answers = [];
+  for (let index = 0; index < 2; index += 1) {
+    client.write(`${head}\r\n`);
+    answers.push(String(await once(client, "data")));
+    serving.draining.abort();
+    await exchangeBytes(serving.port, `${head}Connection: close\r\n\r\n`); // so that the drain has been seen everywhere
+  }
+  assert.match(answers[0] ?? "", /^HTTP\/1.1 200 OK\r\n[^]*keep-alive/);
+  assert.match(answers[1] ?? "", /^HTTP\/1.1 200 OK\r\n[^]*Connection: close/);
 });
 
 test("httpProtocol tells why there is no upstream, and when to come again", async () => {

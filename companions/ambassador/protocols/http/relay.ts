@@ -41,7 +41,7 @@ export async function relay(
     request.unpipe();
     connection.destroy(); // half of a request was sent on it
   }
-  if (session.draining.aborted || session.end.aborted) socket.end();
+  if (session.end.aborted) socket.end();
 }
 
 function begin({ request, response, session }: Exchange, plan: RequestPlan, answer: IncomingMessage, connection: UpstreamConnection) {
