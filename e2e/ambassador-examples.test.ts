@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
-import { KUBECTL, startEngine } from "./engine-fixture.ts";
+import { KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
 import { exampleFolder, type RunningExample, runExample, says } from "./example-runner.ts";
 
 /** What each example of an ambassador shows, by its folder. */
@@ -76,9 +76,19 @@ test("every example of an ambassador is run here", () => {
 
 test("the ambassadors stand for the outside world", async (t) => {
   const engine = await startEngine(t);
+  const pulled = await engine.command(peapod, ["image", "pull", ...images()], { timeoutMs: 600_000 }); // some are hundreds of megabytes
+  assert.equal(pulled.exitCode, 0, pulled.stderr);
   for (const [name, show] of Object.entries(examples))
     await t.test(name, (inner) => runExample(inner, { engine, name, show, endsItself: false }));
 });
+
+/** Every image that an example's manifests name. */
+function images(): string[] {
+  const files = Object.keys(examples).flatMap((name) => readdirSync(exampleFolder(name)).map((file) => join(exampleFolder(name), file)));
+  return [
+    ...new Set(files.flatMap((file) => [...readFileSync(file, "utf8").matchAll(/^ +image: (\S+)$/gm)].map((match) => match[1] ?? ""))),
+  ];
+}
 
 /** Changes the password in the database and in the Secret while pgbench runs: what is connected goes on, what connects next logs in with the new one. */
 async function rotateUnderLoad(engine: RunningExample["engine"], manifests: string): Promise<void> {
