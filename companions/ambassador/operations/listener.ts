@@ -31,7 +31,14 @@ export interface ListenerParts {
   readonly logsAccess: () => boolean;
   readonly nextId: () => number;
   /** Of the listener of the same name before the configuration changed. */
-  readonly heritage: unknown;
+  readonly heritage: Heritage | undefined;
+}
+
+/** What a listener leaves to the one that takes over from it. */
+interface Heritage {
+  readonly protocol: unknown;
+  /** Its connections that live on have their places in the limits. */
+  readonly gate: Gate;
 }
 
 /**
@@ -59,7 +66,7 @@ export class Listener {
     const { clock, resolve } = parts;
     this.#parts = parts;
     this.#log = parts.log.with({ listener: config.name });
-    this.protocol = makeProtocol(config, { credentials: parts.credentials, log: this.#log, heritage: parts.heritage });
+    this.protocol = makeProtocol(config, { credentials: parts.credentials, log: this.#log, heritage: parts.heritage?.protocol });
     this.upstream = createUpstream({
       config: config.upstream,
       check: this.protocol.check,
@@ -69,7 +76,10 @@ export class Listener {
       onEvent: (event) => parts.metrics.onUpstreamEvent(event),
     });
     const isByRequest = config.protocol === "http"; // its rate is of requests, not of connections
-    this.#gate = new Gate(isByRequest ? { ...config.limits, rate: undefined } : config.limits, { clock });
+    this.#gate = new Gate(isByRequest ? { ...config.limits, rate: undefined } : config.limits, {
+      clock,
+      before: parts.heritage?.gate,
+    });
     const requests = new Gate({ ...config.limits, connections: 1 }, { clock });
     this.#connectionParts = {
       log: this.#log,
@@ -90,8 +100,8 @@ export class Listener {
   }
 
   /** For the listener that takes over from this one. */
-  get heritage(): unknown {
-    return this.protocol.kind === "wire" ? this.protocol.heritage : undefined;
+  get heritage(): Heritage {
+    return { protocol: this.protocol.kind === "wire" ? this.protocol.heritage : undefined, gate: this.#gate };
   }
 
   get isInKernel(): boolean {

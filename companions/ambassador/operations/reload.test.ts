@@ -46,6 +46,29 @@ test("a new configuration leaves unchanged listeners alone, and serves new conne
   await eventually(async () => (await statusOf(ambassador)).retiredConnections === 0, WITHIN);
 });
 
+test("connections from before a change have their places in the limits after it, and who waited before it comes first", async (t) => {
+  const scope = scopeOf(t);
+  const [blue, green] = [await startEcho(scope, "blue"), await startEcho(scope, "green")];
+  const limited = (length: number): Record<string, unknown> => ({ limits: { connections: 1, queue: { length, timeout: "10s" } } });
+  const ambassador = await startAmbassador(scope, { listeners: [tcpListener("db", blue.port, limited(1))] });
+  using old = new LineClient(ambassador.port("db"));
+  assert.equal(await old.line(), "blue");
+  using waiting = new LineClient(ambassador.port("db"));
+  await eventually(async () => (await statusOf(ambassador)).listeners[0]?.connections === 2, WITHIN);
+  await ambassador.configure({ listeners: [tcpListener("db", green.port, limited(0))] });
+  await reloaded(ambassador);
+  using refused = new LineClient(ambassador.port("db"));
+  assert.equal(await refused.line(), undefined);
+  await old.end();
+  assert.equal(await waiting.line(), "blue");
+  using stillRefused = new LineClient(ambassador.port("db"));
+  assert.equal(await stillRefused.line(), undefined);
+  await waiting.end();
+  await eventually(async () => (await statusOf(ambassador)).retiredConnections === 0, WITHIN);
+  using next = new LineClient(ambassador.port("db"));
+  assert.equal(await next.line(), "green");
+});
+
 test("a listener that left the configuration accepts no more, and its connections end at the drain's deadline", async (t) => {
   const scope = scopeOf(t);
   const echo = await startEcho(scope, "echo");

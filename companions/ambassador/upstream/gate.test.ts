@@ -85,6 +85,39 @@ test("Gate lets nobody in once closed, and those inside out", async () => {
   assert.equal(gate.inside, 0);
 });
 
+test("Gate made after another has its places, its line first, and forgets it once closed", async () => {
+  const clock = new ManualClock();
+  const before = new Gate({ ...base, connections: 1 }, { clock });
+  const first = before.tryEnter();
+  const order: string[] = [];
+  const a = before.enter(never).then((pass) => (order.push("before"), pass[Symbol.dispose]()));
+  const after = new Gate({ ...base, connections: 1 }, { clock, before });
+  assert.deepEqual([after.inside, after.tryEnter()], [1, undefined]);
+  const b = after.enter(never).then((pass) => (order.push("after"), pass));
+  first?.[Symbol.dispose]();
+  await a;
+  before.close();
+  const pass = await b;
+  assert.deepEqual([order, after.inside], [["before", "after"], 1]);
+  after.close();
+  pass[Symbol.dispose]();
+  assert.equal(before.inside, 0);
+});
+
+test("Gate made after another with fewer places lets those before it out first, and with more lets who waited in", async () => {
+  const clock = new ManualClock();
+  const before = new Gate({ ...base, connections: 2 }, { clock });
+  const passes = [before.tryEnter(), before.tryEnter()];
+  const waiting = before.enter(never);
+  const fewer = new Gate({ ...base, connections: 1 }, { clock, before });
+  passes[0]?.[Symbol.dispose]();
+  assert.deepEqual([before.queued, fewer.tryEnter()], [1, undefined]);
+  const more = new Gate({ ...base, connections: 3 }, { clock, before: fewer });
+  await waiting;
+  assert.deepEqual([more.inside, before.queued], [2, 0]);
+  assert.ok(more.tryEnter() !== undefined && more.tryEnter() === undefined);
+});
+
 /** What a plain list says a gate with `connections` places and a queue of `length` does. */
 interface Guest {
   state: "inside" | "waiting" | "out" | "refused";

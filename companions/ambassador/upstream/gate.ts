@@ -23,19 +23,24 @@ export class Gate {
   readonly #line = new Set<Waiter>(); // in the order of their coming; when it is not empty, all places are taken
   readonly #counts = { entered: 0, limited: 0, rateLimited: 0 };
   readonly #closing = new AbortController();
-  #inside = 0;
+  readonly #places: Places;
   #bucket: Bucket | undefined;
   #isExpiring = false;
 
-  constructor(limits: LimitsConfig, options: { readonly clock?: Clock } = {}) {
+  /** `before`: the gate that this one takes over from. Who is in there counts here as well, who waits there comes first, and this one's places are both's. */
+  constructor(limits: LimitsConfig, options: { readonly clock?: Clock; readonly before?: Gate | undefined } = {}) {
     this.#limits = limits;
+    const { before } = options;
+    this.#places = before === undefined ? { inside: 0, gates: [] } : before.#places;
+    this.#places.gates.push(this);
     this.#clock = options.clock ?? systemClock;
     if (limits.rate !== undefined) this.#bucket = fullBucket(limits.rate, this.#clock.nowMs());
+    this.#serve(); // there may be more places than before
   }
 
-  /** Who is in. */
+  /** Who is in, through the gates before this one too. */
   get inside(): number {
-    return this.#inside;
+    return this.#places.inside;
   }
 
   /** Who waits. */
@@ -49,7 +54,7 @@ export class Gate {
 
   /** A place, if that takes no wait and nothing is against it; else `enter` waits, or says what is. Its place is free again once disposed of. */
   tryEnter(): Disposable | undefined {
-    if (this.#isClosed || this.#inside >= this.#limits.connections || !this.#takeToken()) return undefined;
+    if (this.#isClosed || this.#isFull || !this.#takeToken()) return undefined;
     return this.#admit();
   }
 
@@ -58,7 +63,7 @@ export class Gate {
     signal.throwIfAborted();
     if (this.#isClosed) throw draining();
     const { connections, queue } = this.#limits;
-    const isFull = this.#inside >= connections;
+    const isFull = this.#isFull;
     if (isFull && this.#line.size >= queue.length) throw this.#limited(`${connections} connections are made, as many as may be`);
     if (!this.#takeToken()) throw this.#rateLimited();
     return isFull ? await this.#wait(signal) : this.#admit();
@@ -69,6 +74,8 @@ export class Gate {
     this.#closing.abort();
     for (const waiter of this.#line) waiter.reject(draining());
     this.#line.clear();
+    const { gates } = this.#places;
+    if (gates.includes(this)) gates.splice(gates.indexOf(this), 1);
   }
 
   get #isClosed(): boolean {
@@ -107,19 +114,32 @@ export class Gate {
   }
 
   #admit(): Disposable {
-    this.#inside += 1;
+    this.#places.inside += 1;
     this.#counts.entered += 1;
     return new Pass(this.#leave);
   }
 
-  /** Hands the place to the first in line, so that nobody comes in between. */
   readonly #leave = (): void => {
-    this.#inside -= 1;
-    const [next] = this.#line;
-    if (next === undefined || this.#inside >= this.#limits.connections) return;
-    this.#line.delete(next);
-    next.resolve(this.#admit());
+    this.#places.inside -= 1;
+    this.#serve();
   };
+
+  /** Hands free places to the first in line, the oldest gate's before the others', so that nobody comes in between. */
+  #serve(): void {
+    for (const gate of this.#places.gates) {
+      for (const waiter of gate.#line) {
+        if (this.#isFull) return;
+        gate.#line.delete(waiter);
+        waiter.resolve(gate.#admit());
+      }
+    }
+  }
+
+  /** By the limits of the newest gate. */
+  get #isFull(): boolean {
+    const { inside, gates } = this.#places;
+    return inside >= (gates.at(-1) ?? this).#limits.connections;
+  }
 
   #takeToken(): boolean {
     const { rate } = this.#limits;
@@ -140,6 +160,13 @@ export class Gate {
     const { perSecond = 0, burst = 0 } = this.#limits.rate ?? {};
     return new AmbassadorError("RATE_LIMITED", `More connections than ${perSecond} a second and ${burst} at once`);
   }
+}
+
+/** What gates share of which each took over from the one before. */
+interface Places {
+  inside: number;
+  /** Those that are open, in the order of their making. */
+  readonly gates: Gate[];
 }
 
 interface Waiter {
