@@ -17,7 +17,7 @@ const INVALID = -2;
 const NONE = -3;
 
 /**
- * Finds AUTH, HELLO and RESET among the commands that a client sends, wherever the pieces are cut, and lets a function rewrite them. It
+ * Finds AUTH, HELLO and RESET, and where transactions begin and end, among the commands that a client sends, wherever the pieces are cut, and lets a function rewrite them. It
  * reads only the lengths and the names: values are stepped over, never kept or copied. What it keeps between two pieces is the beginning of a
  * command, which a server could not act upon yet either: at most 16 KiB, mostly none.
  * What is not Redis' protocol passes untouched from there on: it is the server's to answer, and it ends the connection.
@@ -31,11 +31,21 @@ export class CommandScanner {
   #bytesLeft = 0;
   #inInline = false;
   #isLost = false;
+  /** Between MULTI and EXEC or DISCARD. */
+  #isQueueing = false;
+  /** Keys are watched, for the next EXEC. */
+  #isWatching = false;
   /** Where the line ends that `#readLength` read last. */
   #next = 0;
 
   constructor(rewrite: Rewrite) {
     this.#rewrite = rewrite;
+  }
+
+  /** Whether the client stands between two commands, outside of a transaction, and no key is watched for one. */
+  get isPause(): boolean {
+    const isBetween = this.#held.length === 0 && this.#argsLeft === 0 && this.#bytesLeft === 0 && !this.#inInline;
+    return isBetween && !this.#isQueueing && !this.#isWatching;
   }
 
   /** What is sent for a piece: the very same where nothing was changed, else bytes of their own. */
@@ -99,8 +109,9 @@ export class CommandScanner {
     if (length === INCOMPLETE) return undefined;
     if (length === INVALID) return { end: this.#lose(data) };
     const name = this.#next;
-    if (length === 4 || length === 5) {
+    if (length === 4 || length === 5 || length === 7) {
       if (data.length < name + length) return undefined;
+      this.#track(data, name, length, count);
       if (isRewritten(data, name, length) && count <= REWRITTEN_ARGS) {
         const command = this.#readArgs(data, first, count);
         if (command !== "too long") return command;
@@ -129,15 +140,28 @@ export class CommandScanner {
   #readInline(data: Buffer, at: number): { readonly end: number; readonly args?: Command } | undefined {
     const newline = data.indexOf(LF, at);
     const line = data.toString("latin1", at, newline === -1 ? Math.min(data.length, at + REWRITTEN_BYTES + 1) : newline);
-    if (!/^\s*(?:["'ahr]|$)/i.test(line) || line.length > REWRITTEN_BYTES) {
+    if (!/^\s*(?:["'adehmruw]|$)/i.test(line) || line.length > REWRITTEN_BYTES) {
       this.#inInline = true;
       return { end: at }; // the rest of the line passes
     }
     if (newline === -1) return undefined;
     const args = splitInline(line)?.map((word) => Buffer.from(word, "latin1"));
     const [name] = args ?? [];
+    if (args !== undefined && name !== undefined) this.#track(name, 0, name.length, args.length);
     if (args === undefined || name === undefined || !isRewritten(name, 0, name.length)) return { end: newline + 1 };
     return { end: newline + 1, args };
+  }
+
+  /** Follows transactions, as a server does with commands that have as many arguments as they must. */
+  #track(data: Buffer, at: number, length: number, count: number): void {
+    const first = (data[at] ?? 0) | 0x20; // most names end here
+    if (first !== 0x6d && first !== 0x65 && first !== 0x64 && first !== 0x77 && first !== 0x75 && first !== 0x72) return;
+    const name = data.toString("latin1", at, at + length).toUpperCase();
+    if (name === "WATCH") this.#isWatching ||= count > 1;
+    else if (count !== 1) return;
+    else if (name === "MULTI") this.#isQueueing = true;
+    else if (name === "UNWATCH") this.#isWatching &&= this.#isQueueing;
+    else if (name === "RESET" || (this.#isQueueing && (name === "EXEC" || name === "DISCARD"))) this.#isQueueing = this.#isWatching = false;
   }
 
   /** The number of `*3\r\n` or `$5\r\n`; 0 for the lengths below it that `*` may have. INCOMPLETE, INVALID. */

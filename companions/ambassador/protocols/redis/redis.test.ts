@@ -102,6 +102,22 @@ test("redisProtocol() serves ioredis: pipelines, MULTI, publish and subscribe, b
   await eventually(() => messages.length === 1, { withinMs: 1_000 });
 });
 
+test("redisProtocol() ends a session that must end, but not before its transaction has", async (t) => {
+  const scope = scopeOf(t);
+  const ending = await serve(scope, listener(server.port, { username: "app", password: "s3cret" }));
+  const [idle, queueing] = [connect(ending.port, "127.0.0.1"), connect(ending.port, "127.0.0.1")];
+  const heard = { idle: "", queueing: "" };
+  idle.on("data", (chunk) => (heard.idle += String(chunk))).write("PING\r\n");
+  queueing.on("data", (chunk) => (heard.queueing += String(chunk))).write("MULTI\r\nECHO in\r\n");
+  await eventually(() => heard.idle === "+PONG\r\n" && heard.queueing === "+OK\r\n+QUEUED\r\n", { withinMs: 2_000 });
+  const isOver = Promise.all([idle, queueing].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
+  ending.end.abort();
+  await new Promise((resolve) => idle.once("close", resolve));
+  queueing.write("EXEC\r\n");
+  await isOver;
+  assert.equal(heard.queueing, "+OK\r\n+QUEUED\r\n*1\r\n$2\r\nin\r\n");
+});
+
 test("redisProtocol() serves redis-benchmark", async () => {
   const { stdout } = await exec("redis-benchmark", [
     "-p",

@@ -112,6 +112,35 @@ test("makeTaps() neither throws nor keeps much of bytes that mean nothing", () =
   );
 });
 
+const pauses: { does: string; given: string; want: boolean }[] = [
+  { does: "has a pause before anything", given: "", want: true },
+  { does: "has a pause after a command", given: command("SET", "MULTI", "EXEC"), want: true },
+  { does: "has none within a command", given: command("SET", "k", "v").slice(0, -1), want: false },
+  { does: "has none within an inline command", given: "SET k", want: false },
+  { does: "has none after MULTI", given: command("multi") + command("GET", "k"), want: false },
+  { does: "has none after an inline MULTI", given: "  Multi\r\nGET k\r\n", want: false },
+  { does: "has one after EXEC", given: command("MULTI") + command("exec"), want: true },
+  { does: "has one after an inline EXEC", given: "MULTI\r\nexec\r\n", want: true },
+  { does: "has one after DISCARD", given: command("MULTI") + command("Discard"), want: true },
+  { does: "has one after RESET", given: command("WATCH", "k") + command("MULTI") + command("RESET"), want: true },
+  { does: "has none after WATCH", given: command("WATCH", "k") + command("GET", "k"), want: false },
+  { does: "has none after WATCH and an EXEC that is an error", given: command("WATCH", "k") + command("EXEC"), want: false },
+  { does: "has one after WATCH and UNWATCH", given: command("WATCH", "k") + command("unwatch"), want: true },
+  { does: "has one after WATCH, MULTI and EXEC", given: command("WATCH", "k") + command("MULTI") + command("EXEC"), want: true },
+  { does: "has none after an UNWATCH that is queued", given: command("MULTI") + command("UNWATCH"), want: false },
+];
+
+for (const { does, given, want } of pauses) {
+  test(`makeTaps() ${does}, cut at any byte`, () => {
+    const input = Buffer.from(given);
+    for (let cut = 0; cut <= input.length; cut++) {
+      const { fromClient, isPause } = taps();
+      for (const piece of [input.subarray(0, cut), input.subarray(cut)]) fromClient(piece);
+      assert.equal(isPause(), want);
+    }
+  });
+}
+
 const complaint = `-ERR Syntax error in HELLO option '${marker}'\r\n`;
 
 test("makeTaps() takes the answers of a login after RESET out of the replies, cut at any byte", () => {

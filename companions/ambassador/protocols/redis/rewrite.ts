@@ -19,6 +19,8 @@ export interface RewriteOptions {
 export interface Taps {
   readonly fromClient: (chunk: Buffer) => Buffer;
   readonly fromUpstream: (chunk: Buffer) => Buffer;
+  /** Whether a session that must end may do so here: not in a transaction. A subscription has no better moment than another. */
+  readonly isPause: () => boolean;
 }
 
 /**
@@ -55,7 +57,7 @@ export function makeTaps({ auth, login, onRefused, onUser, newMarker = randomMar
     }
   };
   const commands = new CommandScanner(rewrite);
-  return { fromClient: (chunk) => commands.scan(chunk), fromUpstream: (chunk) => replies.scan(chunk) };
+  return { fromClient: (chunk) => commands.scan(chunk), fromUpstream: (chunk) => replies.scan(chunk), isPause: () => commands.isPause };
 }
 
 /** `HELLO [version [AUTH user password] [SETNAME name]]` with the AUTH gone; undefined where there is none. */
