@@ -213,11 +213,14 @@ const mysql: Type<MysqlListenerConfig> = record<MysqlListenerConfig>({
   ...common("mysql"),
   login: withDefault({ type: login, fallback: new Map(), help: "The login at the server, in place of the application's" }),
   database: optional({ type: text, help: "The database to open; left out: the one that the application asks for" }),
-  serverPublicKeyFile: optional({ type: absolutePath, help: "The server's RSA key, in PEM, for `caching_sha2_password` without TLS" }),
+  serverPublicKeyFile: optional({
+    type: absolutePath,
+    help: "The server's RSA key, in PEM, for `caching_sha2_password` without TLS; with TLS a server takes no key, and has to be verified",
+  }),
   allowPublicKeyRetrieval: withDefault({
     type: boolean,
     fallback: "false",
-    help: "Ask the server for that key; off, since whoever is in between could answer with its own",
+    help: "Ask the server for that key, and tell it the password where TLS does not verify it (mode `require`); off, since whoever is in between could answer",
   }),
 });
 

@@ -63,10 +63,10 @@ const goodWays: { does: string; plugin: string; packets: Buffer[]; given?: Parti
     want: [sha2, "wait", "accepted"],
   },
   {
-    does: "goes caching_sha2_password's full way over TLS",
+    does: "goes caching_sha2_password's full way over TLS with a verified server",
     plugin: "caching_sha2_password",
     packets: [wantsFull, ok],
-    given: { channel: "encrypted" },
+    given: { channel: "verified", serverKey: () => pem },
     want: [sha2, ended, "accepted"],
   },
   {
@@ -84,11 +84,18 @@ const goodWays: { does: string; plugin: string; packets: Buffer[]; given?: Parti
     want: [sha2, ended, "accepted"],
   },
   {
-    does: "tells sha256_password the password over TLS",
+    does: "tells sha256_password the password over TLS with a verified server",
     plugin: "mysql_native_password",
     packets: [switchTo("sha256_password"), ok],
-    given: { channel: "encrypted" },
+    given: { channel: "verified" },
     want: [native, ended, "accepted"],
+  },
+  {
+    does: "goes the full way over TLS with anybody where that is allowed",
+    plugin: "caching_sha2_password",
+    packets: [wantsFull, ok],
+    given: { channel: "encrypted", mayAskForKey: true },
+    want: [sha2, ended, "accepted"],
   },
   {
     does: "gives mysql_clear_password to a verified server",
@@ -132,6 +139,18 @@ const badWays: { does: string; packets: Buffer[]; given?: Partial<Authentication
   {
     does: "gives mysql_clear_password to no unverified server",
     packets: [switchTo("mysql_clear_password")],
+    given: { channel: "encrypted" },
+    want: refused,
+  },
+  {
+    does: "goes the full way with no unverified server, whatever key is configured",
+    packets: [wantsFull],
+    given: { channel: "encrypted", serverKey: () => pem },
+    want: { ...refused, message: /verify-full/ },
+  },
+  {
+    does: "tells no unverified server that has sha256_password the password",
+    packets: [switchTo("sha256_password")],
     given: { channel: "encrypted" },
     want: refused,
   },

@@ -25,7 +25,7 @@ export interface AuthenticationParts {
   readonly channel: Channel;
   /** The server's RSA key as configured, in PEM. Throws CREDENTIAL_MISSING where its file cannot be read. */
   readonly serverKey: () => string | undefined;
-  /** Whether the server may be asked for its key over a plain channel, where anybody may answer. */
+  /** Whether whoever answers gets the password: under a key of its own over a plain channel, as it is over an encrypted one. */
   readonly mayAskForKey: boolean;
 }
 
@@ -34,8 +34,8 @@ export type Answer = { readonly kind: "send"; readonly payload: Buffer } | { rea
 
 /**
  * The client's half of a login, packet by packet; it does no I/O, so that it serves the handshake as well as a change of user.
- * The password itself leaves only through a channel that is encrypted or local, or under the server's key; `mysql_clear_password`, which
- * any server can ask for, only where the server is verified. https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
+ * The password itself leaves only to a server that is verified or local, or under the configured key, or where `mayAskForKey` waives that;
+ * for `mysql_clear_password`, which does without a key, only to one that is verified. https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
  */
 export class Authentication {
   readonly #parts: AuthenticationParts;
@@ -126,10 +126,13 @@ export class Authentication {
   /** The server has only a hash that ours cannot be compared with: the password itself, or a request for the key to hide it with. */
   #tellPassword(): Buffer {
     const { password, channel, serverKey, mayAskForKey } = this.#parts;
-    if (channel !== "plain") return ended(password);
+    if (channel === "encrypted" && !mayAskForKey)
+      throw this.#refuse(this.#plugin, "which needs TLS in mode verify-full, or allowPublicKeyRetrieval");
+    if (channel !== "plain") return ended(password); // a server reads nothing else there: no key hides it
     const pem = serverKey();
     if (pem !== undefined) return this.#encrypt(pem);
-    if (!mayAskForKey) throw this.#refuse(this.#plugin, "which here needs TLS, serverPublicKeyFile or allowPublicKeyRetrieval");
+    if (!mayAskForKey)
+      throw this.#refuse(this.#plugin, "which here needs TLS in mode verify-full, serverPublicKeyFile or allowPublicKeyRetrieval");
     this.#expects = "key";
     return Buffer.of(this.#plugin === "sha256_password" ? 1 : 2);
   }

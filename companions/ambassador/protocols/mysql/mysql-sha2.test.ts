@@ -104,8 +104,20 @@ test("mysqlProtocol() tells the client why it does not log in to the scripted ca
   const { port } = await serveMysql(scope, mysqlListenerTo(server.port));
   const refusal = await refusalAt(port, { password: "long ago" });
   assert.equal(refusal.errno, 1045);
-  assert.match(refusal.message, /needs TLS, serverPublicKeyFile or allowPublicKeyRetrieval/);
+  assert.match(refusal.message, /needs TLS in mode verify-full, serverPublicKeyFile or allowPublicKeyRetrieval/);
   assert.deepEqual(server.logins, []);
+});
+
+test("mysqlProtocol() tells the password to no scripted server that TLS does not verify, but where that is allowed", async () => {
+  const server = await scripted({ tls });
+  const { upstream } = listenerTo(server.port, { mode: "require" });
+  const refusing = await serveMysql(scope, mysqlListenerTo(server.port, { upstream }));
+  const refusal = await refusalAt(refusing.port, { password: "long ago" });
+  assert.equal(refusal.errno, 1045);
+  assert.match(refusal.message, /caching_sha2_password.*verify-full/);
+  assert.deepEqual(server.logins, []);
+  await visit(mysqlListenerTo(server.port, { upstream, allowPublicKeyRetrieval: true }));
+  assert.deepEqual(server.logins, ["app full over TLS", "app fast", "app fast"]);
 });
 
 test("mysqlProtocol() keeps what a client sends behind its change of user until that is answered", async () => {
