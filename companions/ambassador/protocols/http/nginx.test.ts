@@ -77,6 +77,17 @@ test("httpProtocol logs in to the real nginx with Basic, for curl: big files, ra
   await eventually(() => serving.open() === 0 && serving.leases() === 0, { withinMs: 2_000 });
 });
 
+test("httpProtocol reaches the real nginx on a UNIX socket", async () => {
+  await using files = credentialsTest();
+  const { scope } = files;
+  const path = join(files.folder, "nginx.sock");
+  const port = await freePort();
+  await startNginx(scope, port, `; listen unix:${path}; add_header X-Address $server_addr;`);
+  const serving = await serveHttp(scope, httpListener(port, { upstream: { endpoints: [{ kind: "unix", path }] } }));
+  const { stdout } = await exec("curl", ["-sS", "-i", `http://127.0.0.1:${serving.port}/small`]);
+  assert.match(stdout, /^HTTP\/1.1 200 [^]*X-Address: unix:[^]*\r\n\r\nsmall$/);
+});
+
 test("httpProtocol speaks TLS with the real nginx, shows a certificate, and trusts none but the right one", async () => {
   await using files = credentialsTest();
   const { scope, credentials } = files;

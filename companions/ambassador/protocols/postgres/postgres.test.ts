@@ -80,6 +80,14 @@ test("postgresProtocol has the application's user in the access log, not the one
   assert.doesNotMatch(ambassador.log(), /"app"/);
 });
 
+test("postgresProtocol reaches a server on a UNIX socket, and cancels a query there", async () => {
+  await using own = new Scope();
+  const endpoints = [`unix:${server.folder}/.s.PGSQL.${server.port}`];
+  const ambassador = await startAmbassador(own, { endpoints }, { login: { username: "app" } }); // it trusts who reaches its socket
+  assert.equal(await psql(ambassador.port, `${WHO}; SELECT inet_server_addr() IS NULL`), "app@legacydb\nt");
+  assert.match(await psqlInterrupted(ambassador.port, "SELECT pg_sleep(62)"), /canceling statement due to user request/);
+});
+
 test("postgresProtocol opens the database of the application's own name where it names none", async () => {
   await using own = new Scope();
   const ambassador = await startAmbassador(own, plain());

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, after, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
@@ -136,6 +137,20 @@ test("redisProtocol() serves redis-benchmark", async () => {
   ]);
   assert.match(stdout, /"SET",/);
   assert.match(stdout, /"LPUSH",/);
+});
+
+test("redisProtocol() reaches a server on a UNIX socket", async (t) => {
+  const scope = scopeOf(t);
+  const folder = await mkdtemp(join(tmpdir(), "ambassador-redis-socket-"));
+  scope.defer(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, "redis.sock");
+  const upstream = await startRedisServer({ scope, args: [...user, "--unixsocket", path] });
+  const config = listener(upstream.port, { username: "app", password: "s3cret" });
+  const local = { ...config, upstream: { ...config.upstream, endpoints: [{ kind: "unix", path } as const] } };
+  assert.match(
+    await exchange((await serve(scope, local)).port, "ACL WHOAMI\r\nCLIENT INFO\r\n"),
+    /^\$3\r\napp\r\n[^]* addr=\S*redis\.sock:0 /,
+  );
 });
 
 test("redisProtocol() speaks TLS upstream, and uses a new password after the old one is refused", async (t) => {
