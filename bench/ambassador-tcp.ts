@@ -12,7 +12,7 @@ interface Measurement {
   readonly aim: { readonly least: number } | { readonly most: number };
   /** Several figures where one run gives them; their names are added. */
   measure(port: (server: "redis" | "iperf") => number, signal: AbortSignal): Promise<number>;
-  /** Of the figure, the part that is the server's and the generator's own is taken off first. */
+  /** What is compared is what the program adds: the median of its rounds less that of rounds without any program. */
   readonly isAdded?: true;
 }
 
@@ -46,7 +46,7 @@ const measurements: readonly Measurement[] = [
     name: `added latency, ${quantile.slice(0, 3)}, at 1,000 requests/s`,
     unit: "us",
     aim: { most: 1.2 },
-    measure: async (port) => (await measureLatency(port("redis"), 2_000))[quantile],
+    measure: async (port) => (await measureLatency(port("redis"), 3_000))[quantile],
     isAdded: true,
   })),
 ];
@@ -68,25 +68,31 @@ export async function ambassadorTcp(args: readonly string[], signal: AbortSignal
 
 /** One line: each program's median, and the median of the rounds' ratios. */
 async function compare(measurement: Measurement, peers: Peers, rounds: number, signal: AbortSignal): Promise<string> {
-  const figures: Record<PeerName, number[]> = { ambassador: [], haproxy: [], nginx: [] };
-  for (let round = 0; round < rounds; round += 1) {
-    const own = measurement.isAdded === true ? await measurement.measure((server) => peers.port("direct", server), signal) : 0;
-    const order = peers.names.map((_, index) => peers.names[(index + round) % peers.names.length] ?? "ambassador"); // nobody is always first
-    for (const peer of order) {
-      signal.throwIfAborted();
-      figures[peer].push((await measurement.measure((server) => peers.port(peer, server), signal)) - own);
+  const figures: Record<PeerName | "direct", number[]> = { ambassador: [], haproxy: [], nginx: [], direct: [] };
+  const measured = measurement.isAdded === true ? ([...peers.names, "direct"] as const) : peers.names;
+  const take = async (peer: PeerName | "direct"): Promise<number> => {
+    signal.throwIfAborted();
+    return await measurement.measure((server) => peers.port(peer, server), signal);
+  };
+  for (const peer of measured) await take(peer); // warm: code that is compiled as it runs, and buffers that grow
+  for (let round = 0; round < rounds; round += 1)
+    for (const index of measured.keys()) {
+      const peer = measured[(index + round) % measured.length] ?? "direct"; // nobody is always first
+      figures[peer].push(await take(peer));
     }
-  }
+  const own = measurement.isAdded === true ? median(figures.direct) : 0;
   const ratio = (peer: PeerName): number =>
-    measurement.isAdded === true ? median(figures.ambassador) / median(figures[peer]) : medianRatio(figures.ambassador, figures[peer]);
-  const shown = peers.names.map((peer) => `${peer} ${format(median(figures[peer]))}`).join(", ");
+    measurement.isAdded === true
+      ? (median(figures.ambassador) - own) / (median(figures[peer]) - own)
+      : medianRatio(figures.ambassador, figures[peer]);
+  const shown = measured.map((peer) => `${peer} ${format(median(figures[peer]))}`).join(", ");
   const [word, bound] = "least" in measurement.aim ? ["at least", measurement.aim.least] : ["at most", measurement.aim.most];
   const isMet = word === "at least" ? ratio("haproxy") >= bound : ratio("haproxy") <= bound;
   const verdict = `${ratio("haproxy").toFixed(2)} of HAProxy (aim: ${word} ${bound}${isMet ? "" : ", missed"}), ${ratio("nginx").toFixed(2)} of nginx`;
   return `${measurement.name}, ${measurement.unit}: ${shown}: ${verdict}`;
 }
 
-/** Of each round's ratio; what is added may be nothing in a round, and is compared as a whole. */
+/** Of each round's ratio: what else the machine does then hits both. */
 export function medianRatio(own: readonly number[], others: readonly number[]): number {
   return median(own.map((value, round) => value / (others[round] ?? Number.NaN)));
 }

@@ -1,5 +1,5 @@
 import { writeSync } from "node:fs";
-import { Socket } from "node:net";
+import { Socket, type SocketConstructorOpts } from "node:net";
 
 /**
  * The parts of Node's sockets that make forwarding fast, in one place, for they lie at the edge of its interface (Node 24):
@@ -37,16 +37,17 @@ export class FastReader {
 
   /** A paused socket over an accepted handle, or one that is yet to be connected. */
   open(handle?: NativeHandle): Socket {
-    const accepted: object = { handle, manualStart: true }; // which its types do not know
-    const socket = new Socket({
-      ...accepted,
+    const options: Omit<SocketConstructorOpts, "handle"> & { readonly handle: NativeHandle | undefined; readonly manualStart: true } = {
+      handle, // this and the next are what its types do not know
+      manualStart: true,
       allowHalfOpen: true,
       onread: {
         // Asked after each read; none means the same again, which its type does not say.
         buffer: () => this.#takeNext() as Buffer,
         callback: (count, buffer) => this.#receive(buffer as Buffer, count), // it is one of the above
       },
-    });
+    };
+    const socket = new Socket(options as SocketConstructorOpts);
     socket.once("close", () => this.#narrow());
     return socket;
   }

@@ -94,15 +94,18 @@ export class Connection implements Session {
     if (options.only === undefined) this.#place ??= await this.#enter(); // who is in may cancel, though all places are taken
     let openedMs = 0;
     let connectedMs = 0;
-    const timed: Open<T> = async (target, signal, wanted) => {
+    const timed: Open<T> = (target, signal, wanted) => {
       openedMs = performance.now();
       connectedMs = 0;
       const { endpoint, address, host } = target;
       this.endpoint = endpoint;
       const watched: Target = { endpoint, address, host, onConnected: () => (connectedMs = performance.now()) };
-      return await open(watched, signal, wanted);
+      return open(watched, signal, wanted);
     };
-    const lease = await this.#parts.upstream.connect(timed, { signal: this.end, ...options });
+    const lease = await this.#parts.upstream.connect(timed, {
+      signal: this.end,
+      ...(options.only !== undefined && { only: options.only }),
+    });
     const doneMs = performance.now();
     this.endpoint = lease.target.endpoint;
     const { metrics } = this.#parts;
