@@ -7,7 +7,6 @@ import { describeConfig } from "./operations/check.ts";
 import { type Command, exitCodes, helpText, parseCommandLine, UsageError } from "./operations/command-line.ts";
 import { createLevelLogger } from "./operations/level-logger.ts";
 import { createLogWriter } from "./operations/log-writer.ts";
-import { growYoungGeneration } from "./operations/young-generation.ts";
 import { interrupts } from "./operations/interrupts.ts";
 import { VERSION } from "./operations/version.ts";
 import { waitReady } from "./operations/wait.ts";
@@ -42,7 +41,6 @@ async function execute(command: Command): Promise<number> {
 }
 
 async function run(config: string | undefined): Promise<number> {
-  growYoungGeneration();
   const source = chooseConfigSource(config, process.env);
   const [{ runAmbassador }, { Metrics }] = await Promise.all([import("./operations/run.ts"), import("./operations/metrics.ts")]); // `wait` runs often, and needs neither
   const { stop, hurry } = interrupts();
