@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
-import type { NativeHandle } from "./fast-socket.ts";
+import type { NativeHandle } from "./native.ts";
 import type { Acceptor, ListenOptions } from "./listen.ts";
 import { type Ends, type Peer, readProxyHeader } from "./proxy-protocol.ts";
 import { Wire, WireEnded } from "./wire.ts";

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { isErrno } from "@peapod/kit";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
-import type { NativeHandle } from "./fast-socket.ts";
+import type { NativeHandle } from "./native.ts";
 import { Intake } from "./intake.ts";
 import type { Ends } from "./proxy-protocol.ts";
 import { formatAddress, type Wire } from "./wire.ts";

@@ -85,7 +85,7 @@ test("splice() ends the upstream when the client's wire is destroyed, though the
   await ended;
   wires.client.destroy();
   assert.equal((await result).endedBy, "client");
-  assert.ok(wires.upstream.socket.destroyed);
+  assert.ok(wires.upstream.isClosed);
 });
 
 test("splice() gives each piece to its tap, and sends what the tap gives", async (t) => {

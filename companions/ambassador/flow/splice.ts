@@ -41,6 +41,7 @@ type Side = SpliceResult["endedBy"];
 class Splicing {
   readonly #client: Wire;
   readonly #upstream: Wire;
+  #isBroken = false;
   endedBy: Side | undefined;
   errorCode: string | undefined;
   /** Who sent last. Undefined: nobody, which is a pause too. */
@@ -52,6 +53,8 @@ class Splicing {
   }
 
   break(side: Side, error: Error | undefined): void {
+    if (this.#isBroken) return; // what is said while the two are being ended
+    this.#isBroken = true;
     if (error !== undefined) this.errorCode ??= "code" in error ? String(error.code) : "ECONNRESET";
     this.endedBy ??= side;
     for (const wire of [this.#client, this.#upstream])

@@ -1,16 +1,17 @@
-import { type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, type SecureContext, TLSSocket } from "node:tls";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
-import { FastReader, type NativeHandle, writeAtOnce } from "./fast-socket.ts";
+import { connectPipe, connectTcp, type NativeHandle, nativeError } from "./native.ts";
+import { PlainTransport } from "./plain-transport.ts";
+import { StreamTransport } from "./stream-transport.ts";
+import type { Receiver, Transport, TransportOwner } from "./transport.ts";
 
 /** Unread bytes that a wire keeps before it stops reading. A handshake's message is smaller, or an attack. */
 const READ_AHEAD_BYTES = 64 * 1024;
 
 /** Where a wire's bytes go once nobody pulls them. */
-export interface Sink {
-  /** The first `count` bytes of `buffer`, which are the sink's to keep only where `isOwned`. False: no more until the wire is resumed. */
-  pass(buffer: Buffer, count: number, isOwned: boolean): boolean;
+export interface Sink extends Receiver {
   /** The other side sends no more. */
   end(): void;
   /** The connection broke, or is closed. */
@@ -21,46 +22,45 @@ export interface Sink {
  * One side of a connection. During a handshake its bytes are pulled (`read`); after it, `splice` moves them.
  * Nobody may read while another read waits. Half-close is a state: after `end` the other direction goes on.
  */
-export class Wire {
-  #socket: Socket;
-  /** Undefined for a socket that is read in the ordinary way: TLS, and those that somebody else made. */
-  #reader: FastReader | undefined;
+export class Wire implements TransportOwner {
+  #transport: Transport;
+  /** While TLS begins: the socket that it begins on. */
+  #beginning: Socket | undefined;
   #chunks: Buffer[] = [];
   #buffered = 0;
   #hasEnded = false;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
   #sink: Sink | undefined;
-  #sentAtOnce = 0;
+  /** Who wants to know that the other side has gone: at its end already, or once the wire is closed. */
+  #mourners: Set<Mourner> | undefined;
   readonly #closed = Promise.withResolvers<void>();
+  #tls: TLSSocket | undefined;
 
-  /** Takes a connected socket over, in place of which `accepted` and `dial` make faster ones. */
-  constructor(socket: Socket, reader?: FastReader) {
-    this.#socket = socket;
-    this.#reader = reader;
-    if (reader !== undefined) reader.receive = (buffer, count) => this.#keep(Buffer.from(buffer.subarray(0, count)));
-    this.#attach(socket);
+  /** Takes over a connected socket of Node's; `accepted` and `dial` have faster ones. */
+  constructor(from: Socket | PlainTransport) {
+    this.#transport = from instanceof PlainTransport ? from : new StreamTransport(from);
+    this.#attach();
   }
 
   /** A wire over a connection that a server has accepted. */
   static accepted(handle: NativeHandle): Wire {
-    const reader = new FastReader();
-    return new Wire(reader.open(handle), reader);
+    return new Wire(new PlainTransport(handle));
   }
 
-  /** The socket beneath: for its addresses and TLS facts. */
-  get socket(): Socket {
-    return this.#socket;
+  /** What it speaks since `startTls` or `acceptTls`: for its facts. */
+  get tls(): TLSSocket | undefined {
+    return this.#tls;
   }
 
   /** Bytes that came; of TLS, those within. */
   get bytesRead(): number {
-    return this.#socket.bytesRead;
+    return this.#transport.bytesRead;
   }
 
-  /** Bytes that were sent. The socket's own count lacks those that went past its stream. */
+  /** Bytes that were sent, or are kept to be. */
   get bytesWritten(): number {
-    return this.#socket.bytesWritten + this.#sentAtOnce;
+    return this.#transport.bytesWritten;
   }
 
   /** Bytes that came and were not read. */
@@ -70,7 +70,11 @@ export class Wire {
 
   /** Bytes that are kept until the other side takes them. */
   get unsent(): number {
-    return this.#socket.writableLength;
+    return this.#transport.unsent;
+  }
+
+  get isClosed(): boolean {
+    return this.#transport.isClosed;
   }
 
   /** Resolves when the connection has ended in both directions, whichever way. */
@@ -107,74 +111,66 @@ export class Wire {
 
   /** Sends bytes, which must not change afterwards. For handshakes: it does not wait, what is unsent is kept. */
   write(bytes: Uint8Array): void {
-    if (this.#socket.writable) this.#socket.write(bytes);
+    this.#transport.write(bytes);
   }
 
   /**
-   * Sends the first `length` bytes: at once what the kernel takes, without a copy; the rest is kept, copied unless it `isOwned`.
+   * Sends the first `length` bytes: at once what the kernel takes, without keeping them; the rest is kept, copied unless it `isOwned`.
    * False: send no more until `onRoom` is called, which happens once, or never where the connection breaks.
    */
   send(bytes: Buffer, length: number, isOwned: boolean, onRoom: () => void): boolean {
-    const socket = this.#socket;
-    if (!socket.writable) return false;
-    let sent = 0;
-    if (this.#reader !== undefined && socket.writableLength === 0) {
-      try {
-        sent = writeAtOnce(socket, bytes, length);
-      } catch (cause) {
-        socket.destroy(cause instanceof Error ? cause : new Error(String(cause)));
-        return false;
-      }
-      this.#sentAtOnce += sent;
-      if (sent === length) return true;
-    }
-    const rest = bytes.subarray(sent, length);
-    if (this.#reader !== undefined) {
-      socket.write(isOwned ? rest : Buffer.from(rest), onRoom); // once it is gone, the next can go at once again
-      return false;
-    }
-    if (socket.write(isOwned ? rest : Buffer.from(rest))) return true;
-    socket.once("drain", onRoom);
-    return false;
+    return this.#transport.send(bytes, length, isOwned, onRoom);
   }
 
-  /** Sends no more; what was written goes out before. */
-  end(): void {
-    this.#socket.end();
+  /** Sends no more; what was written goes out before. Then calls back, unless the connection broke. */
+  end(onSent?: () => void): void {
+    this.#transport.end(onSent);
   }
 
   /** Ends both directions at once. Safe to repeat. */
   destroy(): void {
-    this.#socket.destroy();
+    (this.#beginning ?? this.#transport).destroy();
   }
 
   /** Ends both directions at once so that the other side sees a broken connection and not an end, where the transport can say so. Safe to repeat. */
   reset(): void {
-    if (this.#reader !== undefined && !this.#socket.destroyed && this.#socket.remotePort !== undefined) this.#socket.resetAndDestroy();
-    else this.#socket.destroy();
+    if (this.#beginning === undefined) this.#transport.reset();
+    else this.#beginning.destroy();
+  }
+
+  /** Calls back once when the connection is closed, or, if `atEnd`, when the other side ends: at once where it has. Gives what takes it back. */
+  whenGone(hear: () => void, options: { readonly atEnd: boolean }): () => void {
+    if (this.isClosed || (options.atEnd && this.#hasEnded)) {
+      hear();
+      return () => {};
+    }
+    const mourner: Mourner = { hear, atEnd: options.atEnd };
+    this.#mourners ??= new Set();
+    this.#mourners.add(mourner);
+    return () => void this.#mourners?.delete(mourner);
   }
 
   /** From now on everything goes to the sink, first what was read ahead. Nobody may pull any more. */
   pour(sink: Sink): void {
     this.#sink = sink;
     const unread = this.#take(this.#buffered);
-    if (this.#reader !== undefined) this.#reader.receive = (buffer, count) => sink.pass(buffer, count, false);
+    this.#transport.receiver = sink;
     const goesOn = unread.length === 0 || sink.pass(unread, unread.length, true);
-    if (this.#failure !== undefined || this.#socket.destroyed) sink.close(this.#failure);
+    if (this.#failure !== undefined || this.isClosed) sink.close(this.#failure);
     else if (this.#hasEnded) sink.end();
-    else if (goesOn) this.#socket.resume();
-    else this.#socket.pause();
+    else if (goesOn) this.#transport.resume();
+    else this.#transport.pause();
   }
 
   /** Reads on, after the sink had enough. */
   resume(): void {
-    if (!this.#socket.destroyed) this.#socket.resume();
+    this.#transport.resume();
   }
 
   /** Gives the socket away, paused, with what is unread put back into it. The wire must not be used any more. */
   release(): Socket {
     const unread = this.#take(this.#buffered);
-    const socket = this.#detach();
+    const socket = this.#transport.release();
     if (unread.length > 0) socket.unshift(unread);
     return socket;
   }
@@ -183,7 +179,7 @@ export class Wire {
   async startTls(options: ConnectionOptions): Promise<TLSSocket> {
     if (this.#buffered > 0) throw new AmbassadorError("UPSTREAM_UNTRUSTED", "The upstream sent plain text before TLS began");
     if (this.isAtEnd) throw new WireEnded({ cause: this.#failure });
-    const plain = this.#detach();
+    const plain = this.release();
     const secure = connectTls({ ...options, socket: plain });
     await this.#handshake(secure, "secureConnect", plain);
     return secure;
@@ -213,67 +209,68 @@ export class Wire {
     plain.on("error", () => {}); // told by the one on top
     secure.once(event, resolve).once("error", reject).once("close", ended);
     plain.once("close", ended);
+    this.#beginning = plain;
     try {
       await promise;
     } finally {
       plain.off("close", ended);
       secure.off("close", ended).off("error", reject).off(event, resolve);
-      this.#socket = secure;
-      this.#reader = undefined;
-      this.#sentAtOnce = 0;
-      this.#attach(secure);
-      if (secure.destroyed) this.#onClose();
+      this.#beginning = undefined;
+      this.#tls = secure;
+      this.#transport = new StreamTransport(secure);
+      this.#attach();
+      if (secure.destroyed) this.onClose();
     }
   }
 
-  #attach(socket: Socket): void {
-    if (this.#reader === undefined) socket.on("data", this.#onData);
-    socket.on("end", this.#onEnd).on("error", this.#onError).on("close", this.#onClose);
-    if (!socket.connecting) socket.resume();
+  #attach(): void {
+    this.#transport.owner = this;
+    this.#transport.receiver = this;
+    this.#transport.resume();
   }
 
-  #detach(): Socket {
-    const socket = this.#socket;
-    socket.pause();
-    socket.off("data", this.#onData).off("end", this.#onEnd).off("error", this.#onError).off("close", this.#onClose);
-    return socket;
-  }
-
-  readonly #onData = (chunk: Buffer): void => {
-    const goesOn = this.#sink === undefined ? this.#keep(chunk) : this.#sink.pass(chunk, chunk.length, true);
-    if (!goesOn) this.#socket.pause();
-  };
-
-  #keep(chunk: Buffer): boolean {
-    this.#chunks.push(chunk);
-    this.#buffered += chunk.length;
+  /** As its transport's receiver: keeps what nobody has pulled yet. */
+  pass(buffer: Buffer, count: number, isOwned: boolean): boolean {
+    const chunk = buffer.subarray(0, count);
+    this.#chunks.push(isOwned ? chunk : Buffer.from(chunk));
+    this.#buffered += count;
     this.#wake?.();
     return this.#buffered < READ_AHEAD_BYTES;
   }
 
-  readonly #onEnd = (): void => {
+  onEnd(): void {
     this.#hasEnded = true;
     this.#wake?.();
+    this.#mourn(false);
     this.#sink?.end();
-  };
+  }
 
-  readonly #onError = (error: Error): void => {
+  onError(error: Error): void {
     this.#failure ??= error;
     this.#wake?.();
     this.#sink?.close(error);
-  };
+  }
 
-  readonly #onClose = (): void => {
+  onClose(): void {
     this.#hasEnded = true;
     this.#wake?.();
+    this.#mourn(true);
     this.#closed.resolve();
     this.#sink?.close(this.#failure);
-  };
+  }
+
+  #mourn(isClosed: boolean): void {
+    for (const mourner of this.#mourners ?? [])
+      if (isClosed || mourner.atEnd) {
+        this.#mourners?.delete(mourner);
+        mourner.hear();
+      }
+  }
 
   async #more(): Promise<void> {
     if (this.#failure !== undefined) throw new WireEnded({ cause: this.#failure });
     if (this.#hasEnded) throw new WireEnded();
-    this.#socket.resume();
+    this.#transport.resume();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
     await promise;
@@ -288,6 +285,11 @@ export class Wire {
     this.#buffered -= length;
     return all.subarray(0, length);
   }
+}
+
+interface Mourner {
+  readonly hear: () => void;
+  readonly atEnd: boolean;
 }
 
 /**
@@ -307,32 +309,29 @@ export class WireEnded extends Error {
   }
 }
 
-/** Connects to an address. Throws UPSTREAM_UNREACHABLE, or the signal's reason. */
+/** Connects to an IP address or a UNIX socket. Throws UPSTREAM_UNREACHABLE, or the signal's reason. */
 export async function dial(address: Address, options: { readonly keepAliveMs: number | undefined }, signal: AbortSignal): Promise<Wire> {
   signal.throwIfAborted();
-  const reader = new FastReader();
-  const socket = reader.open();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onComplete = (status: number): void => {
+    if (status === 0) resolve();
+    else reject(nativeError("connect", status, formatAddress(address)));
+  };
+  const handle = address.kind === "unix" ? connectPipe(address.path, onComplete) : connectTcp(address.host, address.port, onComplete);
+  const transport = new PlainTransport(handle);
   const abort = (): void => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
-  socket.once("connect", resolve).once("error", reject);
-  if (address.kind === "unix") socket.connect({ path: address.path });
-  else socket.connect({ host: address.host, port: address.port });
   try {
     await promise;
   } catch (cause) {
-    socket.on("error", () => {}).destroy(); // told already
+    transport.destroy();
     if (signal.aborted) throw signal.reason;
     throw new AmbassadorError("UPSTREAM_UNREACHABLE", `Cannot connect to ${formatAddress(address)}`, { cause });
   } finally {
     signal.removeEventListener("abort", abort);
-    socket.off("error", reject);
   }
-  if (address.kind === "tcp") {
-    socket.setNoDelay(true);
-    if (options.keepAliveMs !== undefined) socket.setKeepAlive(true, options.keepAliveMs);
-  }
-  return new Wire(socket, reader);
+  if (options.keepAliveMs !== undefined) handle.setKeepAlive?.(true, Math.max(1, Math.round(options.keepAliveMs / 1000)));
+  return new Wire(transport);
 }
 
 /** `127.0.0.1:5432`, `[::1]:5432`, `unix:/run/db.sock`. */

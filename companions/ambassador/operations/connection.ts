@@ -121,16 +121,13 @@ export class Connection implements Session {
 
   /** Waits in line for as long as the client does: the line is short, and who has gone would keep others out of it. */
   async #enter(): Promise<Disposable> {
-    const socket = this.#transport instanceof Wire ? this.#transport.socket : this.#transport;
     const gone = new AbortController();
     const leave = (): void => gone.abort(new AmbassadorError("CLIENT_GONE", "The client went away while it waited in line"));
-    const events = this.#parts.isDialogue ? (["close", "end"] as const) : (["close"] as const);
-    for (const event of events) socket.once(event, leave);
-    if (socket.destroyed) leave();
+    const stay = whenGone(this.#transport, leave, { atEnd: this.#parts.isDialogue });
     try {
       return await this.#parts.gate.enter(AbortSignal.any([this.end, gone.signal]));
     } finally {
-      for (const event of events) socket.off(event, leave);
+      stay();
     }
   }
 
@@ -189,4 +186,14 @@ export function failureCode(error: unknown, end: AbortSignal): string | undefine
   if (isAbort(error, end)) return undefined;
   if (error instanceof WireEnded) return "CLIENT_GONE";
   return "INTERNAL";
+}
+
+function whenGone(transport: Wire | Socket, hear: () => void, options: { readonly atEnd: boolean }): () => void {
+  if (transport instanceof Wire) return transport.whenGone(hear, options);
+  const events = options.atEnd ? (["close", "end"] as const) : (["close"] as const);
+  for (const event of events) transport.once(event, hear);
+  if (transport.destroyed) hear();
+  return () => {
+    for (const event of events) transport.off(event, hear);
+  };
 }

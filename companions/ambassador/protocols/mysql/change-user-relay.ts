@@ -155,8 +155,7 @@ export class ChangeUserRelay implements Splice {
     const upstream = loggedIn.link.packets.wire;
     this.failure = error;
     client.write(encodePacket(1, encodeError(clientErrorOf(error), true)));
-    client.end();
-    client.socket.once("finish", () => upstream.destroy());
+    client.end(() => upstream.destroy());
     return NOTHING;
   }
 }

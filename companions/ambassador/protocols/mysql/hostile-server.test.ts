@@ -76,7 +76,7 @@ const hostileServers: { does: string; script: Script; code: string; errno: numbe
       for (;;) {
         packets.write(Buffer.of(1, 3));
         await new Promise((resolve) => setImmediate(resolve));
-        if (packets.wire.socket.destroyed) return;
+        if (packets.wire.isClosed) return;
       }
     },
     code: "UPSTREAM_PROTOCOL",

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { TLSSocket } from "node:tls";
 import type { PostgresListenerConfig } from "../../config/config.ts";
 import type { Secret } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -112,24 +111,24 @@ async function expect(next: () => Promise<{ code: number; data: Buffer }>, wante
 /** As libpq: bound to the channel where both can; where only we can, the server is told so, and sees if somebody took its offer away. */
 function chooseBinding(wire: Wire, offered: readonly string[], login: Authentication): ChannelBinding {
   const { channelBinding } = login.rules;
-  const { socket } = wire;
-  if (!(socket instanceof TLSSocket)) {
+  const { tls } = wire;
+  if (tls === undefined) {
     if (offered.includes(PLUS)) throw untrusted(login, "offered to bind the login to TLS on a connection without it");
     if (channelBinding === "require") throw untrusted(login, "is not connected with TLS, which the required channel binding needs");
   }
-  if (offered.includes(PLUS) && socket instanceof TLSSocket && channelBinding !== "disable") {
-    const certificate = socket.getPeerX509Certificate();
+  if (offered.includes(PLUS) && tls !== undefined && channelBinding !== "disable") {
+    const certificate = tls.getPeerX509Certificate();
     const data = certificate && tlsServerEndPoint(certificate);
     if (data !== undefined) return { kind: "tls-server-end-point", data };
     if (channelBinding === "require") throw untrusted(login, "has a certificate whose signature allows no channel binding");
     // Nobody verified it: somebody in between may have chosen it, so as to be told nothing of the server's offer. libpq gives up as well.
-    if (!socket.authorized) throw untrusted(login, "shows an unverified certificate whose signature allows no channel binding");
+    if (!tls.authorized) throw untrusted(login, "shows an unverified certificate whose signature allows no channel binding");
     if (offered.includes(PLAIN)) return { kind: "none" }; // "not offered" would be a lie, and refused
   }
   if (!offered.includes(PLAIN))
     throw refused(login, `offers only ${offered.join(", ") || "no method"}, which the ambassador does not speak`);
   if (channelBinding === "require") throw untrusted(login, "does not offer the channel binding that the configuration requires");
-  const canBind = socket instanceof TLSSocket && channelBinding === "prefer";
+  const canBind = tls !== undefined && channelBinding === "prefer";
   return { kind: canBind && !offered.includes(PLUS) ? "not-offered" : "none" };
 }
 

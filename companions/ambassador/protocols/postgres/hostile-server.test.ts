@@ -35,7 +35,7 @@ async function meet(
   await using own = new Scope();
   const got: Buffer[] = [];
   const port = await startScripted(own, async (connection) => {
-    connection.wire.socket.on("data", (chunk: Buffer) => got.push(Buffer.from(chunk)));
+    connection.socket.on("data", (chunk: Buffer) => got.push(Buffer.from(chunk)));
     await script(connection);
   });
   const ambassador = await startAmbassador(own, { endpoints: [`localhost:${port}`], ...upstream }, settings);

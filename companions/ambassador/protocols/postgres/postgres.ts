@@ -1,4 +1,3 @@
-import { TLSSocket } from "node:tls";
 import type { PostgresListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -60,7 +59,7 @@ async function receive(client: Wire, session: Session, listener: PostgresListene
   try {
     const request = await receiveRequest(client, tlsOf(listener, credentials));
     // A cancel request may be plain: libpq before 17 sends no other.
-    if (request.kind === "startup" && listener.serverTls !== undefined && !(client.socket instanceof TLSSocket))
+    if (request.kind === "startup" && listener.serverTls !== undefined && client.tls === undefined)
       throw new AmbassadorError("CLIENT_PROTOCOL", "This listener speaks only TLS: the client did not ask for it");
     return request;
   } catch (cause) {
@@ -108,13 +107,13 @@ async function connect(client: Wire, session: Session, startup: StartupMessage, 
   let opened: UpstreamSession | undefined;
   const gone = new AbortController();
   const leave = (): void => gone.abort(new AmbassadorError("CLIENT_GONE", "The client went away before it was logged in"));
-  client.socket.once("end", leave).once("close", leave);
+  const stay = client.whenGone(leave, { atEnd: true });
   const lease = await session.connect(async (target, signal, wanted) => {
     const options = { onBehalfOf: session, wanted, signal: AbortSignal.any([signal, gone.signal]) };
     opened = await parts.sessions.open(target, startup, options);
     return opened.wire;
   });
-  client.socket.off("end", leave).off("close", leave);
+  stay();
   if (opened === undefined) throw new Error("An upstream without a session");
   const { identity, greeting } = opened;
   const { target } = lease;

@@ -7,6 +7,8 @@ import { cString, formatMessage, splitStrings } from "./messages.ts";
 /** One connection to a scripted server. */
 export interface Script {
   readonly wire: Wire;
+  /** What the wire began with. */
+  readonly socket: Socket;
   /** Reads a packet without a type, such as the startup. */
   readonly packet: () => Promise<Buffer>;
   /** Reads a message, and gives its body. */
@@ -23,7 +25,7 @@ export async function startScripted(scope: Scope, script: (connection: Script) =
       await wire.read(1);
       return await packet();
     };
-    script({ wire, packet, message, send: (...messages) => wire.write(Buffer.concat(messages)) })
+    script({ wire, socket, packet, message, send: (...messages) => wire.write(Buffer.concat(messages)) })
       .catch((error: unknown) => {
         if (!(error instanceof WireEnded)) throw error;
       })

@@ -1,0 +1,202 @@
+import { writeSync } from "node:fs";
+import { Socket } from "node:net";
+import { isErrno } from "@peapod/kit";
+import {
+  END_OF_FILE,
+  makeShutdownRequest,
+  type NativeHandle,
+  nativeError,
+  readInto,
+  type Reader,
+  wasQueued,
+  type WriteRequest,
+} from "./native.ts";
+import { NARROW_BYTES, shared, SMALL_BYTES, WIDE_READERS } from "./shared-buffer.ts";
+import { nobody, type Receiver, type Transport, type TransportOwner } from "./transport.ts";
+
+/**
+ * A plain connection over the bare handle: a `net.Socket` and its two streams would cost as much again as all that is done here, in time
+ * for each connection and in memory for each that idles. It reads through the shared buffer, and hands what is to be sent to the kernel at once.
+ */
+export class PlainTransport implements Transport, Reader {
+  owner: TransportOwner = nobody;
+  receiver: Receiver = nobody;
+  bytesRead = 0;
+  bytesWritten = 0;
+  unsent = 0;
+  isWritable = true;
+  isClosed = false;
+  readonly #handle: NativeHandle;
+  #isReading = false;
+  #isWide = false;
+  #hasEnded = false;
+  /** The end was asked for, and is not sent yet. */
+  #isEnding = false;
+  #onRoom: (() => void) | undefined;
+
+  /** Takes over a handle that is connected, or about to be. */
+  constructor(handle: NativeHandle) {
+    this.#handle = handle;
+    readInto(handle, shared.narrow, this);
+  }
+
+  resume(): void {
+    if (this.#isReading || this.#hasEnded || this.isClosed) return;
+    this.#isReading = true;
+    const status = this.#handle.readStart();
+    if (status !== 0) this.#fail(nativeError("read", status));
+  }
+
+  pause(): void {
+    if (!this.#isReading) return;
+    this.#isReading = false;
+    this.#handle.readStop();
+  }
+
+  send(bytes: Buffer, length: number, isOwned: boolean, onRoom: () => void): boolean {
+    if (!this.isWritable) return false;
+    if (this.unsent > 0) this.#queue(isOwned ? bytes.subarray(0, length) : Buffer.from(bytes.subarray(0, length)));
+    else if (length <= SMALL_BYTES) this.#sendSmall(bytes, length, isOwned);
+    else if (isOwned) this.#queue(bytes.subarray(0, length));
+    else this.#sendLarge(bytes, length);
+    if (this.unsent === 0) return this.isWritable;
+    this.#onRoom = onRoom;
+    return false;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.isWritable && bytes.length > 0) this.#queue(bytes);
+  }
+
+  end(onSent?: () => void): void {
+    if (!this.isWritable) return;
+    this.isWritable = false;
+    this.#isEnding = true;
+    const done = (): void => {
+      this.#isEnding = false;
+      if (this.isClosed) return;
+      onSent?.();
+      if (this.#hasEnded) this.destroy();
+    };
+    const status = this.#handle.shutdown(makeShutdownRequest(done));
+    if (status !== 0) done(); // there is nobody left to tell
+  }
+
+  destroy(): void {
+    if (this.isClosed) return;
+    this.#close();
+    this.#handle.close();
+    this.owner.onClose();
+  }
+
+  reset(): void {
+    if (this.isClosed) return;
+    // libuv refuses while the end is on its way, and Node would not close the handle then.
+    if (this.#isEnding || this.#handle.reset === undefined) return this.destroy();
+    this.#close();
+    this.#handle.reset();
+    this.owner.onClose();
+  }
+
+  /** For TLS, which reads beneath the socket: this one passes nothing on. */
+  release(): Socket {
+    this.pause();
+    this.#close();
+    this.#handle.reader = undefined;
+    const given: object = { handle: this.#handle, manualStart: true }; // which its types do not know
+    return new Socket({ ...given, allowHalfOpen: true });
+  }
+
+  take(count: number): Buffer | undefined {
+    if (count > 0) {
+      this.bytesRead += count;
+      const isWide = this.#isWide;
+      if (!this.receiver.pass(shared.wide, count, false)) this.pause();
+      // What is full asks for more; the first small read says that this is over.
+      if (isWide ? count >= NARROW_BYTES : count < NARROW_BYTES) return undefined;
+      return isWide ? this.#narrow() : this.#widen();
+    }
+    if (count === END_OF_FILE) this.#end();
+    else if (count < 0) this.#fail(nativeError("read", count));
+    return undefined;
+  }
+
+  #sendSmall(bytes: Buffer, length: number, isOwned: boolean): void {
+    if (isOwned) return this.#queue(bytes.subarray(0, length));
+    const { outgoing } = shared;
+    bytes.copy(outgoing, 0, 0, length);
+    this.#queue(outgoing.subarray(0, length));
+    if (this.unsent > 0) shared.renewOutgoing(); // libuv sends from it yet
+  }
+
+  /** Past libuv, which would keep the memory of what the kernel does not take: only that is copied. */
+  #sendLarge(bytes: Buffer, length: number): void {
+    let sent = 0;
+    try {
+      sent = writeSync(this.#handle.fd, bytes, 0, length);
+    } catch (cause) {
+      if (!isErrno(cause, "EAGAIN")) return this.#fail(cause instanceof Error ? cause : new Error(String(cause)));
+    }
+    this.bytesWritten += sent;
+    if (sent < length) this.#queue(Buffer.from(bytes.subarray(sent, length)));
+  }
+
+  /** Leaves bytes to libuv, which sends at once what it can. They must not change until they are gone. */
+  #queue(bytes: Uint8Array): void {
+    const { request } = shared;
+    const status = this.#handle.writeBuffer(request, bytes);
+    if (status !== 0) return this.#fail(nativeError("write", status));
+    this.bytesWritten += bytes.length;
+    if (wasQueued()) this.#await(request, bytes);
+  }
+
+  #await(request: WriteRequest, bytes: Uint8Array): void {
+    shared.renewRequest();
+    this.unsent += bytes.length;
+    request.buffer = bytes;
+    request.oncomplete = (status) => {
+      if (this.isClosed) return;
+      if (status !== 0) return this.#fail(nativeError("write", status));
+      this.unsent -= bytes.length;
+      if (this.unsent > 0) return;
+      const onRoom = this.#onRoom;
+      this.#onRoom = undefined;
+      onRoom?.();
+    };
+  }
+
+  #end(): void {
+    this.#isReading = false; // libuv has stopped
+    this.#hasEnded = true;
+    this.owner.onEnd();
+    if (!this.isWritable && !this.#isEnding) this.destroy();
+  }
+
+  #fail(error: Error): void {
+    if (this.isClosed) return;
+    this.owner.onError(error);
+    this.destroy();
+  }
+
+  #close(): void {
+    this.isClosed = true;
+    this.isWritable = false;
+    this.#isReading = false;
+    this.#onRoom = undefined;
+    if (this.#isWide) this.#narrow();
+  }
+
+  #widen(): Buffer | undefined {
+    if (this.isClosed || shared.wideReaders >= WIDE_READERS) return undefined;
+    this.#isWide = true;
+    shared.wideReaders += 1;
+    return shared.wide;
+  }
+
+  #narrow(): Buffer | undefined {
+    if (!this.#isWide) return undefined;
+    this.#isWide = false;
+    shared.wideReaders -= 1;
+    return shared.narrow;
+  }
+}
