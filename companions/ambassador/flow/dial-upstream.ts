@@ -7,15 +7,15 @@ import { dial, type Wire } from "./wire.ts";
 export type OnBehalfOf = Ends;
 
 /** Connects to a target, and sends the PROXY protocol's header where the upstream wants one. Throws UPSTREAM_UNREACHABLE, or the signal's reason. */
-export async function dialUpstream(
+export function dialUpstream(
   target: Target,
-  upstream: Pick<UpstreamConfig, "keepAliveMs" | "sendProxyProtocol">,
+  { keepAliveMs, sendProxyProtocol: version }: Pick<UpstreamConfig, "keepAliveMs" | "sendProxyProtocol">,
   onBehalfOf: OnBehalfOf | undefined,
   signal: AbortSignal,
 ): Promise<Wire> {
-  const wire = await dial(target.address, upstream, signal);
-  target.onConnected?.();
-  const { sendProxyProtocol: version } = upstream;
-  if (version !== undefined) wire.write(makeProxyHeader(version, onBehalfOf));
-  return wire;
+  const onConnected = (wire: Wire): void => {
+    target.onConnected?.();
+    if (version !== undefined) wire.write(makeProxyHeader(version, onBehalfOf));
+  };
+  return dial(target.address, { keepAliveMs, onConnected }, signal);
 }

@@ -9,7 +9,7 @@ const signal = new AbortController().signal;
 
 const serve = async (client: Wire): Promise<void> => {
   const upstream = await dial({ kind: "tcp", host: "127.0.0.1", port }, { keepAliveMs: 30_000 }, signal);
-  await splice(client, upstream);
+  await splice(client, upstream).done;
 };
 
 const proxy = await listen(

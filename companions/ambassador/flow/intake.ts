@@ -42,7 +42,6 @@ export class Intake {
       );
       return;
     }
-    handle.setNoDelay?.(true);
     const ends = this.#endsOf(handle);
     if (this.#options.acceptProxyProtocol) void this.#afterHeader(handle, ends);
     else if (this.#acceptor.kind === "wire") this.#acceptor.onConnection(Wire.accepted(handle), ends);

@@ -1,5 +1,5 @@
 import { lstat, unlink } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { isErrno } from "@peapod/kit";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
@@ -7,6 +7,9 @@ import type { NativeHandle } from "./native.ts";
 import { Intake } from "./intake.ts";
 import type { Ends } from "./proxy-protocol.ts";
 import { formatAddress, type Wire } from "./wire.ts";
+
+type TcpAddress = Address & { readonly kind: "tcp" };
+type UnixAddress = Address & { readonly kind: "unix" };
 
 export interface ListenOptions {
   /** Port 0: a free one. */
@@ -37,51 +40,82 @@ export interface Listening {
 
 /** Listens until it is closed. Throws LISTEN_FAILED, with what to do about it. A UNIX socket's file that nobody listens on any more is replaced. */
 export async function listen(options: ListenOptions, acceptor: Acceptor): Promise<Listening> {
-  const { listen: address } = options;
-  const server = createServer();
+  const { listen: address, socketMode } = options;
+  const servers: Server[] = [];
+  let intake: Intake | undefined;
+  const admit = (server: Server, bound: Address): void => {
+    servers.push(server);
+    const taking = (intake ??= new Intake(options, bound, acceptor));
+    takeHandles(server, (handle) => taking.take(handle));
+  };
+  const close = async (): Promise<void> => {
+    intake?.close();
+    await Promise.all(servers.splice(0).map(closeServer));
+  };
   try {
-    if (address.kind === "unix") await removeStale(address.path);
-    await bind(server, address, options.socketMode);
+    const bound = address.kind === "unix" ? await openPipe(address, socketMode, admit) : await openPort(address, admit);
+    return { address: bound, close };
   } catch (cause) {
-    server.close();
+    await close();
     if (cause instanceof AmbassadorError) throw cause;
     throw new AmbassadorError("LISTEN_FAILED", `Cannot listen on ${formatAddress(address)}: ${adviceFor(cause, address)}`, { cause });
   }
-  const bound = boundTo(server, address);
-  const intake = new Intake(options, bound, acceptor);
-  takeHandles(server, (handle) => intake.take(handle));
-  return {
-    address: bound,
-    close: async () => {
-      intake.close();
-      if (server.listening) await new Promise<void>((resolve) => void server.close(() => resolve()));
-    },
-  };
 }
 
-function boundTo(server: Server, address: Address): Address {
-  const bound = server.address();
-  return address.kind === "tcp" && typeof bound === "object" && bound !== null ? { ...address, port: bound.port } : address;
+/** Takes in what is open now, before anybody can have come. */
+type Admit = (server: Server, bound: Address) => void;
+
+/**
+ * So many sockets share a port. libuv accepts one connection in each turn of its loop for each of them: with one, a busy ambassador would wake
+ * the others of a conversation for each connection by itself, which costs a tenth of the connections a second (docs/decisions/0009).
+ */
+const SOCKETS_OF_A_PORT = 4;
+
+async function openPort(address: TcpAddress, admit: Admit): Promise<TcpAddress> {
+  // Sockets that share a port would let another process's in as well: one that does not share says whether somebody is there.
+  if (address.port !== 0) await closeServer(await bind(createServer(), (server) => server.listen({ ...address, backlog: BACKLOG })));
+  let bound = address;
+  for (let count = 0; count < SOCKETS_OF_A_PORT; count += 1) {
+    const server = await bind(createServer(), (one) => one.listen({ ...bound, backlog: BACKLOG, reusePort: true }));
+    bound = { ...address, port: (server.address() as AddressInfo).port }; // it listens on TCP
+    admit(server, bound);
+  }
+  return bound;
+}
+
+async function openPipe(address: UnixAddress, socketMode: number, admit: Admit): Promise<UnixAddress> {
+  await removeStale(address.path);
+  admit(await bind(createServer(), (server) => listenAt(server, address.path, socketMode)), address);
+  return address;
 }
 
 /**
- * Has a server hand over bare handles, in place of the sockets that it would make of them: ours read in another way, and making each twice
- * costs a tenth of the connections per second. What Node calls them is undocumented; see docs/decisions/0009.
+ * Has a server hand over bare handles, in place of the sockets that it would make of them. What Node calls them is undocumented; see
+ * docs/decisions/0009.
  */
 function takeHandles(server: Server, take: (handle: NativeHandle) => void): void {
-  const { _handle: native } = server as Server & { _handle: { onconnection: (error: number, handle?: NativeHandle) => void } };
+  const { _handle: native } = server as Server & {
+    _handle: { setNoDelay?(isOn: boolean): number; onconnection: (error: number, handle?: NativeHandle) => void };
+  };
+  native.setNoDelay?.(true); // what is accepted takes it over
   native.onconnection = (_error, handle) => {
     if (handle !== undefined) take(handle);
   };
 }
 
-async function bind(server: Server, address: Address, socketMode: number): Promise<void> {
+/** Rejects where it cannot listen. */
+async function bind(server: Server, begin: (server: Server) => void): Promise<Server> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject).once("listening", resolve);
-  if (address.kind === "unix") listenAt(server, address.path, socketMode);
-  else server.listen({ host: address.host, port: address.port, backlog: BACKLOG });
+  begin(server);
   await promise;
   server.off("error", reject);
+  return server;
+}
+
+/** Does not wait for connections, which it knows nothing of. */
+async function closeServer(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => void server.close(() => resolve()));
 }
 
 /** Makes the file with its mode: a chmod would come a moment after the first who may connect. It is made before `listen` returns. */

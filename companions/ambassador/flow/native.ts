@@ -83,7 +83,11 @@ interface StreamBinding {
 }
 
 /** `process.binding` gives these three to everybody, and says so only in its documentation's list of what is deprecated (DEP0111). */
-const node = process as unknown as { binding(name: "tcp_wrap"): TcpBinding; binding(name: "pipe_wrap"): PipeBinding; binding(name: "stream_wrap"): StreamBinding };
+const node = process as unknown as {
+  binding(name: "tcp_wrap"): TcpBinding;
+  binding(name: "pipe_wrap"): PipeBinding;
+  binding(name: "stream_wrap"): StreamBinding;
+};
 const tcp = node.binding("tcp_wrap");
 const pipe = node.binding("pipe_wrap");
 const stream = node.binding("stream_wrap");
@@ -118,24 +122,34 @@ export function makeShutdownRequest(onComplete: () => void): ShutdownRequest {
   return request;
 }
 
-/** Begins to connect over TCP to an IP address. `onComplete` is called with 0 or an error, later, or with the error at once. */
-export function connectTcp(address: string, port: number, onComplete: (status: number) => void): NativeHandle {
-  const handle = new tcp.TCP(tcp.constants.SOCKET);
-  const request = new tcp.TCPConnectWrap();
-  request.oncomplete = onComplete;
-  const status = address.includes(":") ? handle.connect6(request, address, port) : handle.connect(request, address, port);
-  if (status !== 0) onComplete(status);
-  return handle;
+/** A connection that is yet to be made. */
+export interface Unconnected {
+  readonly handle: NativeHandle;
+  /** Calls back later, with 0 or an error; unless there is an error now, which it gives back. */
+  connect(onComplete: (status: number) => void): number;
 }
 
-/** The same, to a UNIX socket. */
-export function connectPipe(path: string, onComplete: (status: number) => void): NativeHandle {
+/** To an IP address, without Nagle's delay. */
+export function overTcp(address: string, port: number): Unconnected {
+  const handle = new tcp.TCP(tcp.constants.SOCKET);
+  handle.setNoDelay?.(true);
+  const connect: Unconnected["connect"] = (onComplete) => {
+    const request = new tcp.TCPConnectWrap();
+    request.oncomplete = onComplete;
+    return address.includes(":") ? handle.connect6(request, address, port) : handle.connect(request, address, port);
+  };
+  return { handle, connect };
+}
+
+/** To a UNIX socket. */
+export function overPipe(path: string): Unconnected {
   const handle = new pipe.Pipe(pipe.constants.SOCKET);
-  const request = new pipe.PipeConnectWrap();
-  request.oncomplete = onComplete;
-  const status = handle.connect(request, path);
-  if (status !== 0) onComplete(status);
-  return handle;
+  const connect: Unconnected["connect"] = (onComplete) => {
+    const request = new pipe.PipeConnectWrap();
+    request.oncomplete = onComplete;
+    return handle.connect(request, path);
+  };
+  return { handle, connect };
 }
 
 /** An error as Node's sockets give it: `connect ECONNREFUSED 127.0.0.1:5432`. */

@@ -27,7 +27,7 @@ export async function startPairs(stack: AsyncDisposableStack, taps: Splice = {})
   const signal = new AbortController().signal;
   const serve = async (client: Wire): Promise<void> => {
     const wires = { client, upstream: await dial(upstream, { keepAliveMs: 30_000 }, signal) };
-    spliced.push({ wires, result: splice(wires.client, wires.upstream, taps) });
+    spliced.push({ wires, result: splice(wires.client, wires.upstream, taps).done });
     server.emit("spliced");
   };
   const proxy = await listen(

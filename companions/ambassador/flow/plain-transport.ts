@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { isErrno } from "@peapod/kit";
+import { keepAlive } from "./keep-alive.ts";
 import {
   END_OF_FILE,
   makeShutdownRequest,
@@ -12,7 +13,7 @@ import {
   type WriteRequest,
 } from "./native.ts";
 import { NARROW_BYTES, shared, SMALL_BYTES, WIDE_READERS } from "./shared-buffer.ts";
-import { nobody, type Receiver, type Transport, type TransportOwner } from "./transport.ts";
+import { nobody, type Receiver, type Sender, type Transport, type TransportOwner } from "./transport.ts";
 
 /**
  * A plain connection over the bare handle: a `net.Socket` and its two streams would cost as much again as all that is done here, in time
@@ -26,18 +27,34 @@ export class PlainTransport implements Transport, Reader {
   unsent = 0;
   isWritable = true;
   isClosed = false;
+  slot = 0;
   readonly #handle: NativeHandle;
   #isReading = false;
   #isWide = false;
   #hasEnded = false;
   /** The end was asked for, and is not sent yet. */
   #isEnding = false;
-  #onRoom: (() => void) | undefined;
+  /** Waits for room. */
+  #sender: Sender | undefined;
+  #probesAfterSeconds = 0;
 
   /** Takes over a handle that is connected, or about to be. */
   constructor(handle: NativeHandle) {
     this.#handle = handle;
     readInto(handle, shared.narrow, this);
+  }
+
+  /** Has the kernel ask, after so much silence, whether the other side is still there. */
+  keepAlive(ms: number): void {
+    this.#probesAfterSeconds = Math.max(1, Math.round(ms / 1000));
+    keepAlive.add(this);
+  }
+
+  /** The time has come for what `keepAlive` asked for. */
+  probe(): void {
+    keepAlive.delete(this);
+    this.#handle.setKeepAlive?.(true, this.#probesAfterSeconds);
+    this.#probesAfterSeconds = 0;
   }
 
   resume(): void {
@@ -53,14 +70,14 @@ export class PlainTransport implements Transport, Reader {
     this.#handle.readStop();
   }
 
-  send(bytes: Buffer, length: number, isOwned: boolean, onRoom: () => void): boolean {
+  send(bytes: Buffer, length: number, isOwned: boolean, sender: Sender): boolean {
     if (!this.isWritable) return false;
     if (this.unsent > 0) this.#queue(isOwned ? bytes.subarray(0, length) : Buffer.from(bytes.subarray(0, length)));
     else if (length <= SMALL_BYTES) this.#sendSmall(bytes, length, isOwned);
     else if (isOwned) this.#queue(bytes.subarray(0, length));
     else this.#sendLarge(bytes, length);
     if (this.unsent === 0) return this.isWritable;
-    this.#onRoom = onRoom;
+    this.#sender = sender;
     return false;
   }
 
@@ -101,6 +118,7 @@ export class PlainTransport implements Transport, Reader {
   /** For TLS, which reads beneath the socket: this one passes nothing on. */
   release(): Socket {
     this.pause();
+    if (this.#probesAfterSeconds > 0) this.probe();
     this.#close();
     this.#handle.reader = undefined;
     const given: object = { handle: this.#handle, manualStart: true }; // which its types do not know
@@ -159,9 +177,9 @@ export class PlainTransport implements Transport, Reader {
       if (status !== 0) return this.#fail(nativeError("write", status));
       this.unsent -= bytes.length;
       if (this.unsent > 0) return;
-      const onRoom = this.#onRoom;
-      this.#onRoom = undefined;
-      onRoom?.();
+      const sender = this.#sender;
+      this.#sender = undefined;
+      sender?.onRoom();
     };
   }
 
@@ -182,8 +200,9 @@ export class PlainTransport implements Transport, Reader {
     this.isClosed = true;
     this.isWritable = false;
     this.#isReading = false;
-    this.#onRoom = undefined;
+    this.#sender = undefined;
     if (this.#isWide) this.#narrow();
+    if (this.#probesAfterSeconds > 0) keepAlive.delete(this);
   }
 
   #widen(): Buffer | undefined {

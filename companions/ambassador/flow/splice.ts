@@ -5,9 +5,9 @@ export interface Splice {
   /** Called with each piece, which is valid only during the call; gives what is to be sent on, or the same piece. */
   readonly fromClient?: (chunk: Buffer) => Buffer;
   readonly fromUpstream?: (chunk: Buffer) => Buffer;
-  /** Once aborted, the connection is ended at its next pause: the last bytes went to the client, and none came for 50 ms. */
+  /** Once aborted, the connection finishes (see Splicing.finish). */
   readonly finish?: AbortSignal;
-  /** Asked at such a pause, where the protocol shows more: false where ending now would lose something. */
+  /** Asked at a pause where the connection is to finish, where the protocol shows more: false where ending now would lose something. */
   readonly isPause?: () => boolean;
 }
 
@@ -19,67 +19,82 @@ export interface SpliceResult {
   readonly errorCode: string | undefined;
 }
 
+type Side = SpliceResult["endedBy"];
+
 /** A connection that is to finish does so when nothing came for so long. */
 const PAUSE_MS = 50;
 
 /** Passes bytes both ways, what was read ahead first, until both sides have ended; a broken side ends the other at once. */
-export async function splice(client: Wire, upstream: Wire, taps: Splice = {}): Promise<SpliceResult> {
-  const splicing = new Splicing(client, upstream);
-  client.pour(new OneWay(splicing, "client", client, upstream, taps.fromClient));
-  upstream.pour(new OneWay(splicing, "upstream", upstream, client, taps.fromUpstream));
-  const { finish } = taps;
-  const stop = finish === undefined ? undefined : splicing.finishWhenQuiet(finish, taps.isPause);
-  await client.closed;
-  await upstream.closed;
-  stop?.();
-  return { endedBy: splicing.endedBy ?? "client", errorCode: splicing.errorCode };
+export function splice(client: Wire, upstream: Wire, taps: Splice = {}): Splicing {
+  return new Splicing(client, upstream, taps);
 }
 
-type Side = SpliceResult["endedBy"];
-
-/** What the two directions of a connection share. */
-class Splicing {
-  readonly #client: Wire;
-  readonly #upstream: Wire;
-  #isBroken = false;
-  endedBy: Side | undefined;
-  errorCode: string | undefined;
+/** Two wires that are spliced, until both are closed. */
+export class Splicing {
+  readonly done: Promise<SpliceResult>;
   /** Who sent last. Undefined: nobody, which is a pause too. */
   lastFrom: Side | undefined;
+  readonly #client: Wire;
+  readonly #upstream: Wire;
+  readonly #taps: Splice;
+  readonly #resolve: (result: SpliceResult) => void;
+  #endedBy: Side | undefined;
+  #errorCode: string | undefined;
+  #isBroken = false;
+  #open = 2;
+  #pauses: NodeJS.Timeout | undefined;
 
-  constructor(client: Wire, upstream: Wire) {
+  constructor(client: Wire, upstream: Wire, taps: Splice) {
     this.#client = client;
     this.#upstream = upstream;
+    this.#taps = taps;
+    const { promise, resolve } = Promise.withResolvers<SpliceResult>();
+    this.done = promise;
+    this.#resolve = resolve;
+    client.pour(new OneWay(this, "client", client, upstream, taps.fromClient));
+    upstream.pour(new OneWay(this, "upstream", upstream, client, taps.fromUpstream));
+    if (taps.finish?.aborted === true) this.finish();
+    else taps.finish?.addEventListener("abort", this.#finish, { once: true });
   }
 
+  /** Ends the connection at its next pause: the last bytes went to the client, and none came for 50 ms. Safe to repeat. */
+  finish(): void {
+    if (this.#pauses !== undefined || this.#open === 0) return;
+    let before = this.#client.bytesRead + this.#upstream.bytesRead;
+    this.#pauses = setInterval(() => {
+      const now = this.#client.bytesRead + this.#upstream.bytesRead;
+      const isQuiet = now === before && this.lastFrom !== "client" && this.#client.unsent === 0;
+      if (isQuiet && this.#taps.isPause?.() !== false) this.break("upstream", undefined);
+      before = now;
+    }, PAUSE_MS);
+  }
+
+  /** A side sends no more. */
+  ended(side: Side): void {
+    this.#endedBy ??= side;
+  }
+
+  /** A side is of no use any more: ends both. */
   break(side: Side, error: Error | undefined): void {
     if (this.#isBroken) return; // what is said while the two are being ended
     this.#isBroken = true;
-    if (error !== undefined) this.errorCode ??= "code" in error ? String(error.code) : "ECONNRESET";
-    this.endedBy ??= side;
+    if (error !== undefined) this.#errorCode ??= "code" in error ? String(error.code) : "ECONNRESET";
+    this.#endedBy ??= side;
     for (const wire of [this.#client, this.#upstream])
       if (error === undefined) wire.destroy();
       else wire.reset();
   }
 
-  /** Gives what takes it back. */
-  finishWhenQuiet(finish: AbortSignal, isPause = (): boolean => true): () => void {
-    let timer: NodeJS.Timeout | undefined;
-    const begin = (): void => {
-      let before = this.#client.bytesRead + this.#upstream.bytesRead;
-      timer = setInterval(() => {
-        const now = this.#client.bytesRead + this.#upstream.bytesRead;
-        if (now === before && this.lastFrom !== "client" && this.#client.unsent === 0 && isPause()) this.break("upstream", undefined);
-        before = now;
-      }, PAUSE_MS);
-    };
-    if (finish.aborted) begin();
-    else finish.addEventListener("abort", begin, { once: true });
-    return () => {
-      finish.removeEventListener("abort", begin);
-      clearInterval(timer);
-    };
+  /** A side is closed. */
+  closed(): void {
+    this.#open -= 1;
+    if (this.#open > 0) return;
+    clearInterval(this.#pauses);
+    this.#taps.finish?.removeEventListener("abort", this.#finish);
+    this.#resolve({ endedBy: this.#endedBy ?? "client", errorCode: this.#errorCode });
   }
+
+  readonly #finish = (): void => this.finish();
 }
 
 /** One direction. It has no state of its own while bytes flow: what the receiver does not take stops the sender. */
@@ -101,15 +116,20 @@ class OneWay implements Sink {
 
   pass(buffer: Buffer, count: number, isOwned: boolean): boolean {
     this.#splicing.lastFrom = this.#side;
-    if (this.#tap === undefined) return this.#to.send(buffer, count, isOwned, this.#onRoom);
+    if (this.#tap === undefined) return this.#to.send(buffer, count, isOwned, this);
     const sent = this.#tap(buffer.subarray(0, count));
-    return sent.length === 0 || this.#to.send(sent, sent.length, isOwned, this.#onRoom);
+    return sent.length === 0 || this.#to.send(sent, sent.length, isOwned, this);
+  }
+
+  /** The receiver has taken what it was sent. */
+  onRoom(): void {
+    this.#from.resume();
   }
 
   /** Once the other direction has ended too there is nothing to wait for, and closing says what a shutdown would. */
   end(): void {
     this.#isOver = true;
-    this.#splicing.endedBy ??= this.#side;
+    this.#splicing.ended(this.#side);
     if (this.#to.isAtEnd && this.#to.unsent === 0 && this.#from.unsent === 0) {
       this.#to.destroy();
       this.#from.destroy();
@@ -118,9 +138,7 @@ class OneWay implements Sink {
 
   /** A side that has ended both ways closes, while the last bytes may still be on their way to the other. */
   close(error: Error | undefined): void {
-    if (error === undefined && this.#isOver && this.#to.isAtEnd) return;
-    this.#splicing.break(this.#side, error);
+    if (error !== undefined || !this.#isOver || !this.#to.isAtEnd) this.#splicing.break(this.#side, error);
+    this.#splicing.closed();
   }
-
-  readonly #onRoom = (): void => this.#from.resume();
 }

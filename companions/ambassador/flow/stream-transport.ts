@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { nobody, type Receiver, type Transport, type TransportOwner } from "./transport.ts";
+import { nobody, type Receiver, type Sender, type Transport, type TransportOwner } from "./transport.ts";
 
 /** A connection that is one of Node's sockets: TLS, and what somebody else made. */
 export class StreamTransport implements Transport {
@@ -41,12 +41,12 @@ export class StreamTransport implements Transport {
     this.#socket.pause();
   }
 
-  send(bytes: Buffer, length: number, isOwned: boolean, onRoom: () => void): boolean {
+  send(bytes: Buffer, length: number, isOwned: boolean, sender: Sender): boolean {
     const socket = this.#socket;
     if (!socket.writable) return false;
     const sent = bytes.subarray(0, length);
     if (socket.write(isOwned ? sent : Buffer.from(sent))) return true;
-    socket.once("drain", onRoom);
+    socket.once("drain", () => sender.onRoom());
     return false;
   }
 

@@ -6,6 +6,12 @@ export interface Receiver {
   pass(buffer: Buffer, count: number, isOwned: boolean): boolean;
 }
 
+/** Who sends. */
+export interface Sender {
+  /** There is room again for what the sender has. */
+  onRoom(): void;
+}
+
 /** Who hears how a transport ends. Each is called once at most, `onClose` always and last; it may be within a call of the transport. */
 export interface TransportOwner extends Receiver {
   /** The other side sends no more, and all that it sent was passed. */
@@ -32,7 +38,7 @@ export interface Transport {
   resume(): void;
   pause(): void;
   /** See `Wire.send`. */
-  send(bytes: Buffer, length: number, isOwned: boolean, onRoom: () => void): boolean;
+  send(bytes: Buffer, length: number, isOwned: boolean, sender: Sender): boolean;
   /** Sends bytes that do not change any more; keeps what cannot go at once. */
   write(bytes: Uint8Array): void;
   /** Sends the end after what was written; then calls back, unless the connection broke before. Safe to repeat, though not to be told twice. */

@@ -85,7 +85,7 @@ test("Wire speaks TLS on both sides after plain text, and splices it; plain text
   ]);
   assert.ok(secure.authorized);
   const outside = await wireAndServer(stack);
-  const result = splice(outside.wire, wire);
+  const result = splice(outside.wire, wire).done;
   const body = Buffer.alloc(3_000_000, "x");
   outside.far.end(body);
   const echoed = readAll(outside.far);

@@ -2,19 +2,24 @@ import type { Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, type SecureContext, TLSSocket } from "node:tls";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
-import { connectPipe, connectTcp, type NativeHandle, nativeError } from "./native.ts";
+import { type NativeHandle, nativeError, overPipe, overTcp } from "./native.ts";
 import { PlainTransport } from "./plain-transport.ts";
 import { StreamTransport } from "./stream-transport.ts";
-import type { Receiver, Transport, TransportOwner } from "./transport.ts";
+import type { Receiver, Sender, Transport, TransportOwner } from "./transport.ts";
 
 /** Unread bytes that a wire keeps before it stops reading. A handshake's message is smaller, or an attack. */
 const READ_AHEAD_BYTES = 64 * 1024;
+
+const EMPTY = Buffer.alloc(0);
+/** The chunks of most wires, for most of their time. */
+const NONE: Buffer[] = [];
+Object.freeze(NONE);
 
 /** Where a wire's bytes go once nobody pulls them. */
 export interface Sink extends Receiver {
   /** The other side sends no more. */
   end(): void;
-  /** The connection broke, or is closed. */
+  /** The connection is closed; with what broke it. It is the last that is heard, and heard once. */
   close(error: Error | undefined): void;
 }
 
@@ -26,15 +31,15 @@ export class Wire implements TransportOwner {
   #transport: Transport;
   /** While TLS begins: the socket that it begins on. */
   #beginning: Socket | undefined;
-  #chunks: Buffer[] = [];
+  #chunks: Buffer[] = NONE;
   #buffered = 0;
   #hasEnded = false;
+  #isOver = false;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
   #sink: Sink | undefined;
   /** Who wants to know that the other side has gone: at its end already, or once the wire is closed. */
   #mourners: Set<Mourner> | undefined;
-  readonly #closed = Promise.withResolvers<void>();
   #tls: TLSSocket | undefined;
 
   /** Takes over a connected socket of Node's; `accepted` and `dial` have faster ones. */
@@ -74,12 +79,12 @@ export class Wire implements TransportOwner {
   }
 
   get isClosed(): boolean {
-    return this.#transport.isClosed;
+    return this.#beginning === undefined ? this.#transport.isClosed : this.#beginning.destroyed;
   }
 
   /** Resolves when the connection has ended in both directions, whichever way. */
   get closed(): Promise<void> {
-    return this.#closed.promise;
+    return new Promise((resolve) => void this.whenGone(resolve, { atEnd: false }));
   }
 
   /** Whether the other side will send no more, and everything has been read. */
@@ -96,7 +101,7 @@ export class Wire implements TransportOwner {
   /** What is there, at least one byte and at most `limit`; none at the end. */
   async readSome(limit: number): Promise<Buffer> {
     while (this.#buffered === 0) {
-      if (this.#hasEnded && this.#failure === undefined) return Buffer.alloc(0);
+      if (this.#hasEnded && this.#failure === undefined) return EMPTY;
       await this.#more();
     }
     return this.#take(Math.min(limit, this.#buffered));
@@ -105,7 +110,7 @@ export class Wire implements TransportOwner {
   /** Puts bytes back in front of what is unread. */
   unread(bytes: Buffer): void {
     if (bytes.length === 0) return;
-    this.#chunks.unshift(bytes);
+    this.#chunks = [bytes, ...this.#chunks];
     this.#buffered += bytes.length;
   }
 
@@ -116,10 +121,10 @@ export class Wire implements TransportOwner {
 
   /**
    * Sends the first `length` bytes: at once what the kernel takes, without keeping them; the rest is kept, copied unless it `isOwned`.
-   * False: send no more until `onRoom` is called, which happens once, or never where the connection breaks.
+   * False: send no more until the sender's `onRoom` is called, which happens once, or never where the connection breaks.
    */
-  send(bytes: Buffer, length: number, isOwned: boolean, onRoom: () => void): boolean {
-    return this.#transport.send(bytes, length, isOwned, onRoom);
+  send(bytes: Buffer, length: number, isOwned: boolean, sender: Sender): boolean {
+    return this.#transport.send(bytes, length, isOwned, sender);
   }
 
   /** Sends no more; what was written goes out before. Then calls back, unless the connection broke. */
@@ -153,10 +158,10 @@ export class Wire implements TransportOwner {
   /** From now on everything goes to the sink, first what was read ahead. Nobody may pull any more. */
   pour(sink: Sink): void {
     this.#sink = sink;
-    const unread = this.#take(this.#buffered);
+    const unread = this.#buffered === 0 ? EMPTY : this.#take(this.#buffered);
     this.#transport.receiver = sink;
     const goesOn = unread.length === 0 || sink.pass(unread, unread.length, true);
-    if (this.#failure !== undefined || this.isClosed) sink.close(this.#failure);
+    if (this.#isOver) sink.close(this.#failure);
     else if (this.#hasEnded) sink.end();
     else if (goesOn) this.#transport.resume();
     else this.#transport.pause();
@@ -232,7 +237,9 @@ export class Wire implements TransportOwner {
   /** As its transport's receiver: keeps what nobody has pulled yet. */
   pass(buffer: Buffer, count: number, isOwned: boolean): boolean {
     const chunk = buffer.subarray(0, count);
-    this.#chunks.push(isOwned ? chunk : Buffer.from(chunk));
+    const kept = isOwned ? chunk : Buffer.from(chunk);
+    if (this.#chunks.length === 0) this.#chunks = [kept];
+    else this.#chunks.push(kept);
     this.#buffered += count;
     this.#wake?.();
     return this.#buffered < READ_AHEAD_BYTES;
@@ -248,14 +255,13 @@ export class Wire implements TransportOwner {
   onError(error: Error): void {
     this.#failure ??= error;
     this.#wake?.();
-    this.#sink?.close(error);
   }
 
   onClose(): void {
     this.#hasEnded = true;
+    this.#isOver = true;
     this.#wake?.();
     this.#mourn(true);
-    this.#closed.resolve();
     this.#sink?.close(this.#failure);
   }
 
@@ -279,9 +285,9 @@ export class Wire implements TransportOwner {
 
   #take(length: number): Buffer {
     const [first] = this.#chunks;
-    if (first === undefined) return Buffer.alloc(0);
+    if (first === undefined) return EMPTY;
     const all = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
-    this.#chunks = all.length > length ? [all.subarray(length)] : [];
+    this.#chunks = all.length > length ? [all.subarray(length)] : NONE;
     this.#buffered -= length;
     return all.subarray(0, length);
   }
@@ -309,29 +315,45 @@ export class WireEnded extends Error {
   }
 }
 
+/** How to connect. */
+export interface DialOptions {
+  /** Has the kernel ask after so much silence whether the other side is still there. */
+  readonly keepAliveMs: number | undefined;
+  /** Called once the connection stands, before anybody else has it. */
+  readonly onConnected?: (wire: Wire) => void;
+}
+
 /** Connects to an IP address or a UNIX socket. Throws UPSTREAM_UNREACHABLE, or the signal's reason. */
-export async function dial(address: Address, options: { readonly keepAliveMs: number | undefined }, signal: AbortSignal): Promise<Wire> {
-  signal.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onComplete = (status: number): void => {
-    if (status === 0) resolve();
-    else reject(nativeError("connect", status, formatAddress(address)));
-  };
-  const handle = address.kind === "unix" ? connectPipe(address.path, onComplete) : connectTcp(address.host, address.port, onComplete);
-  const transport = new PlainTransport(handle);
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    await promise;
-  } catch (cause) {
+export function dial(address: Address, { keepAliveMs, onConnected }: DialOptions, signal: AbortSignal): Promise<Wire> {
+  const { promise, resolve, reject } = Promise.withResolvers<Wire>();
+  const isTcp = address.kind === "tcp";
+  const unconnected = isTcp ? overTcp(address.host, address.port) : overPipe(address.path);
+  const transport = new PlainTransport(unconnected.handle);
+  const abort = (): void => {
     transport.destroy();
-    if (signal.aborted) throw signal.reason;
-    throw new AmbassadorError("UPSTREAM_UNREACHABLE", `Cannot connect to ${formatAddress(address)}`, { cause });
-  } finally {
+    reject(signal.reason);
+  };
+  const complete = (status: number): void => {
+    if (transport.isClosed) return; // aborted
     signal.removeEventListener("abort", abort);
+    if (status === 0) {
+      if (isTcp && keepAliveMs !== undefined) transport.keepAlive(keepAliveMs);
+      const wire = new Wire(transport);
+      onConnected?.(wire);
+      return resolve(wire);
+    }
+    transport.destroy();
+    const where = formatAddress(address);
+    reject(new AmbassadorError("UPSTREAM_UNREACHABLE", `Cannot connect to ${where}`, { cause: nativeError("connect", status, where) }));
+  };
+  if (signal.aborted) abort();
+  else {
+    signal.addEventListener("abort", abort, { once: true });
+    const status = unconnected.connect(complete);
+    if (status !== 0) complete(status);
+    else if (isTcp) transport.resume(); // before it stands: a change less for the kernel's list of what to watch
   }
-  if (options.keepAliveMs !== undefined) handle.setKeepAlive?.(true, Math.max(1, Math.round(options.keepAliveMs / 1000)));
-  return new Wire(transport);
+  return promise;
 }
 
 /** `127.0.0.1:5432`, `[::1]:5432`, `unix:/run/db.sock`. */

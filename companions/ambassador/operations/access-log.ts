@@ -26,7 +26,7 @@ export interface ConnectionRow extends AccessFields {
 
 /** The fields of a connection in the access log. */
 export function accessFields(connection: Connection): AccessFields {
-  const { id, client, endpoint, user, database, connectMs, loginMs, endedBy, resetBy, bytes } = connection;
+  const { id, client, endpoint, user, database, connectMs, loginMs, endedBy, resetBy } = connection;
   return {
     connection: id,
     client: client.address === "" ? "unix" : `${client.address.includes(":") ? `[${client.address}]` : client.address}:${client.port}`,
@@ -36,8 +36,8 @@ export function accessFields(connection: Connection): AccessFields {
     connectMs: rounded(connectMs),
     loginMs: rounded(loginMs),
     durationMs: rounded(performance.now() - connection.startedMs) ?? 0,
-    fromClientBytes: bytes.fromClient,
-    toClientBytes: bytes.toClient,
+    fromClientBytes: connection.bytesFromClient,
+    toClientBytes: connection.bytesToClient,
     endedBy,
     reset: resetBy,
   };

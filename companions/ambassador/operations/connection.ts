@@ -3,7 +3,8 @@ import { isAbort, type Logger } from "@peapod/kit";
 import type { SecretSource } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Ends, Peer } from "../flow/proxy-protocol.ts";
-import { type Splice, splice } from "../flow/splice.ts";
+import type { Rostered } from "../flow/roster.ts";
+import { type Splice, splice, type Splicing } from "../flow/splice.ts";
 import { Wire, WireEnded } from "../flow/wire.ts";
 import type { RequestFact, Session } from "../protocols/protocol.ts";
 import type { Gate } from "../upstream/gate.ts";
@@ -30,8 +31,9 @@ export interface ConnectionParts {
 export type EndedBy = "client" | "upstream" | "ambassador";
 
 /** One connection of a client, from its acceptance to its end: the session that its protocol works with, and what is told of it. */
-export class Connection implements Session {
+export class Connection implements Session, Rostered {
   readonly id: number;
+  slot = 0;
   readonly client: Peer;
   readonly local: Peer;
   readonly draining: AbortSignal;
@@ -48,13 +50,18 @@ export class Connection implements Session {
 
   readonly #transport: Wire | Socket;
   readonly #parts: ConnectionParts;
-  readonly #end = new AbortController();
+  /** Made for the first who asks: a connection that is forwarded in plain never does. */
+  #end: AbortController | undefined;
+  #isFinishing = false;
   /** In the limits. Who is refused at the door comes in all the same, and hears of it from `connect`, so that the protocol finds the words. */
   #place: Disposable | undefined;
   #log: Logger | undefined;
   #spliced: Wire | undefined;
-  #counted = { fromClient: 0, toClient: 0 };
-  #reported = { fromClient: 0, toClient: 0 };
+  #splicing: Splicing | undefined;
+  #countedFromClient = 0;
+  #countedToClient = 0;
+  #reportedFromClient = 0;
+  #reportedToClient = 0;
 
   constructor(id: number, transport: Wire | Socket, ends: Ends, parts: ConnectionParts) {
     this.id = id;
@@ -71,23 +78,29 @@ export class Connection implements Session {
   }
 
   get end(): AbortSignal {
+    this.#end ??= new AbortController();
+    if (this.#isFinishing) this.#end.abort(draining());
     return this.#end.signal;
   }
 
-  /** Bytes from and to the client. Those of a connection that is spliced are the wire's own counts, so that a piece costs nothing. */
-  get bytes(): { readonly fromClient: number; readonly toClient: number } {
-    const wire = this.#spliced;
-    if (wire === undefined) return this.#counted;
-    return { fromClient: this.#counted.fromClient + wire.bytesRead, toClient: this.#counted.toClient + wire.bytesWritten };
+  /** Bytes from the client. Those of a connection that is spliced are the wire's own counts, so that a piece costs nothing. */
+  get bytesFromClient(): number {
+    return this.#countedFromClient + (this.#spliced?.bytesRead ?? 0);
+  }
+
+  /** Bytes to the client, likewise. */
+  get bytesToClient(): number {
+    return this.#countedToClient + (this.#spliced?.bytesWritten ?? 0);
   }
 
   /** Adds to the metric what came since the last time: at a scrape, and at the end. */
   reportBytes(): void {
-    const { fromClient, toClient } = this.bytes;
+    const { bytesFromClient, bytesToClient } = this;
     const { metrics } = this.#parts;
-    if (fromClient > this.#reported.fromClient) metrics.addFromClientBytes(fromClient - this.#reported.fromClient);
-    if (toClient > this.#reported.toClient) metrics.addToClientBytes(toClient - this.#reported.toClient);
-    this.#reported = { fromClient: Math.max(fromClient, this.#reported.fromClient), toClient: Math.max(toClient, this.#reported.toClient) };
+    if (bytesFromClient > this.#reportedFromClient) metrics.addFromClientBytes(bytesFromClient - this.#reportedFromClient);
+    if (bytesToClient > this.#reportedToClient) metrics.addToClientBytes(bytesToClient - this.#reportedToClient);
+    this.#reportedFromClient = Math.max(bytesFromClient, this.#reportedFromClient);
+    this.#reportedToClient = Math.max(bytesToClient, this.#reportedToClient);
   }
 
   async connect<T>(open: Open<T>, options: { readonly only?: string | Target } = {}): Promise<Lease<T>> {
@@ -142,14 +155,16 @@ export class Connection implements Session {
 
   async splice(client: Wire, upstream: Wire, options: Splice = {}): Promise<void> {
     this.#spliced = client;
-    const result = await splice(client, upstream, { finish: this.end, ...options });
+    this.#splicing = splice(client, upstream, options);
+    if (this.#isFinishing) this.#splicing.finish();
+    const result = await this.#splicing.done;
     this.endedBy ??= result.endedBy;
     this.resetBy = result.errorCode;
   }
 
   count(fromClientBytes: number, toClientBytes: number): void {
-    const { fromClient, toClient } = this.#counted;
-    this.#counted = { fromClient: fromClient + fromClientBytes, toClient: toClient + toClientBytes };
+    this.#countedFromClient += fromClientBytes;
+    this.#countedToClient += toClientBytes;
   }
 
   admit(): void {
@@ -168,9 +183,11 @@ export class Connection implements Session {
 
   /** Asks the protocol to end at its next pause. Safe to repeat. */
   finish(): void {
-    if (this.end.aborted) return;
+    if (this.#isFinishing) return;
+    this.#isFinishing = true;
     this.endedBy ??= "ambassador";
-    this.#end.abort(new AmbassadorError("DRAINING", "The ambassador ends this connection"));
+    this.#end?.abort(draining());
+    this.#splicing?.finish();
   }
 
   /** Ends it in the middle of whatever goes on. */
@@ -186,6 +203,10 @@ export function failureCode(error: unknown, end: AbortSignal): string | undefine
   if (isAbort(error, end)) return undefined;
   if (error instanceof WireEnded) return "CLIENT_GONE";
   return "INTERNAL";
+}
+
+function draining(): AmbassadorError {
+  return new AmbassadorError("DRAINING", "The ambassador ends this connection");
 }
 
 function whenGone(transport: Wire | Socket, hear: () => void, options: { readonly atEnd: boolean }): () => void {

@@ -4,6 +4,7 @@ import type { ListenerConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Ends } from "../flow/proxy-protocol.ts";
+import { Roster } from "../flow/roster.ts";
 import { Wire } from "../flow/wire.ts";
 import type { Protocol, RequestFact } from "../protocols/protocol.ts";
 import { createUpstream } from "../upstream/create-upstream.ts";
@@ -49,7 +50,7 @@ export class Listener {
   readonly config: ListenerConfig;
   readonly protocol: Protocol;
   readonly upstream: Upstream;
-  readonly connections = new Set<Connection>();
+  readonly connections = new Roster<Connection>();
   readonly #gate: Gate;
   readonly #connectionParts: ConnectionParts;
   readonly #parts: ListenerParts;

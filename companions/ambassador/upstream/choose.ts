@@ -31,6 +31,7 @@ export interface ChoiceContext<C extends Candidate> {
  */
 export function choose<C extends Candidate>(candidates: readonly C[], context: ChoiceContext<C>): number | undefined {
   const { strategy, after, random } = context;
+  if (candidates.length === 1) return mayBeTried(candidates[0], context) ? 0 : undefined; // of most listeners
   const pool = shunFailing(bestOf(candidates, context), candidates, context.nowMs);
   const [first] = pool;
   if (first === undefined || pool.length === 1) return first;
@@ -61,6 +62,10 @@ export function rank(standing: Standing, target: UpstreamConfig["target"], nowMs
   // A preference yields to a server that is well; a need does not.
   if (target === "prefer-read-only") return (isLastResort ? 2 : 0) + (role === "read-write" ? 1 : 0);
   return (role !== undefined && role !== target ? 2 : 0) + (isLastResort ? 1 : 0);
+}
+
+function mayBeTried<C extends Candidate>(candidate: C | undefined, { target, nowMs, tried }: ChoiceContext<C>): boolean {
+  return candidate !== undefined && tried?.has(candidate) !== true && rank(candidate.standing, target, nowMs) !== undefined;
 }
 
 function bestOf<C extends Candidate>(candidates: readonly C[], { target, nowMs, tried }: ChoiceContext<C>): number[] {

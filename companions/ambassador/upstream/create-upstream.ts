@@ -5,10 +5,10 @@ import { dialUpstream } from "../flow/dial-upstream.ts";
 import { HealthChecks, untilAborted } from "./checks.ts";
 import { choose, rank } from "./choose.ts";
 import { Endpoint, type Place } from "./endpoint.ts";
-import { Ledger } from "./ledger.ts";
+import { type Admission, Ledger } from "./ledger.ts";
 import { createSystemResolve, ResolvedName, type Resolve } from "./names.ts";
 import { roleOf } from "./standing.ts";
-import { tryPlace } from "./try-target.ts";
+import { tryPlace, type TryResult } from "./try-target.ts";
 import type { Check, EndpointState, Lease, Open, Role, Target, Upstream, UpstreamEvent } from "./upstream.ts";
 
 export interface UpstreamParts {
@@ -42,6 +42,10 @@ interface Round {
   failure: AmbassadorError | undefined;
 }
 
+function beginRound(): Round {
+  return { tried: new Set(), attempts: 0, attemptsBefore: 0, rounds: 0, failure: undefined };
+}
+
 interface ConnectOptions {
   readonly signal: AbortSignal;
   readonly only?: string | Target;
@@ -55,6 +59,7 @@ class EndpointUpstream implements Upstream {
   readonly #endpoints: readonly Endpoint[];
   readonly #names: ReadonlyMap<Endpoint, ResolvedName>;
   readonly #checks: HealthChecks | undefined;
+  readonly #nameOf = (endpoint: Endpoint): ResolvedName | undefined => this.#names.get(endpoint);
   #places: readonly Place[];
   #chosen = -1;
 
@@ -74,15 +79,28 @@ class EndpointUpstream implements Upstream {
   }
 
   async connect<T>(open: Open<T>, options: ConnectOptions): Promise<Lease<T>> {
-    options.signal.throwIfAborted();
-    const round: Round = { tried: new Set(), attempts: 0, attemptsBefore: 0, rounds: 0, failure: undefined };
+    const { signal, only } = options;
+    signal.throwIfAborted();
+    let round: Round | undefined; // nearly always the first try is the last
     for (;;) {
-      const place = this.#choose(options, round);
-      if (place === undefined) await this.#pause(options, round);
-      else {
-        const lease = await this.#try(place, open, options, round);
-        if (lease !== undefined) return lease;
+      const place = this.#choose(only, round);
+      if (place === undefined) {
+        round ??= beginRound();
+        await this.#pause(options, round);
+        continue;
       }
+      const admission = this.#ledger.admit(only !== undefined);
+      if (admission instanceof AmbassadorError) throw round?.failure ?? admission;
+      const wanted = only === undefined ? this.#wantedAt(place) : undefined;
+      const result = await tryPlace(place, open, { connectMs: this.#config.connectMs, signal, wanted, nameOf: this.#nameOf });
+      if (result.kind === "connected") {
+        // A preference is not asked for by every protocol: only a need that was met tells the role.
+        const found = this.#config.target === "prefer-read-only" ? undefined : wanted;
+        this.#ledger.succeeded(result.place, found, admission);
+        return result.lease;
+      }
+      round ??= beginRound();
+      this.#failed(result, { ...admission, wanted, signal }, round);
     }
   }
 
@@ -102,25 +120,16 @@ class EndpointUpstream implements Upstream {
     await Promise.all([...names, this.#checks?.run(this.#places, signal), untilAborted(signal)]);
   }
 
-  /** One try. Undefined when it failed and another may do better; throws when none may. */
-  async #try<T>(place: Place, open: Open<T>, options: ConnectOptions, round: Round): Promise<Lease<T> | undefined> {
-    const { signal, only } = options;
-    const admission = this.#ledger.admit(only !== undefined);
-    if (admission instanceof AmbassadorError) throw round.failure ?? admission;
-    const wanted = only === undefined ? this.#wantedAt(place) : undefined;
-    const nameOf = (endpoint: Endpoint): ResolvedName | undefined => this.#names.get(endpoint);
-    const result = await tryPlace(place, open, { connectMs: this.#config.connectMs, signal, wanted, nameOf });
-    if (result.kind === "connected") {
-      // A preference is not asked for by every protocol: only a need that was met tells the role.
-      const found = this.#config.target === "prefer-read-only" ? undefined : wanted;
-      this.#ledger.succeeded(result.place, found, admission);
-      return result.lease;
-    }
-    const error = signal.aborted ? signal.reason : result.error;
-    this.#ledger.failed(result.place, signal.aborted ? undefined : error, { ...admission, wanted });
+  /** Writes a failed try down; throws its error unless another try may do better. */
+  #failed(
+    { place, error: cause }: Extract<TryResult<unknown>, { kind: "failed" }>,
+    { signal, ...context }: Admission & { readonly wanted: Role | undefined; readonly signal: AbortSignal },
+    round: Round,
+  ): void {
+    const error = signal.aborted ? signal.reason : cause;
+    this.#ledger.failed(place, signal.aborted ? undefined : error, context);
     if (signal.aborted || !(error instanceof AmbassadorError) || !isRetryable(error)) throw error;
-    this.#note(error, { place: result.place, wanted }, round);
-    return undefined;
+    this.#note(error, { place, wanted: context.wanted }, round);
   }
 
   #note(error: AmbassadorError, { place, wanted }: { place: Place; wanted: Role | undefined }, round: Round): void {
@@ -147,8 +156,9 @@ class EndpointUpstream implements Upstream {
     round.tried.clear();
   }
 
-  #choose({ only }: ConnectOptions, { tried }: Round): Place | undefined {
-    if (only !== undefined) return this.#placesOf(only).find((place) => !tried.has(place));
+  #choose(only: string | Target | undefined, round: Round | undefined): Place | undefined {
+    const tried = round?.tried;
+    if (only !== undefined) return this.#placesOf(only).find((place) => tried?.has(place) !== true);
     const { strategy, target } = this.#config;
     const nowMs = this.#parts.clock.nowMs();
     const index = choose(this.#places, { strategy, target, nowMs, after: this.#chosen, tried, random: this.#random });

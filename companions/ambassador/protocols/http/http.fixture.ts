@@ -78,7 +78,7 @@ export async function serveHttp(
       used: () => {},
       note: () => {},
       count: () => {},
-      splice: async (client, upstream) => void (await splice(client, upstream)),
+      splice: async (client, upstream) => void (await splice(client, upstream).done),
       request: (fact) => void facts.push(fact),
       ...parts.session,
     };

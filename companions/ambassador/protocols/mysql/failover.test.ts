@@ -64,7 +64,7 @@ async function serveOver(ports: readonly number[], given: Partial<MysqlListenerC
     used: () => {},
     note: () => {},
     count: () => {},
-    splice: async (client, server, taps) => void (await splice(client, server, taps)),
+    splice: async (client, server, taps) => void (await splice(client, server, taps).done),
   };
   const server = createServer({ allowHalfOpen: true }, (socket) => void protocol.serve(new Wire(socket), session).catch(() => {}));
   return await listenOn(server, scope);

@@ -126,7 +126,7 @@ async function startInTheMiddle(own: Scope, { certFile, keyFile }: CertificateFi
     upstream.write(formatSslRequest());
     await upstream.read(1);
     await upstream.startTls({ rejectUnauthorized: false });
-    await splice(wire, upstream);
+    await splice(wire, upstream).done;
     victim.destroy();
   });
 }

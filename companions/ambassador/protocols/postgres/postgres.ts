@@ -88,18 +88,18 @@ function tlsOf({ serverTls }: PostgresListenerConfig, credentials: Credentials):
 
 async function forward(client: Wire, session: Session, startup: StartupMessage, parts: Parts): Promise<void> {
   using upstream = await connect(client, session, startup, parts);
-  await session.splice(client, upstream.wire, pauses(session, startup, parts.listener));
+  await session.splice(client, upstream.wire, pauses(startup, parts.listener));
 }
 
 /** Where a session may have to end before its client ends it, that is not in a transaction. A replication stream has none, and goes on where it was. */
-function pauses(session: Session, startup: StartupMessage, { login }: PostgresListenerConfig): Splice {
+function pauses(startup: StartupMessage, { login }: PostgresListenerConfig): Splice {
   if (login.maxAgeMs === undefined || parameterOf(startup, "replication") !== undefined) return {};
   const watch = new IdleWatch();
   const fromUpstream = (chunk: Buffer): Buffer => {
     watch.see(chunk);
     return chunk;
   };
-  return { finish: session.end, fromUpstream, isPause: () => watch.isIdle };
+  return { fromUpstream, isPause: () => watch.isIdle };
 }
 
 /** Logs in upstream and greets the client. What the login needed is garbage afterwards: only the wire stays for an idle connection. */

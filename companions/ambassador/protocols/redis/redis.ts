@@ -55,7 +55,7 @@ async function serve(client: Wire, session: Session, parts: Parts): Promise<void
       for (const side of [client, wire]) side.destroy();
     };
     const onUser = (user: string): void => session.note({ user });
-    await session.splice(client, wire, { ...tapsFor(parts, secrets, { onRefused, onUser }), finish: session.end });
+    await session.splice(client, wire, tapsFor(parts, secrets, { onRefused, onUser }));
     if (refused !== undefined) throw refused;
   } catch (cause) {
     if (!isServed && !client.isAtEnd) await refuse(client, cause, session.end.aborted ? 0 : listener.handshakeMs);

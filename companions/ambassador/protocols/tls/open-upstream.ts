@@ -1,4 +1,4 @@
-import type { UpstreamConfig } from "../../config/config.ts";
+import type { UpstreamConfig, UpstreamTlsConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { abortable } from "../../flow/abortable.ts";
 import { dialUpstream, type OnBehalfOf } from "../../flow/dial-upstream.ts";
@@ -18,11 +18,15 @@ export interface OpenParts {
  * Connects, and begins with TLS where that is configured: for protocols that do not ask first.
  * Throws UPSTREAM_UNREACHABLE, UPSTREAM_UNTRUSTED, CREDENTIAL_MISSING, or the signal's reason; nothing stays open then.
  */
-export async function openUpstream(target: Target, parts: OpenParts, signal: AbortSignal): Promise<Wire> {
+export function openUpstream(target: Target, parts: OpenParts, signal: AbortSignal): Promise<Wire> {
+  const { tls } = parts.upstream;
+  if (tls === undefined || tls.mode === "disable") return dialUpstream(target, parts.upstream, parts.onBehalfOf, signal);
+  return openEncrypted(target, tls, parts, signal);
+}
+
+async function openEncrypted(target: Target, tls: UpstreamTlsConfig, parts: OpenParts, signal: AbortSignal): Promise<Wire> {
   const { upstream, credentials, onBehalfOf } = parts;
-  const { tls } = upstream;
   const wire = await dialUpstream(target, upstream, onBehalfOf, signal);
-  if (tls === undefined || tls.mode === "disable") return wire;
   await abortable(wire, signal, () => startUpstreamTls(wire, target, tls, { credentials }));
   return wire;
 }

@@ -151,7 +151,7 @@ function sessionFor(
     used: (secrets) => serving.used.push(...secrets),
     note: (facts) => serving.notes.push(facts),
     splice: async (client, upstream, taps) => {
-      await splice(client, upstream, taps);
+      await splice(client, upstream, { finish: serving.end.signal, ...taps }).done;
     },
     count: () => {},
   };
