@@ -141,9 +141,7 @@ export class PlainTransport implements Transport, Reader {
 
   #sendSmall(bytes: Buffer, length: number, isOwned: boolean): void {
     if (isOwned) return this.#queue(bytes.subarray(0, length));
-    const { outgoing } = shared;
-    bytes.copy(outgoing, 0, 0, length);
-    this.#queue(outgoing.subarray(0, length));
+    this.#queue(shared.copy(bytes, length));
     if (this.unsent > 0) shared.renewOutgoing(); // libuv sends from it yet
   }
 

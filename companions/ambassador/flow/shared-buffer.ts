@@ -18,18 +18,40 @@ class SharedBuffer {
   readonly wide = Buffer.allocUnsafeSlow(WIDE_BYTES);
   readonly narrow = this.wide.subarray(0, NARROW_BYTES);
   wideReaders = 0;
-  /** Small pieces on their way. Unlike the above it belongs to libuv where the kernel did not take all of it, and is replaced then. */
-  outgoing = Buffer.allocUnsafeSlow(SMALL_BYTES);
   request = makeWriteRequest();
+  readonly #incoming = new Views(this.wide);
+  /** Small pieces on their way. Unlike the above it belongs to libuv where the kernel did not take all of it, and is replaced then. */
+  #outgoing = new Views(Buffer.allocUnsafeSlow(SMALL_BYTES));
 
-  /** After a write that waits, and keeps it. */
-  renewOutgoing(): void {
-    this.outgoing = Buffer.allocUnsafeSlow(SMALL_BYTES);
+  /** A copy of the first bytes of a buffer, at most SMALL_BYTES, to be sent at once. */
+  copy(bytes: Buffer, length: number): Buffer {
+    const copy = this.#outgoing.first(length);
+    copy.set(bytes === this.wide ? this.#incoming.first(length) : bytes.subarray(0, length));
+    return copy;
   }
 
-  /** Likewise. */
+  /** After a write that waits, and keeps the copy. */
+  renewOutgoing(): void {
+    this.#outgoing = new Views(Buffer.allocUnsafeSlow(SMALL_BYTES));
+  }
+
+  /** After a write that waits, and keeps it. */
   renewRequest(): void {
     this.request = makeWriteRequest();
+  }
+}
+
+/** The beginnings of a buffer. Traffic is of few lengths, and making a view takes longer than copying what is in it. */
+class Views {
+  readonly #buffer: Buffer;
+  readonly #views: (Buffer | undefined)[] = Array.from({ length: SMALL_BYTES + 1 });
+
+  constructor(buffer: Buffer) {
+    this.#buffer = buffer;
+  }
+
+  first(length: number): Buffer {
+    return (this.#views[length] ??= this.#buffer.subarray(0, length));
   }
 }
 
