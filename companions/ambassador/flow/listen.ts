@@ -69,7 +69,7 @@ type Admit = (server: Server, bound: Address) => void;
  * So many sockets share a port. libuv accepts one connection in each turn of its loop for each of them: with one, a busy ambassador would wake
  * the others of a conversation for each connection by itself, which costs a tenth of the connections a second (docs/decisions/0009).
  */
-const SOCKETS_OF_A_PORT = 4;
+const SOCKETS_OF_A_PORT = 8;
 
 async function openPort(address: TcpAddress, admit: Admit): Promise<TcpAddress> {
   // Sockets that share a port would let another process's in as well: one that does not share says whether somebody is there.

@@ -4,7 +4,7 @@ import type { SecretSource } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Ends, Peer } from "../flow/proxy-protocol.ts";
 import type { Rostered } from "../flow/roster.ts";
-import { type Splice, splice, type Splicing } from "../flow/splice.ts";
+import { type Splice, splice, type SpliceResult, type Splicing } from "../flow/splice.ts";
 import { Wire, WireEnded } from "../flow/wire.ts";
 import type { RequestFact, Session } from "../protocols/protocol.ts";
 import type { Gate } from "../upstream/gate.ts";
@@ -153,14 +153,18 @@ export class Connection implements Session, Rostered {
     this.database = facts.database ?? this.database;
   }
 
-  async splice(client: Wire, upstream: Wire, options: Splice = {}): Promise<void> {
+  splice(client: Wire, upstream: Wire, options: Splice = {}): Promise<void> {
     this.#spliced = client;
-    this.#splicing = splice(client, upstream, options);
-    if (this.#isFinishing) this.#splicing.finish();
-    const result = await this.#splicing.done;
-    this.endedBy ??= result.endedBy;
-    this.resetBy = result.errorCode;
+    const splicing = splice(client, upstream, options);
+    this.#splicing = splicing;
+    if (this.#isFinishing) splicing.finish();
+    return splicing.done.then(this.#ended);
   }
+
+  readonly #ended = ({ endedBy, errorCode }: SpliceResult): void => {
+    this.endedBy ??= endedBy;
+    this.resetBy = errorCode;
+  };
 
   count(fromClientBytes: number, toClientBytes: number): void {
     this.#countedFromClient += fromClientBytes;

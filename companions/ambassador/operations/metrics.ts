@@ -57,6 +57,8 @@ export class Metrics {
   readonly #reloadFailures;
   readonly #reloadSuccessful;
   readonly #reloadTime;
+  /** What connections count, until the next scrape, by listener. */
+  readonly #tallies = new Map<string, Tally>();
 
   constructor() {
     const registers = [this.#registry];
@@ -163,18 +165,15 @@ export class Metrics {
   }
 
   forListener(listener: string): ListenerMetrics {
-    const connections = this.#connections.labels({ listener });
-    const fromClient = this.#bytes.labels({ listener, direction: "from_client" });
-    const toClient = this.#bytes.labels({ listener, direction: "to_client" });
+    const tally = this.#tallies.get(listener) ?? { connections: 0, fromClientBytes: 0, toClientBytes: 0 };
+    this.#tallies.set(listener, tally);
     const connect = this.#connect.labels({ listener });
     const login = this.#login.labels({ listener });
-    connections.inc(0);
-    for (const counter of [fromClient, toClient]) counter.inc(0);
     return {
-      addConnection: (count = 1) => connections.inc(count),
+      addConnection: (count = 1) => void (tally.connections += count),
       addFailure: (code, count = 1) => this.#failures.inc({ listener, code }, count),
-      addFromClientBytes: (bytes) => fromClient.inc(bytes),
-      addToClientBytes: (bytes) => toClient.inc(bytes),
+      addFromClientBytes: (bytes) => void (tally.fromClientBytes += bytes),
+      addToClientBytes: (bytes) => void (tally.toClientBytes += bytes),
       observeConnect: (seconds) => connect.observe(seconds),
       observeLogin: (seconds) => login.observe(seconds),
       addRequest: (status, seconds) => {
@@ -246,6 +245,20 @@ export class Metrics {
 
   /** Everything, in Prometheus' text format, version 0.0.4. */
   async text(): Promise<{ readonly contentType: string; readonly body: string }> {
+    for (const [listener, tally] of this.#tallies) this.#count(listener, tally);
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }
+
+  #count(listener: string, tally: Tally): void {
+    this.#connections.inc({ listener }, tally.connections);
+    this.#bytes.inc({ listener, direction: "from_client" }, tally.fromClientBytes);
+    this.#bytes.inc({ listener, direction: "to_client" }, tally.toClientBytes);
+    Object.assign(tally, { connections: 0, fromClientBytes: 0, toClientBytes: 0 } satisfies Tally);
+  }
+}
+
+interface Tally {
+  connections: number;
+  fromClientBytes: number;
+  toClientBytes: number;
 }
