@@ -1,5 +1,7 @@
+import type { CancelSignal } from "./cancel.ts";
+
 /** Runs one step of a connection's making, which ends the wire when it fails or is aborted; then the signal's reason is what it throws. */
-export async function abortable<T>(wire: { destroy(): void }, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
+export async function abortable<T>(wire: { destroy(): void }, signal: CancelSignal, step: () => Promise<T>): Promise<T> {
   const abort = (): void => wire.destroy();
   signal.addEventListener("abort", abort, { once: true });
   try {

@@ -1,5 +1,6 @@
 import type { UpstreamConfig } from "../config/config.ts";
 import type { Target } from "../upstream/upstream.ts";
+import type { CancelSignal } from "./cancel.ts";
 import { type Ends, makeProxyHeader } from "./proxy-protocol.ts";
 import { dial, type Wire } from "./wire.ts";
 
@@ -11,7 +12,7 @@ export function dialUpstream(
   target: Target,
   { keepAliveMs, sendProxyProtocol: version }: Pick<UpstreamConfig, "keepAliveMs" | "sendProxyProtocol">,
   onBehalfOf: OnBehalfOf | undefined,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<Wire> {
   const onConnected = (wire: Wire): void => {
     target.onConnected?.();

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, type SecureContext, TLSSocket } from "node:tls";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
+import type { CancelSignal } from "./cancel.ts";
 import { type NativeHandle, nativeError, overPipe, overTcp } from "./native.ts";
 import { PlainTransport } from "./plain-transport.ts";
 import { StreamTransport } from "./stream-transport.ts";
@@ -324,7 +325,7 @@ export interface DialOptions {
 }
 
 /** Connects to an IP address or a UNIX socket. Throws UPSTREAM_UNREACHABLE, or the signal's reason. */
-export function dial(address: Address, { keepAliveMs, onConnected }: DialOptions, signal: AbortSignal): Promise<Wire> {
+export function dial(address: Address, { keepAliveMs, onConnected }: DialOptions, signal: CancelSignal): Promise<Wire> {
   const { promise, resolve, reject } = Promise.withResolvers<Wire>();
   const isTcp = address.kind === "tcp";
   const unconnected = isTcp ? overTcp(address.host, address.port) : overPipe(address.path);

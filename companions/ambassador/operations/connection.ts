@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { isAbort, type Logger } from "@peapod/kit";
 import type { SecretSource } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
+import { Cancel } from "../flow/cancel.ts";
 import type { Ends, Peer } from "../flow/proxy-protocol.ts";
 import type { Rostered } from "../flow/roster.ts";
 import { type Splice, splice, type SpliceResult, type Splicing } from "../flow/splice.ts";
@@ -50,9 +51,7 @@ export class Connection implements Session, Rostered {
 
   readonly #transport: Wire | Socket;
   readonly #parts: ConnectionParts;
-  /** Made for the first who asks: a connection that is forwarded in plain never does. */
-  #end: AbortController | undefined;
-  #isFinishing = false;
+  readonly #end = new Cancel();
   /** In the limits. Who is refused at the door comes in all the same, and hears of it from `connect`, so that the protocol finds the words. */
   #place: Disposable | undefined;
   #log: Logger | undefined;
@@ -78,8 +77,6 @@ export class Connection implements Session, Rostered {
   }
 
   get end(): AbortSignal {
-    this.#end ??= new AbortController();
-    if (this.#isFinishing) this.#end.abort(draining());
     return this.#end.signal;
   }
 
@@ -116,7 +113,7 @@ export class Connection implements Session, Rostered {
       return open(watched, signal, wanted);
     };
     const lease = await this.#parts.upstream.connect(timed, {
-      signal: this.end,
+      signal: this.#end,
       ...(options.only !== undefined && { only: options.only }),
     });
     const doneMs = performance.now();
@@ -157,7 +154,7 @@ export class Connection implements Session, Rostered {
     this.#spliced = client;
     const splicing = splice(client, upstream, options);
     this.#splicing = splicing;
-    if (this.#isFinishing) splicing.finish();
+    if (this.#end.aborted) splicing.finish();
     return splicing.done.then(this.#ended);
   }
 
@@ -187,10 +184,9 @@ export class Connection implements Session, Rostered {
 
   /** Asks the protocol to end at its next pause. Safe to repeat. */
   finish(): void {
-    if (this.#isFinishing) return;
-    this.#isFinishing = true;
+    if (this.#end.aborted) return;
     this.endedBy ??= "ambassador";
-    this.#end?.abort(draining());
+    this.#end.abort(new AmbassadorError("DRAINING", "The ambassador ends this connection"));
     this.#splicing?.finish();
   }
 
@@ -207,10 +203,6 @@ export function failureCode(error: unknown, end: AbortSignal): string | undefine
   if (isAbort(error, end)) return undefined;
   if (error instanceof WireEnded) return "CLIENT_GONE";
   return "INTERNAL";
-}
-
-function draining(): AmbassadorError {
-  return new AmbassadorError("DRAINING", "The ambassador ends this connection");
 }
 
 function whenGone(transport: Wire | Socket, hear: () => void, options: { readonly atEnd: boolean }): () => void {

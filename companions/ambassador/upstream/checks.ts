@@ -77,7 +77,7 @@ export class HealthChecks {
     const message = `The health check of ${target.endpoint} took longer than ${config.timeoutMs} ms`;
     const timeoutError = (): Error => new AmbassadorError("UPSTREAM_TIMEOUT", message);
     try {
-      const role = await within({ ms: config.timeoutMs, signal, timeoutError }, (checkSignal) => check(target, checkSignal));
+      const role = await within({ ms: config.timeoutMs, signal, timeoutError }, (checkSignal) => check(target, checkSignal.signal));
       return { kind: "passed", role };
     } catch (cause) {
       if (!(cause instanceof AmbassadorError) && !signal.aborted) log.error("a health check failed in a way it may not", { cause });

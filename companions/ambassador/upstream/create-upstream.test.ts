@@ -1,3 +1,4 @@
+import type { CancelSignal } from "../flow/cancel.ts";
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import test from "node:test";
@@ -63,7 +64,7 @@ test("connect() ends everything at once when its caller gives up, and leaves no 
   const { upstream } = upstreamTest({ endpoints: [one, two] });
   const control = new AbortController();
   let heard: unknown;
-  const open = (_: unknown, signal: AbortSignal): Promise<never> =>
+  const open = (_: unknown, signal: CancelSignal): Promise<never> =>
     new Promise(() => signal.addEventListener("abort", () => (heard = signal.reason), { once: true }));
   const connecting = upstream.connect(open, { signal: control.signal });
   assert.equal(upstream.endpoints()[0]?.connections, 1);

@@ -1,6 +1,7 @@
 import { backoffMs, type Clock, type Logger } from "@peapod/kit";
 import type { UpstreamConfig } from "../config/config.ts";
 import { AmbassadorError, isRetryable } from "../errors.ts";
+import { abortSignalOf, type CancelSignal } from "../flow/cancel.ts";
 import { dialUpstream } from "../flow/dial-upstream.ts";
 import { HealthChecks, untilAborted } from "./checks.ts";
 import { choose, rank } from "./choose.ts";
@@ -47,7 +48,7 @@ function beginRound(): Round {
 }
 
 interface ConnectOptions {
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly only?: string | Target;
 }
 
@@ -123,7 +124,7 @@ class EndpointUpstream implements Upstream {
   /** Writes a failed try down; throws its error unless another try may do better. */
   #failed(
     { place, error: cause }: Extract<TryResult<unknown>, { kind: "failed" }>,
-    { signal, ...context }: Admission & { readonly wanted: Role | undefined; readonly signal: AbortSignal },
+    { signal, ...context }: Admission & { readonly wanted: Role | undefined; readonly signal: CancelSignal },
     round: Round,
   ): void {
     const error = signal.aborted ? signal.reason : cause;
@@ -150,7 +151,7 @@ class EndpointUpstream implements Upstream {
     const isHopeless = only === undefined && this.#ledger.isCircuitOpen(this.#parts.clock.nowMs());
     if (isHopeless || round.attempts >= this.#config.retry.attempts) throw round.failure ?? this.#noEndpoint(only);
     const { backoffMs: initialMs, maxBackoffMs: maximumMs } = this.#config.retry;
-    await this.#parts.clock.sleep(this.#random() * backoffMs({ initialMs, maximumMs }, round.rounds), signal);
+    await this.#parts.clock.sleep(this.#random() * backoffMs({ initialMs, maximumMs }, round.rounds), abortSignalOf(signal));
     round.rounds += 1;
     round.attemptsBefore = round.attempts;
     round.tried.clear();

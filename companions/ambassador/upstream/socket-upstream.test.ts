@@ -1,3 +1,4 @@
+import type { CancelSignal } from "../flow/cancel.ts";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually, Scope, silentLogger, systemClock } from "@peapod/kit";
@@ -102,7 +103,7 @@ test("connect() takes a server that resets the connection for one that failed", 
   await using scope = new Scope();
   const resetting = await listen(scope, (socket) => socket.resetAndDestroy());
   const upstream = upstreamOf({ endpoints: [resetting], ejection: { failures: 3, forMs: 60_000 } });
-  const open = async (target: Target, signal: AbortSignal): Promise<never> => {
+  const open = async (target: Target, signal: CancelSignal): Promise<never> => {
     const wire = await openWire(target, signal, undefined);
     await wire.read(1).catch((cause: unknown) => {
       throw new AmbassadorError("UPSTREAM_PROTOCOL", `${target.endpoint} ended the connection during the login`, { cause });

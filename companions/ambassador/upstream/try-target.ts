@@ -1,4 +1,5 @@
 import { AmbassadorError } from "../errors.ts";
+import type { CancelSignal } from "../flow/cancel.ts";
 import type { Endpoint, Place } from "./endpoint.ts";
 import { nameFailure } from "./name-failure.ts";
 import type { ResolvedName } from "./names.ts";
@@ -12,7 +13,7 @@ export type TryResult<T> =
 
 export interface TryContext {
   readonly connectMs: number;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly wanted: Role | undefined;
   readonly nameOf: (endpoint: Endpoint) => ResolvedName | undefined;
 }
@@ -24,7 +25,7 @@ export async function tryPlace<T>(first: Place, open: Open<T>, context: TryConte
   place.hold();
   const timeoutError = (): Error =>
     new AmbassadorError("UPSTREAM_TIMEOUT", `Connecting to ${whereIs(place)} took longer than ${connectMs} ms`);
-  const openUnresolved = async (trySignal: AbortSignal): Promise<T> => {
+  const openUnresolved = async (trySignal: CancelSignal): Promise<T> => {
     const resolved = await resolvePlace(first.owner, nameOf(first.owner));
     trySignal.throwIfAborted();
     place.release();
@@ -34,7 +35,7 @@ export async function tryPlace<T>(first: Place, open: Open<T>, context: TryConte
   };
   try {
     const { target } = first;
-    const work = target === undefined ? openUnresolved : (trySignal: AbortSignal) => open(target, trySignal, wanted);
+    const work = target === undefined ? openUnresolved : (trySignal: CancelSignal) => open(target, trySignal, wanted);
     const value = await within({ ms: connectMs, signal, timeoutError }, work);
     return { kind: "connected", place, lease: new PlaceLease(value, place) };
   } catch (cause) {

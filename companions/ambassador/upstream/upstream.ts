@@ -1,5 +1,6 @@
 import type { Address } from "../config/config.ts";
 import type { ErrorCode } from "../errors.ts";
+import type { CancelSignal } from "../flow/cancel.ts";
 
 /** Which server of several a connection goes to, and whether it may. One for each listener; it knows no protocol. */
 export interface Upstream {
@@ -12,7 +13,7 @@ export interface Upstream {
    * `only` is the endpoint, or better the very target (of an earlier lease), to use whatever its state: a cancel request goes where its
    * query runs, though the name may stand for other addresses by now.
    */
-  connect<T>(open: Open<T>, options: { readonly signal: AbortSignal; readonly only?: string | Target }): Promise<Lease<T>>;
+  connect<T>(open: Open<T>, options: { readonly signal: CancelSignal; readonly only?: string | Target }): Promise<Lease<T>>;
   /** Every endpoint, as the admin page and the metrics show it. */
   endpoints(): readonly EndpointState[];
   /** Whether at least one endpoint may be tried. */
@@ -26,7 +27,7 @@ export interface Upstream {
  * its `Symbol.dispose` or `destroy()`. `wanted` is the role that this try must find, else throw UPSTREAM_ROLE; undefined: any role will do
  * (with `prefer-read-only`, once no replica is left to try).
  */
-export type Open<T> = (target: Target, signal: AbortSignal, wanted: Role | undefined) => Promise<T>;
+export type Open<T> = (target: Target, signal: CancelSignal, wanted: Role | undefined) => Promise<T>;
 
 /** One address of one endpoint. */
 export interface Target {

@@ -1,3 +1,4 @@
+import type { Cancel } from "../flow/cancel.ts";
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
@@ -27,7 +28,7 @@ test("within() rejects in time, tells the work, and ends what comes too late", a
   const late = Promise.withResolvers<{ destroy(): void }>();
   let heard: unknown;
   let isDestroyed = false;
-  const work = (given: AbortSignal): Promise<{ destroy(): void }> => {
+  const work = (given: Cancel): Promise<{ destroy(): void }> => {
     given.addEventListener("abort", () => (heard = given.reason));
     return late.promise;
   };

@@ -1,8 +1,10 @@
+import { Cancel, type CancelSignal } from "../flow/cancel.ts";
+
 /** The limits of one try. */
 export interface TryLimits {
   readonly ms: number;
   /** The caller's: its abort ends the try at once. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** The error that is thrown when the time is over. */
   readonly timeoutError: () => Error;
 }
@@ -10,11 +12,11 @@ export interface TryLimits {
 /**
  * Runs `work` for at most so long: rejects with `timeoutError`, or the signal's reason, at that moment, whether or not `work` heeds the signal
  * it is given. What it makes too late is ended (`Symbol.dispose`, else `destroy()`), and what it throws too late is of no interest.
- * One timer, one controller and one listener, without AbortSignal.any: this is on the way of every connection.
+ * One timer and one listener, without AbortSignal.any or even a controller: this is on the way of every connection.
  */
-export function within<T>({ ms, signal, timeoutError }: TryLimits, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export function within<T>({ ms, signal, timeoutError }: TryLimits, work: (signal: Cancel) => Promise<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const control = new AbortController();
+  const control = new Cancel();
   let isOver = false;
   const finish = (): void => {
     isOver = true;
@@ -31,7 +33,7 @@ export function within<T>({ ms, signal, timeoutError }: TryLimits, work: (signal
   if (signal.aborted) onAbort();
   else {
     signal.addEventListener("abort", onAbort);
-    begin(work, control.signal).then(
+    begin(work, control).then(
       (value) => {
         if (isOver) return discard(value);
         finish();
@@ -48,7 +50,7 @@ export function within<T>({ ms, signal, timeoutError }: TryLimits, work: (signal
 }
 
 /** Calls an asynchronous function; one that throws before its first promise rejects as any other. */
-function begin<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+function begin<T>(work: (signal: Cancel) => Promise<T>, signal: Cancel): Promise<T> {
   try {
     return work(signal);
   } catch (cause) {

@@ -1,3 +1,4 @@
+import { abortSignalOf } from "../../flow/cancel.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { dialUpstream } from "../../flow/dial-upstream.ts";
 import type { Listener } from "../listener.ts";
@@ -12,7 +13,7 @@ export async function untilReachable({ config, protocol, upstream }: Listener): 
   try {
     const lease = await upstream.connect(
       async (target, trySignal) => {
-        if (check !== undefined) return await check(target, trySignal);
+        if (check !== undefined) return await check(target, abortSignalOf(trySignal));
         const wire = await dialUpstream(target, config.upstream, undefined, trySignal);
         wire.destroy();
         return undefined;

@@ -1,3 +1,4 @@
+import { abortSignalOf } from "../../flow/cancel.ts";
 import type { Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 import type { HttpListenerConfig } from "../../config/config.ts";
@@ -64,7 +65,7 @@ export function makeOpener(listener: Pick<HttpListenerConfig, "upstream">, crede
         const key = keyOf(target, owner);
         const old = mayUseKept === "none" ? undefined : kept.take(key, mayUseKept === "fresh" ? FRESH_MS : KEEP_MS);
         if (old !== undefined) return connectionOf(old, key, true);
-        return connectionOf(await openSocket(target, { upstream, credentials, preamble }, signal), key, false);
+        return connectionOf(await openSocket(target, { upstream, credentials, preamble }, abortSignalOf(signal)), key, false);
       },
     forget: (owner) => {
       for (const key of ownedKeys.get(owner) ?? []) kept.drop(key);

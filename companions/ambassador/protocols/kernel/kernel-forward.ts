@@ -1,3 +1,4 @@
+import type { CancelSignal } from "../../flow/cancel.ts";
 import { readFile, writeFile } from "node:fs/promises";
 import { isIPv4 } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -132,7 +133,7 @@ async function choose(
   upstream: Upstream,
   { trusted, signal }: { readonly trusted: Target | undefined; readonly signal: AbortSignal },
 ): Promise<Target | undefined> {
-  const open = async (target: Target, within: AbortSignal): Promise<Target> => {
+  const open = async (target: Target, within: CancelSignal): Promise<Target> => {
     if (addressOf(target) === undefined) throw new AmbassadorError("UPSTREAM_UNREACHABLE", `${target.endpoint} has no IPv4 address`);
     const isTrusted = healthCheck !== undefined && keyOf(target) === keyOf(trusted);
     if (!isTrusted) (await dial(target.address, { keepAliveMs }, within)).destroy();

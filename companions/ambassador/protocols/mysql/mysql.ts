@@ -1,3 +1,4 @@
+import { abortSignalOf } from "../../flow/cancel.ts";
 import type { MysqlListenerConfig } from "../../config/config.ts";
 import { abortable } from "../../flow/abortable.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -78,7 +79,7 @@ function pauses(relay: ChangeUserRelay, ok: Buffer, { listener }: LoginParts): S
 async function connect(front: ClientFront, session: Session, parts: LoginParts): Promise<Lease<Entry>> {
   const onBehalfOf = { client: session.client, local: session.local };
   const respond = (greeting: Greeting): Promise<HandshakeResponse> => front.greet(greeting);
-  const open: Open<Entry> = (target, signal, wanted) => logInAt(target, { parts, onBehalfOf, respond, wanted }, signal);
+  const open: Open<Entry> = (target, signal, wanted) => logInAt(target, { parts, onBehalfOf, respond, wanted }, abortSignalOf(signal));
   try {
     return await session.connect(open);
   } catch (cause) {

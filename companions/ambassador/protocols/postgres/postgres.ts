@@ -1,3 +1,4 @@
+import { abortSignalOf } from "../../flow/cancel.ts";
 import type { PostgresListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -109,7 +110,7 @@ async function connect(client: Wire, session: Session, startup: StartupMessage, 
   const leave = (): void => gone.abort(new AmbassadorError("CLIENT_GONE", "The client went away before it was logged in"));
   const stay = client.whenGone(leave, { atEnd: true });
   const lease = await session.connect(async (target, signal, wanted) => {
-    const options = { onBehalfOf: session, wanted, signal: AbortSignal.any([signal, gone.signal]) };
+    const options = { onBehalfOf: session, wanted, signal: AbortSignal.any([abortSignalOf(signal), gone.signal]) };
     opened = await parts.sessions.open(target, startup, options);
     return opened.wire;
   });

@@ -1,3 +1,4 @@
+import { abortSignalOf } from "../../flow/cancel.ts";
 import type { RedisListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { abortable } from "../../flow/abortable.ts";
@@ -43,7 +44,7 @@ async function serve(client: Wire, session: Session, parts: Parts): Promise<void
     await acceptClientTls(client, listener, credentials);
     const onBehalfOf = { client: session.client, local: session.local };
     using lease = await session.connect((target, signal, wanted) => {
-      return connectAs(wanted, target, { ...parts, onBehalfOf }, signal);
+      return connectAs(wanted, target, { ...parts, onBehalfOf }, abortSignalOf(signal));
     });
     const { wire, secrets } = lease.value;
     isServed = true;

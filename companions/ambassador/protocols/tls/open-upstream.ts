@@ -1,6 +1,7 @@
 import type { UpstreamConfig, UpstreamTlsConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { abortable } from "../../flow/abortable.ts";
+import type { CancelSignal } from "../../flow/cancel.ts";
 import { dialUpstream, type OnBehalfOf } from "../../flow/dial-upstream.ts";
 import { startUpstreamTls } from "../../flow/upstream-tls.ts";
 import type { Wire } from "../../flow/wire.ts";
@@ -18,13 +19,13 @@ export interface OpenParts {
  * Connects, and begins with TLS where that is configured: for protocols that do not ask first.
  * Throws UPSTREAM_UNREACHABLE, UPSTREAM_UNTRUSTED, CREDENTIAL_MISSING, or the signal's reason; nothing stays open then.
  */
-export function openUpstream(target: Target, parts: OpenParts, signal: AbortSignal): Promise<Wire> {
+export function openUpstream(target: Target, parts: OpenParts, signal: CancelSignal): Promise<Wire> {
   const { tls } = parts.upstream;
   if (tls === undefined || tls.mode === "disable") return dialUpstream(target, parts.upstream, parts.onBehalfOf, signal);
   return openEncrypted(target, tls, parts, signal);
 }
 
-async function openEncrypted(target: Target, tls: UpstreamTlsConfig, parts: OpenParts, signal: AbortSignal): Promise<Wire> {
+async function openEncrypted(target: Target, tls: UpstreamTlsConfig, parts: OpenParts, signal: CancelSignal): Promise<Wire> {
   const { upstream, credentials, onBehalfOf } = parts;
   const wire = await dialUpstream(target, upstream, onBehalfOf, signal);
   await abortable(wire, signal, () => startUpstreamTls(wire, target, tls, { credentials }));
