@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -58,4 +60,16 @@ test("followFile() tells once that the file is missing, and goes on when it is b
   await writeFile(path, "back");
   await eventually(() => texts.length > 0, WITHIN);
   assert.deepEqual([texts, missing.length], [["back"], 1]);
+});
+
+test("followFile() reads a few times a second, however much is written beside the file", async (t) => {
+  const { folder } = await follow(t);
+  const open = t.mock.method(fs, "openSync");
+  syncBuiltinESMExports();
+  const startedMs = performance.now();
+  for (let count = 0; count < 300; count += 1) await writeFile(join(folder, "log"), `${count}`);
+  const seconds = (performance.now() - startedMs) / 1000;
+  open.mock.restore();
+  syncBuiltinESMExports();
+  assert.ok(open.mock.callCount() <= 2 + 10 * seconds, `${open.mock.callCount()} in ${seconds} s`);
 });

@@ -6,7 +6,10 @@ import { AmbassadorError } from "../errors.ts";
 
 /** How often the file is read, whatever the events say. A ConfigMap takes up to a minute to arrive, so this adds nothing that shows. */
 const POLL_MS = 1_000;
-/** Two readings so far apart must agree: a file that is being rewritten in place may be half there, and half of it may be valid. */
+/**
+ * Two readings so far apart must agree: a file that is being rewritten in place may be half there, and half of it may be valid. And so long
+ * it waits between two looks: whatever else is written in the folder, a log for one, rings as well.
+ */
 const SETTLE_MS = 100;
 
 /** What a followed file says, to whom, and from where on. */
@@ -41,15 +44,17 @@ export async function followFile(options: FollowOptions, signal: AbortSignal): P
       try {
         const text = await readSettled(path, known, clock, signal);
         isMissing = false;
-        if (text === known) continue;
-        known = text;
-        await options.onChange(text);
+        if (text !== known) {
+          known = text;
+          await options.onChange(text);
+        }
       } catch (cause) {
         if (signal.aborted) return;
         if (!(cause instanceof AmbassadorError)) throw cause;
         if (!isMissing) options.onMissing(cause);
         isMissing = true;
       }
+      await clock.sleep(SETTLE_MS, signal).catch(() => {}); // the loop sees what ended it
     }
   } finally {
     watcher?.close();
