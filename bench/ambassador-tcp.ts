@@ -40,7 +40,7 @@ const measurements: readonly Measurement[] = [
     name: "a connection for each request",
     unit: "connections/s",
     aim: { least: 0.8 },
-    measure: (port, signal) => redisBenchmark(["-t", "ping_mbulk", "-c", "20", "-k", "0", "-n", "5000"], { port: port("redis") }, signal),
+    measure: (port, signal) => redisBenchmark(["-t", "ping_mbulk", "-c", "20", "-k", "0", "-n", "15000"], { port: port("redis") }, signal),
   },
   ...(["p50Us", "p99Us"] as const).map((quantile): Measurement => ({
     name: `added latency, ${quantile.slice(0, 3)}, at 1,000 requests/s`,
