@@ -125,9 +125,11 @@ for (const [who, isUpstream] of [
   test(`${who} cost a bounded memory, disturb nobody, and lose nothing`, TEST, async (t: TestContext) => {
     await using scope = new Scope();
     const [count, bytes] = [40, 32 * MIB];
-    const far: Socket[] = [];
+    const far: Socket[] = []; // each at the place of its client, who says which that is
     const port = await listenOn(
-      createServer({ allowHalfOpen: true }, (socket) => void far.push(socket)),
+      createServer({ allowHalfOpen: true }, (socket) => {
+        socket.once("readable", () => (far[(socket.read(1) as Buffer)[0] ?? 0] = socket)); // it has a byte at least, and gives buffers
+      }),
       scope,
     );
     const echoPort = await listenOn(createServer(echo), scope);
@@ -140,7 +142,8 @@ for (const [who, isUpstream] of [
     const before = program.rssBytes();
     const near = Array.from({ length: count }, () => connect({ port: program.port("flood"), host: "127.0.0.1", allowHalfOpen: true }));
     scope.defer(() => near.forEach((socket) => void socket.destroy()));
-    await eventually(() => far.length === count, WITHIN);
+    for (const [index, socket] of near.entries()) socket.write(Buffer.of(index));
+    await eventually(() => Object.keys(far).length === count, WITHIN);
     const [floods, readers] = isUpstream ? [far, near] : [near, far];
     for (const socket of readers) socket.pause();
     const sent = floods.map((socket) => flood(socket, bytes));

@@ -17,9 +17,10 @@ export class Cancel {
     this.aborted = true;
     this.reason = reason;
     this.#controller?.abort(reason);
-    const hearers = this.#hearers;
-    this.#hearers = NOBODY;
-    for (const hear of hearers) hear();
+    for (let [hear] = this.#hearers; hear !== undefined; [hear] = this.#hearers) {
+      this.#hearers = this.#hearers.slice(1);
+      hear();
+    }
   }
 
   throwIfAborted(): void {

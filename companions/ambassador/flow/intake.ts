@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Socket } from "node:net";
+import { isIP, Socket } from "node:net";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { NativeHandle } from "./native.ts";
@@ -82,7 +82,7 @@ export class Intake {
 
 function localOf(bound: Address): Peer | undefined {
   if (bound.kind === "unix") return NOWHERE;
-  const isOne = /^[0-9.]+$|:/.test(bound.host) && bound.host !== "0.0.0.0" && bound.host !== "::";
+  const isOne = isIP(bound.host) !== 0 && !/^[0.:]+$/.test(bound.host); // nothing but zeros is every address
   return isOne ? { address: bound.host, port: bound.port } : undefined;
 }
 

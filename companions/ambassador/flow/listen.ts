@@ -72,7 +72,8 @@ type Admit = (server: Server, bound: Address) => void;
 const SOCKETS_OF_A_PORT = 8;
 
 async function openPort(address: TcpAddress, admit: Admit): Promise<TcpAddress> {
-  // Sockets that share a port would let another process's in as well: one that does not share says whether somebody is there.
+  // Sockets that share a port would let another process's in as well: one that does not share says whether somebody is there. A process
+  // of the same user that comes later and asks to share is not kept out.
   if (address.port !== 0) await closeServer(await bind(createServer(), (server) => server.listen({ ...address, backlog: BACKLOG })));
   let bound = address;
   for (let count = 0; count < SOCKETS_OF_A_PORT; count += 1) {

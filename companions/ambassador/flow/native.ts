@@ -1,8 +1,8 @@
 import { getSystemErrorName } from "node:util";
 
 /**
- * Node's own handles of sockets, beneath `net.Socket`: what `net` itself is made of, and in no documentation (Node 24). All that this
- * program knows of them is in this file; docs/decisions/0009 says why, and what it brings.
+ * Node's own handles of sockets, beneath `net.Socket`: what `net` itself is made of, and in no documentation (Node 24). How they are
+ * got from a server is in listen.ts, how one becomes a socket in plain-transport.ts; docs/decisions/0009 says why, and what it brings.
  */
 
 /** A TCP connection or a UNIX socket of libuv. Numbers that are given back are libuv's: 0, or a negative error. */

@@ -129,6 +129,7 @@ export class PlainTransport implements Transport, Reader {
     if (count > 0) {
       this.bytesRead += count;
       const isWide = this.#isWide;
+      // What is narrow is the beginning of what is wide.
       if (!this.receiver.pass(shared.wide, count, false)) this.pause();
       // What is full asks for more; the first small read says that this is over.
       if (isWide ? count >= NARROW_BYTES : count < NARROW_BYTES) return undefined;
@@ -201,6 +202,7 @@ export class PlainTransport implements Transport, Reader {
     this.#sender = undefined;
     if (this.#isWide) this.#narrow();
     if (this.#probesAfterSeconds > 0) keepAlive.delete(this);
+    this.#probesAfterSeconds = 0;
   }
 
   #widen(): Buffer | undefined {

@@ -44,14 +44,16 @@ class SharedBuffer {
 /** The beginnings of a buffer. Traffic is of few lengths, and making a view takes longer than copying what is in it. */
 class Views {
   readonly #buffer: Buffer;
-  readonly #views: (Buffer | undefined)[] = Array.from({ length: SMALL_BYTES + 1 });
+  readonly #views = new Map<number, Buffer>();
 
   constructor(buffer: Buffer) {
     this.#buffer = buffer;
   }
 
   first(length: number): Buffer {
-    return (this.#views[length] ??= this.#buffer.subarray(0, length));
+    let view = this.#views.get(length);
+    if (view === undefined) this.#views.set(length, (view = this.#buffer.subarray(0, length)));
+    return view;
   }
 }
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { test, type TestContext } from "node:test";
 import { eventually } from "@peapod/kit";
 import { type Pair, readAll, startPairs } from "./pair.fixture.ts";
-import type { Splice } from "./splice.ts";
+import { type Splice, splice } from "./splice.ts";
 
 async function onePair(context: TestContext, taps?: Splice): Promise<Pair> {
   const stack = new AsyncDisposableStack();
@@ -115,4 +115,26 @@ test("splice() finishes once the answer went to the client, not while a question
   server.write("answer");
   await ended;
   assert.equal((await result).errorCode, undefined);
+});
+
+test("splice() of wires that break as they are joined is over, and stays so when it is told to finish", async (t) => {
+  const { wires } = await onePair(t);
+  const { wires: others } = await onePair(t);
+  const heard: string[] = [];
+  const client = others.client;
+  client.unread(Buffer.from("read ahead"));
+  const broken = splice(client, wires.upstream, {
+    fromClient: (chunk) => {
+      heard.push(chunk.toString());
+      client.destroy();
+      return chunk;
+    },
+  });
+  broken.finish();
+  assert.deepEqual(await broken.done, { endedBy: "client", errorCode: undefined });
+  assert.deepEqual(heard, ["read ahead"]);
+  assert.ok(wires.upstream.isClosed);
+  const timers = process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  broken.finish();
+  assert.equal(process.getActiveResourcesInfo().filter((name) => name === "Timeout").length, timers);
 });

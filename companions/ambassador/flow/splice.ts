@@ -54,7 +54,7 @@ export class Splicing {
     client.pour(new OneWay(this, "client", client, upstream, taps.fromClient));
     upstream.pour(new OneWay(this, "upstream", upstream, client, taps.fromUpstream));
     if (taps.finish?.aborted === true) this.finish();
-    else taps.finish?.addEventListener("abort", this.#finish, { once: true });
+    else if (this.#open > 0) taps.finish?.addEventListener("abort", this.#finish, { once: true });
   }
 
   /** Ends the connection at its next pause: the last bytes went to the client, and none came for 50 ms. Safe to repeat. */
@@ -126,11 +126,12 @@ class OneWay implements Sink {
     this.#from.resume();
   }
 
-  /** Once the other direction has ended too there is nothing to wait for, and closing says what a shutdown would. */
+  /** Once the other direction has ended too there is nothing to wait for, and closing says what a shutdown would; TLS has a word of its own for it. */
   end(): void {
     this.#isOver = true;
     this.#splicing.ended(this.#side);
-    if (this.#to.isAtEnd && this.#to.unsent === 0 && this.#from.unsent === 0) {
+    const isPlain = this.#to.tls === undefined && this.#from.tls === undefined;
+    if (isPlain && this.#to.isAtEnd && this.#to.unsent === 0 && this.#from.unsent === 0) {
       this.#to.destroy();
       this.#from.destroy();
     } else this.#to.end();

@@ -45,6 +45,32 @@ test("dial() gives up when its signal does, in the middle of connecting", async 
   await assert.rejects(dialling, { message: "enough" });
 });
 
+test("dial() ends the connection, and throws, where what it is to do first fails", async () => {
+  await using stack = new AsyncDisposableStack();
+  const server = createServer((socket) => socket.on("error", () => {}));
+  stack.defer(() => void server.close());
+  const address = await listenOnLoopback(server);
+  const accepted = once(server, "connection");
+  const onConnected = (): void => {
+    throw new Error("no header");
+  };
+  await assert.rejects(dial(address, { keepAliveMs: undefined, onConnected }, never), { message: "no header" });
+  await once(((await accepted)[0] as Socket).resume(), "close"); // what the event gives
+});
+
+test("Wire begins no TLS with a side that has gone, though bytes of it are unread", async () => {
+  await using stack = new AsyncDisposableStack();
+  for (const leave of ["end", "resetAndDestroy"] as const) {
+    const { wire, far } = await wireAndServer(stack);
+    far.write(Buffer.of(22, 3, 1, 0, 200));
+    wire.unread(await wire.read(5));
+    const gone = new Promise<void>((resolve) => void wire.whenGone(resolve, { atEnd: true }));
+    far[leave]();
+    await gone;
+    await assert.rejects(wire.acceptTls(createSecureContext(), { requestCert: false }), { name: "WireEnded" });
+  }
+});
+
 test("Wire.read() throws when the other side ends or resets before all came, and keeps what came", async () => {
   await using stack = new AsyncDisposableStack();
   const ended = await wireAndServer(stack);

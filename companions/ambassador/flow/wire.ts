@@ -158,12 +158,13 @@ export class Wire implements TransportOwner {
 
   /** From now on everything goes to the sink, first what was read ahead. Nobody may pull any more. */
   pour(sink: Sink): void {
+    const [hadEnded, wasOver] = [this.#hasEnded, this.#isOver]; // what comes while it takes the unread, it hears by itself
     this.#sink = sink;
     const unread = this.#buffered === 0 ? EMPTY : this.#take(this.#buffered);
     this.#transport.receiver = sink;
     const goesOn = unread.length === 0 || sink.pass(unread, unread.length, true);
-    if (this.#isOver) sink.close(this.#failure);
-    else if (this.#hasEnded) sink.end();
+    if (wasOver) sink.close(this.#failure);
+    else if (hadEnded && !this.#isOver) sink.end();
     else if (goesOn) this.#transport.resume();
     else this.#transport.pause();
   }
@@ -184,7 +185,7 @@ export class Wire implements TransportOwner {
   /** Speaks TLS from here on, as the client. Throws UPSTREAM_UNTRUSTED where bytes came before it: they may be somebody else's. */
   async startTls(options: ConnectionOptions): Promise<TLSSocket> {
     if (this.#buffered > 0) throw new AmbassadorError("UPSTREAM_UNTRUSTED", "The upstream sent plain text before TLS began");
-    if (this.isAtEnd) throw new WireEnded({ cause: this.#failure });
+    this.#requireOpen();
     const plain = this.release();
     const secure = connectTls({ ...options, socket: plain });
     await this.#handshake(secure, "secureConnect", plain);
@@ -199,7 +200,7 @@ export class Wire implements TransportOwner {
     secureContext: SecureContext,
     options: { readonly requestCert: boolean; readonly ALPNProtocols?: string[] },
   ): Promise<TLSSocket> {
-    if (this.isAtEnd) throw new WireEnded({ cause: this.#failure });
+    this.#requireOpen();
     const plain = this.release();
     const secure = new TLSSocket(plain, { isServer: true, secureContext, rejectUnauthorized: options.requestCert, ...options });
     await this.#handshake(secure, "secure", plain);
@@ -207,6 +208,11 @@ export class Wire implements TransportOwner {
     if (refusal === undefined) return secure;
     secure.destroy();
     throw new AmbassadorError("CLIENT_PROTOCOL", `The client's certificate does not hold: ${refusal.message}`, { cause: refusal });
+  }
+
+  /** A handshake needs an answer: whoever sends no more will not give one, whatever came before. */
+  #requireOpen(): void {
+    if (this.#hasEnded || this.isClosed) throw new WireEnded({ cause: this.#failure });
   }
 
   async #handshake(secure: TLSSocket, event: "secureConnect" | "secure", plain: Socket): Promise<void> {
@@ -259,6 +265,7 @@ export class Wire implements TransportOwner {
   }
 
   onClose(): void {
+    if (this.#isOver) return; // TLS that ends in its handshake says so twice
     this.#hasEnded = true;
     this.#isOver = true;
     this.#wake?.();
@@ -277,9 +284,9 @@ export class Wire implements TransportOwner {
   async #more(): Promise<void> {
     if (this.#failure !== undefined) throw new WireEnded({ cause: this.#failure });
     if (this.#hasEnded) throw new WireEnded();
-    this.#transport.resume();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
+    this.#transport.resume();
     await promise;
     this.#wake = undefined;
   }
@@ -334,18 +341,24 @@ export function dial(address: Address, { keepAliveMs, onConnected }: DialOptions
     transport.destroy();
     reject(signal.reason);
   };
-  const complete = (status: number): void => {
-    if (transport.isClosed) return; // aborted
-    signal.removeEventListener("abort", abort);
-    if (status === 0) {
-      if (isTcp && keepAliveMs !== undefined) transport.keepAlive(keepAliveMs);
-      const wire = new Wire(transport);
-      onConnected?.(wire);
-      return resolve(wire);
-    }
+  const fail = (status: number): void => {
     transport.destroy();
     const where = formatAddress(address);
     reject(new AmbassadorError("UPSTREAM_UNREACHABLE", `Cannot connect to ${where}`, { cause: nativeError("connect", status, where) }));
+  };
+  const complete = (status: number): void => {
+    if (transport.isClosed) return; // aborted
+    signal.removeEventListener("abort", abort);
+    if (status !== 0) return fail(status);
+    if (isTcp && keepAliveMs !== undefined) transport.keepAlive(keepAliveMs);
+    const wire = new Wire(transport);
+    try {
+      onConnected?.(wire);
+      resolve(wire);
+    } catch (cause) {
+      wire.destroy();
+      reject(cause);
+    }
   };
   if (signal.aborted) abort();
   else {
