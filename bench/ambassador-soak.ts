@@ -12,9 +12,11 @@ import { startRedisServer } from "../companions/ambassador/protocols/redis/redis
 const main = join(dirname(dirname(fileURLToPath(import.meta.url))), "companions", "ambassador", "main.ts");
 const MIB = 1024 * 1024;
 
-/** How many connections of each protocol, in all; a tenth of them warms the program up. */
+/** How many connections of each protocol, in all. */
 const loads = { tcp: 200_000, http: 50_000, redis: 50_000, postgres: 20_000 } as const;
 const ROUNDS = 4;
+/** What warms the program up: so many connections it takes until V8 and the C library have as much memory as they come to work with. */
+const WARM_SHARE = 0.25;
 /** What the program may have more of at the end than once it was warm. Its heap is measured after a collection; its memory is not given back at once. */
 const bounds = { "resident MiB": 48, "heap MiB": 3, descriptors: 4, handles: 4 } as const;
 
@@ -31,14 +33,14 @@ export async function ambassadorSoak(_args: readonly string[], parent: AbortSign
   };
   print("", Object.fromEntries(Object.keys(bounds).map((name) => [name, name])));
   print("started", await measure(pid, ports.admin));
-  await round(0.1);
+  await round(WARM_SHARE);
   const warm = await measure(pid, ports.admin);
   print("warm", warm);
   let now = warm;
   for (let index = 1; index <= ROUNDS; index += 1) {
-    await round(0.9 / ROUNDS);
+    await round((1 - WARM_SHARE) / ROUNDS);
     now = await measure(pid, ports.admin);
-    print(`${10 + (90 * index) / ROUNDS} %`, now);
+    print(`${Math.round(100 * (WARM_SHARE + ((1 - WARM_SHARE) * index) / ROUNDS))} %`, now);
   }
   print("bound", Object.fromEntries(Object.entries(bounds).map(([name, bound]) => [name, `+${bound}`])));
   const grown = (Object.keys(bounds) as (keyof Point)[]).filter((name) => now[name] - warm[name] > bounds[name]);
