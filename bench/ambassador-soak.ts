@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { eventually, run, Scope } from "@peapod/kit";
 import { freePort, startPostgres } from "../companions/ambassador/protocols/postgres/postgres-server.fixture.ts";
@@ -114,6 +115,7 @@ async function measure(pid: number, port: number): Promise<Point> {
   };
   await eventually(async () => (await read())("ambassador_connections_active") === 0, { withinMs: 10_000, everyMs: 100 });
   process.kill(pid, "SIGUSR2");
+  await delay(500); // a signal is heard in a turn of its own, which may come after that of a request
   const metric = await read();
   const inUse = { "resident MiB": metric("process_resident_memory_bytes") / MIB, "heap MiB": metric("nodejs_heap_size_used_bytes") / MIB };
   return { ...inUse, descriptors: metric("process_open_fds"), handles: metric("nodejs_active_handles_total") };
