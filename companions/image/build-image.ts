@@ -1,11 +1,12 @@
-import { chmod, copyFile, mkdir, mkdtemp, realpath, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { run } from "@peapod/kit";
-import { bundle } from "./bundle.ts";
 import type { Companion } from "./companions.ts";
-import { findNodeFiles, findProgramFiles, type NodeFile } from "./node-files.ts";
+import { copyFiles, type ImageFile } from "./image-file.ts";
+import { findNodeFiles } from "./node-files.ts";
 import { packFolder, writeLayout } from "./oci-layout.ts";
+import { writeProgramLayer } from "./program-layer.ts";
 
 /** Nobody in particular: what the image's programs run as where the pod does not say. The one that distroless images use. */
 const USER = 65_532;
@@ -38,9 +39,10 @@ export async function buildImage(
   const work = await mkdtemp(join(parent, ".companion-image-"));
   try {
     onStep(`Bundling ${companion.name}`);
-    await writeProgramLayer(companion, join(work, "program"), signal);
+    const nodeFiles = await findNodeFiles(signal);
+    await writeProgramLayer(companion, join(work, "program"), { below: nodeFiles, onStep, signal });
     onStep("Collecting Node.js and its libraries");
-    await writeNodeLayer(join(work, "node"), signal);
+    await writeNodeLayer(nodeFiles, join(work, "node"));
     onStep("Packing the layers");
     const layers = [];
     for (const name of ["node", "program"]) layers.push(await packFolder(join(work, name), join(work, `${name}.tar`), signal));
@@ -73,30 +75,12 @@ async function writeArchive(layout: string, path: string, signal: AbortSignal): 
   }
 }
 
-async function writeProgramLayer({ name, main, programs }: Companion, root: string, signal: AbortSignal): Promise<void> {
-  const program = join(root, "app", `${name}.mjs`);
-  await mkdir(dirname(program), { recursive: true });
-  await bundle(main, program);
-  await chmod(program, 0o755);
-  await mkdir(join(root, "usr/bin"), { recursive: true });
-  await copyFiles(await findProgramFiles(programs, signal), root);
-  await symlink(`/app/${name}.mjs`, join(root, "usr/bin", name)); // `exec: [ambassador, wait]` in a probe
-}
-
-async function writeNodeLayer(root: string, signal: AbortSignal): Promise<void> {
+async function writeNodeLayer(nodeFiles: readonly ImageFile[], root: string): Promise<void> {
   await mkdir(join(root, "tmp"), { recursive: true });
-  await copyFiles(await findNodeFiles(signal), root);
+  await copyFiles(nodeFiles, root);
   for (const [path, content] of files) {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content, { mode: 0o644 });
   }
   await chmod(join(root, "tmp"), 0o1777);
-}
-
-async function copyFiles(found: readonly NodeFile[], root: string): Promise<void> {
-  for (const { from, to } of found) {
-    await mkdir(dirname(join(root, to)), { recursive: true });
-    await copyFile(await realpath(from), join(root, to));
-    await chmod(join(root, to), to.endsWith(".crt") || to.endsWith("LICENSE") ? 0o644 : 0o755);
-  }
 }

@@ -1,5 +1,5 @@
 /**
- * Makes a companion's image: Node.js, the libraries it needs, and the companion as one bundle.
+ * Makes a companion's image: Node.js, the libraries it needs, and the companion as a bundle, with one more for each of its threads.
  * usage: node companions/image/main.ts COMPANION --layout FOLDER --name IMAGE | --archive FILE --name IMAGE | --list
  *   --layout FOLDER   write an OCI layout into a folder, which must not be there
  *   --archive FILE    write an OCI archive, for `skopeo copy oci-archive:FILE docker://REGISTRY/NAME` and `podman load`
@@ -12,6 +12,7 @@ import { companions, findCompanion } from "./companions.ts";
 
 const EXIT_USAGE = 64;
 
+process.umask(0o022); // whatever the user's is: folders keep their modes in the image, where others read them
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
