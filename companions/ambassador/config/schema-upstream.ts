@@ -91,7 +91,7 @@ export function upstreamOf(protocol: ProtocolName): Type<UpstreamConfig> {
         forMs: withDefault({ key: "duration", type: duration("100ms", "1h"), fallback: "30s", help: "Left out so long, then tried again" }),
       }),
       fallback: onlyWhereSeveral,
-      help: "Leaves out an endpoint at which real connections fail. By default where there are several, since one alone has no substitute",
+      help: "Leaves out an endpoint at which real connections fail; for `http` so do requests that it answers with 502, 503 or 504, or not at all. By default where there are several, since one alone has no substitute",
     }),
     circuitBreaker: orOff({
       type: record<NonNullable<UpstreamConfig["circuitBreaker"]>>({
@@ -108,7 +108,7 @@ export function upstreamOf(protocol: ProtocolName): Type<UpstreamConfig> {
         }),
       }),
       fallback: "off",
-      help: "Spares an upstream that is down the tries of all clients. By default off: an application that waits in its own way is not hurried",
+      help: "Spares an upstream that is down the tries of all clients; counts what `ejection` does. By default off: an application that waits in its own way is not hurried",
     }),
     resolveEveryMs: withDefault({
       key: "resolveInterval",

@@ -9,7 +9,7 @@ import { type Splice, splice, type SpliceResult, type Splicing } from "../flow/s
 import { Wire, WireEnded } from "../flow/wire.ts";
 import type { RequestFact, Session } from "../protocols/protocol.ts";
 import type { Gate } from "../upstream/gate.ts";
-import type { Lease, Open, Target, Upstream } from "../upstream/upstream.ts";
+import type { ConnectOptions, Lease, Open, Target, Upstream } from "../upstream/upstream.ts";
 import type { ListenerMetrics } from "./metrics.ts";
 
 /** What a connection has of the listener that it came through. */
@@ -100,7 +100,7 @@ export class Connection implements Session, Rostered {
     this.#reportedToClient = Math.max(bytesToClient, this.#reportedToClient);
   }
 
-  async connect<T>(open: Open<T>, options: { readonly only?: string | Target } = {}): Promise<Lease<T>> {
+  async connect<T>(open: Open<T>, options: ConnectOptions = {}): Promise<Lease<T>> {
     if (options.only === undefined) this.#place ??= await this.#enter(); // who is in may cancel, though all places are taken
     let openedMs = 0;
     let connectedMs = 0;
@@ -112,10 +112,7 @@ export class Connection implements Session, Rostered {
       const watched: Target = { endpoint, address, host, onConnected: () => (connectedMs = performance.now()) };
       return open(watched, signal, wanted);
     };
-    const lease = await this.#parts.upstream.connect(timed, {
-      signal: this.#end,
-      ...(options.only !== undefined && { only: options.only }),
-    });
+    const lease = await this.#parts.upstream.connect(timed, { ...options, signal: this.#end });
     const doneMs = performance.now();
     this.endpoint = lease.target.endpoint;
     const { metrics } = this.#parts;

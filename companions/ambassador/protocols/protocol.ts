@@ -5,7 +5,7 @@ import type { Credentials } from "../credentials/credentials.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Splice } from "../flow/splice.ts";
 import type { Wire } from "../flow/wire.ts";
-import type { Check, Open, Lease, Target } from "../upstream/upstream.ts";
+import type { Check, ConnectOptions, Lease, Open } from "../upstream/upstream.ts";
 
 /**
  * What a listener does with a connection. `serve` resolves when the connection has ended, whichever way, and has ended both sides then.
@@ -45,7 +45,7 @@ export interface Session {
   /** Aborted when this connection must end now: the deadline of a drain, or credentials that are too old. */
   readonly end: AbortSignal;
   /** Upstream.connect, with the session's end as its signal, a measured latency, and the endpoint noted for the access log. */
-  connect<T>(open: Open<T>, options?: { readonly only?: string | Target }): Promise<Lease<T>>;
+  connect<T>(open: Open<T>, options?: ConnectOptions): Promise<Lease<T>>;
   /** Which secrets the upstream login was made with: once they change, `login.maxAgeMs` begins for this connection. */
   used(secrets: readonly { readonly source: SecretSource; readonly version: number }[]): void;
   /** Facts for the access log and the admin page: the user that the application said, never the one of the Secret, and the database. */

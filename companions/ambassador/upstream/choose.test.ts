@@ -108,6 +108,7 @@ const candidate = fc.record<Candidate>({
     role: fc.constantFrom("read-write", "read-only", undefined),
     roleUntilMs: fc.constantFrom(0, Infinity),
     failuresInARow: fc.nat(2),
+    hasFailedInUse: fc.boolean(),
     ejectedUntilMs: fc.constantFrom(undefined, nowMs - 1, nowMs + 1),
     lastFailure: fc.constantFrom(undefined, { code: "UPSTREAM_BUSY" as const, message: "", atMs: nowMs - 1 }),
   }),

@@ -91,8 +91,9 @@ function shunFailing(pool: number[], candidates: readonly Candidate[], nowMs: nu
 }
 
 function hasJustFailed(candidate: Candidate | undefined, nowMs: number): boolean {
-  if (candidate === undefined || candidate.standing.failuresInARow === 0) return false;
-  return nowMs - (candidate.standing.lastFailure?.atMs ?? 0) < SHUN_MS;
+  if (candidate === undefined) return false;
+  const { failuresInARow, hasFailedInUse, lastFailure } = candidate.standing;
+  return failuresInARow > 0 && !hasFailedInUse && nowMs - (lastFailure?.atMs ?? 0) < SHUN_MS;
 }
 
 function connectionsAt(candidates: readonly Candidate[], index: number): number {

@@ -6,6 +6,7 @@ import { createLogger } from "@peapod/kit";
 import { AmbassadorError } from "../errors.ts";
 import { ManualClock } from "./manual-clock.fixture.ts";
 import { never, tcp, upstreamTest } from "./upstream.fixture.ts";
+import type { Lease } from "./upstream.ts";
 
 const [one, two, three] = [tcp("10.0.0.1"), tcp("10.0.0.2"), tcp("10.0.0.3")];
 
@@ -155,6 +156,59 @@ test("the circuit refuses at once after enough failures, lets one probe in, and 
     events.flatMap((event) => (event.kind === "circuit" ? event.state : [])),
     ["open", "half-open", "closed"],
   );
+});
+
+test("a lease that is judged later counts by its verdict alone: the connections between two bad answers break no row", async () => {
+  const clock = new ManualClock();
+  const config = { endpoints: [one, two], ejection: { failures: 3, forMs: 10_000 } };
+  const { upstream, events } = upstreamTest(config, { clock });
+  const use = async (...outcomes: ("well" | AmbassadorError)[]): Promise<string> => {
+    const open = ({ endpoint }: { endpoint: string }): Promise<string> => Promise.resolve(endpoint);
+    using lease = await upstream.connect(open, { signal: never, isJudgedLater: true });
+    for (const outcome of outcomes) lease.judge?.(outcome);
+    return lease.value;
+  };
+  const failures = (): number | undefined => upstream.endpoints()[0]?.failuresInARow;
+  const busy = new AmbassadorError("UPSTREAM_BUSY", "10.0.0.1:5432 answers 503");
+  await use(busy);
+  await use(busy, "well", busy); // the first word holds
+  assert.equal(failures(), 2);
+  await use();
+  await use(new AmbassadorError("CLIENT_GONE", "The client went away"));
+  assert.equal(failures(), 2, "what says nothing of the endpoint leaves the row as it is");
+  await use("well");
+  assert.equal(failures(), 0);
+  for (const _ of [1, 2, 3]) assert.equal(await use(busy), "10.0.0.1:5432");
+  assert.equal(await use("well"), "10.0.0.2:5432");
+  assert.partialDeepStrictEqual(upstream.endpoints()[0], {
+    ejectedUntilMs: clock.nowMs() + 10_000,
+    lastFailure: { message: busy.message },
+  });
+  await clock.advance(10_000);
+  assert.equal(await use(busy), "10.0.0.1:5432", "its time is over");
+  assert.equal(await use("well"), "10.0.0.2:5432", "the next bad answer ejects it at once");
+  assert.equal(events.filter(({ kind }) => kind === "ejected").length, 2);
+});
+
+test("the circuit opens for bad answers, and waits for the answer to its probe; one that is given up leaves its place to the next", async () => {
+  const clock = new ManualClock();
+  const { upstream } = upstreamTest({ circuitBreaker: { failures: 2, openMs: 5_000 } }, { clock });
+  const open = (): Promise<number> => Promise.resolve(1);
+  const connect = (): Promise<Lease<number>> => upstream.connect(open, { signal: never, isJudgedLater: true });
+  const busy = new AmbassadorError("UPSTREAM_BUSY", "10.0.0.1:5432 answers 503");
+  for (const _ of [1, 2]) {
+    using lease = await connect();
+    lease.judge?.(busy);
+  }
+  await assert.rejects(connect(), { code: "NO_ENDPOINT", message: /too many failed: 10\.0\.0\.1:5432 answers 503$/ });
+  await clock.advance(5_000);
+  const probe = await connect();
+  await assert.rejects(connect(), { code: "NO_ENDPOINT" }, "a connection alone closes no circuit");
+  probe[Symbol.dispose]();
+  using next = await connect();
+  next.judge?.("well");
+  using last = await connect();
+  assert.equal(last.value, 1);
 });
 
 test("connect() looks for the server of the wanted role among all, as one try, and goes straight there next time", async () => {

@@ -6,11 +6,12 @@ import { dialUpstream } from "../flow/dial-upstream.ts";
 import { HealthChecks, untilAborted } from "./checks.ts";
 import { choose, rank } from "./choose.ts";
 import { Endpoint, type Place } from "./endpoint.ts";
+import { JudgedLease } from "./judged-lease.ts";
 import { type Admission, Ledger } from "./ledger.ts";
 import { createSystemResolve, ResolvedName, type Resolve } from "./names.ts";
 import { roleOf } from "./standing.ts";
 import { tryPlace, type TryResult } from "./try-target.ts";
-import type { Check, EndpointState, Lease, Open, Role, Target, Upstream, UpstreamEvent } from "./upstream.ts";
+import type { Check, ConnectOptions, EndpointState, Lease, Open, Role, Target, Upstream, UpstreamEvent } from "./upstream.ts";
 
 export interface UpstreamParts {
   readonly config: UpstreamConfig;
@@ -47,11 +48,6 @@ function beginRound(): Round {
   return { tried: new Set(), attempts: 0, attemptsBefore: 0, rounds: 0, failure: undefined };
 }
 
-interface ConnectOptions {
-  readonly signal: CancelSignal;
-  readonly only?: string | Target;
-}
-
 class EndpointUpstream implements Upstream {
   readonly #parts: UpstreamParts;
   readonly #config: UpstreamConfig;
@@ -79,8 +75,8 @@ class EndpointUpstream implements Upstream {
     this.#checks = this.#makeChecks();
   }
 
-  async connect<T>(open: Open<T>, options: ConnectOptions): Promise<Lease<T>> {
-    const { signal, only } = options;
+  async connect<T>(open: Open<T>, options: ConnectOptions & { readonly signal: CancelSignal }): Promise<Lease<T>> {
+    const { signal, only, isJudgedLater } = options;
     signal.throwIfAborted();
     let round: Round | undefined; // nearly always the first try is the last
     for (;;) {
@@ -97,6 +93,7 @@ class EndpointUpstream implements Upstream {
       if (result.kind === "connected") {
         // A preference is not asked for by every protocol: only a need that was met tells the role.
         const found = this.#config.target === "prefer-read-only" ? undefined : wanted;
+        if (isJudgedLater === true) return new JudgedLease(result.lease, this.#judge(result.place, found, admission));
         this.#ledger.succeeded(result.place, found, admission);
         return result.lease;
       }
@@ -119,6 +116,14 @@ class EndpointUpstream implements Upstream {
   async run(signal: AbortSignal): Promise<void> {
     const names = [...this.#names.values()].map((name) => name.refresh(this.#config.resolveEveryMs, this.#random, signal));
     await Promise.all([...names, this.#checks?.run(this.#places, signal), untilAborted(signal)]);
+  }
+
+  /** Writes down what came of a connection's use. */
+  #judge(place: Place, found: Role | undefined, { isProbe }: Admission): (outcome: "well" | AmbassadorError | undefined) => void {
+    return (outcome) => {
+      if (outcome === "well") this.#ledger.succeeded(place, found, { isProbe });
+      else this.#ledger.failed(place, outcome, { isProbe, wanted: undefined, isInUse: true });
+    };
   }
 
   /** Writes a failed try down; throws its error unless another try may do better. */
@@ -145,7 +150,7 @@ class EndpointUpstream implements Upstream {
   }
 
   /** All that may be tried were: a pause of up to the back-off's time, and once more. Throws the last failure when there were enough. */
-  async #pause({ signal, only }: ConnectOptions, round: Round): Promise<void> {
+  async #pause({ signal, only }: Parameters<Upstream["connect"]>[1], round: Round): Promise<void> {
     if (round.tried.size === 0) throw round.failure ?? this.#noEndpoint(only);
     if (round.attempts === round.attemptsBefore) round.attempts += 1;
     const isHopeless = only === undefined && this.#ledger.isCircuitOpen(this.#parts.clock.nowMs());

@@ -42,7 +42,7 @@ export class Ledger {
     return admitted;
   }
 
-  /** A connection was made, in the role it had to have. */
+  /** A connection was made, in the role it had to have; or it was used well. */
   succeeded(place: Place, found: Role | undefined, { isProbe }: Admission): void {
     const nowMs = this.#parts.clock.nowMs();
     this.#setStanding(place, afterSuccess(place.standing, found, nowMs), nowMs);
@@ -50,13 +50,13 @@ export class Ledger {
   }
 
   /** A try failed; or came to nothing, as its caller went away or the code is wrong: what is no AmbassadorError says nothing of the endpoint. */
-  failed(place: Place, error: unknown, context: Admission & { readonly wanted: Role | undefined }): void {
+  failed(place: Place, error: unknown, context: Admission & { readonly wanted: Role | undefined; readonly isInUse?: boolean }): void {
     const nowMs = this.#parts.clock.nowMs();
-    const { isProbe, wanted } = context;
+    const { isProbe, wanted, isInUse = false } = context;
     if (!(error instanceof AmbassadorError)) return this.#observe("neutral", isProbe, nowMs);
     const { code, message } = error;
     const failure = { code, message, atMs: nowMs };
-    const standing = afterFailure(place.standing, failure, { ejection: this.#parts.config.ejection, wanted });
+    const standing = afterFailure(place.standing, failure, { ejection: this.#parts.config.ejection, wanted, isInUse });
     if (blame(code) === "failure") this.#lastFailure = failure;
     this.#setStanding(place, standing, nowMs);
     this.#observe(blame(code), isProbe, nowMs);

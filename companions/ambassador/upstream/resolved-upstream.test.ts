@@ -33,6 +33,16 @@ test("connect() says that a name cannot be resolved, counts it, and tries the ne
   assert.equal(await connect(), "10.0.0.9");
 });
 
+test("a bad answer of one address of a name does not have the others come first, as a failed connection does", async () => {
+  const resolve = (): Promise<string[]> => Promise.resolve(["10.1.0.1", "10.1.0.2"]);
+  const { upstream } = upstreamTest({ endpoints: [name] }, { resolve, clock: new ManualClock() });
+  for (const _ of [1, 2, 3]) {
+    using lease = await upstream.connect((target) => Promise.resolve(target.address), { signal: never, isJudgedLater: true });
+    assert.deepEqual(lease.value, tcp("10.1.0.1"));
+    lease.judge?.(new AmbassadorError("UPSTREAM_BUSY", "db.test:5432 answers 503"));
+  }
+});
+
 test("run() follows a name to other addresses, and keeps the last good ones when it cannot be resolved, and says so once", async () => {
   const clock = new ManualClock();
   const lines: string[] = [];

@@ -61,6 +61,14 @@ test("afterSuccess() makes no new object where nothing is new, and forgets failu
   assert.deepEqual(afterSuccess(ejected, "read-write", nowMs), { ...well, ejectedUntilMs: undefined });
 });
 
+test("afterFailure() remembers that the last failure was in the use of a connection, until one to connect or a success", () => {
+  const context = { ejection, wanted: undefined };
+  const inUse = afterFailure(unknownStanding, failureOf("UPSTREAM_BUSY"), { ...context, isInUse: true });
+  assert.partialDeepStrictEqual(inUse, { failuresInARow: 1, hasFailedInUse: true });
+  assert.partialDeepStrictEqual(afterFailure(inUse, failureOf("UPSTREAM_BUSY"), context), { failuresInARow: 2, hasFailedInUse: false });
+  assert.deepEqual(afterSuccess(inUse, undefined, nowMs), { ...unknownStanding, lastFailure: inUse.lastFailure });
+});
+
 test("roleOf() believes a login for a minute, and a health check until the next", () => {
   const found = afterSuccess(unknownStanding, "read-only", nowMs);
   assert.equal(roleOf(found, nowMs + 59_999), "read-only");

@@ -16,6 +16,8 @@ export interface Standing {
   readonly roleUntilMs: number;
   /** Of real connections. */
   readonly failuresInARow: number;
+  /** The last of them was in the use of a connection that stood: it is reached as well as any other address of its name. */
+  readonly hasFailedInUse: boolean;
   readonly ejectedUntilMs: number | undefined;
   readonly lastFailure: Failure | undefined;
 }
@@ -30,6 +32,7 @@ export const unknownStanding: Standing = {
   role: undefined,
   roleUntilMs: 0,
   failuresInARow: 0,
+  hasFailedInUse: false,
   ejectedUntilMs: undefined,
   lastFailure: undefined,
 };
@@ -72,36 +75,36 @@ export function isEjected(standing: Standing, nowMs: number): boolean {
   return standing.ejectedUntilMs !== undefined && nowMs < standing.ejectedUntilMs;
 }
 
-/** After a connection was made, with the role it had to find (undefined: any). The same object where nothing is new. */
+/** After a connection was made, or used well, with the role it had to find (undefined: any). The same object where nothing is new. */
 export function afterSuccess(standing: Standing, found: Role | undefined, nowMs: number): Standing {
   const isRoleNews = found !== undefined && roleOf(standing, nowMs) !== found;
   if (standing.failuresInARow === 0 && standing.ejectedUntilMs === undefined && !isRoleNews) return standing;
   const role = isRoleNews ? { role: found, roleUntilMs: nowMs + ROLE_BELIEVED_MS } : {};
-  return { ...standing, ...role, failuresInARow: 0, ejectedUntilMs: undefined };
+  return { ...standing, ...role, failuresInARow: 0, hasFailedInUse: false, ejectedUntilMs: undefined };
 }
 
 /**
- * After a try failed. Failures in a row, as many as `ejection` says, eject it; after its time the next failure ejects it again at once, and
- * the next success clears it. A wrong role is remembered as the other one than was wanted.
+ * After a try failed, or (`isInUse`) what a connection was used for. Failures in a row, as many as `ejection` says, eject it; after its time the
+ * next failure ejects it again at once, and the next success clears it. A wrong role is remembered as the other one than was wanted.
  */
 export function afterFailure(
   standing: Standing,
   failure: Failure,
-  context: { readonly ejection: UpstreamConfig["ejection"]; readonly wanted: Role | undefined },
+  context: { readonly ejection: UpstreamConfig["ejection"]; readonly wanted: Role | undefined; readonly isInUse?: boolean },
 ): Standing {
-  const { ejection, wanted } = context;
+  const { ejection, wanted, isInUse = false } = context;
   switch (blame(failure.code)) {
     case "neutral":
       return { ...standing, lastFailure: failure };
     case "answer": {
       const role = failure.code === "UPSTREAM_ROLE" && wanted !== undefined ? otherThan(wanted, failure.atMs) : {};
-      return { ...standing, ...role, failuresInARow: 0, ejectedUntilMs: undefined, lastFailure: failure };
+      return { ...standing, ...role, failuresInARow: 0, hasFailedInUse: false, ejectedUntilMs: undefined, lastFailure: failure };
     }
     case "failure": {
       const failuresInARow = standing.failuresInARow + 1;
       const isOut = ejection !== undefined && failuresInARow >= ejection.failures;
       const ejectedUntilMs = isOut ? failure.atMs + ejection.forMs : standing.ejectedUntilMs;
-      return { ...standing, failuresInARow, ejectedUntilMs, lastFailure: failure };
+      return { ...standing, failuresInARow, hasFailedInUse: isInUse, ejectedUntilMs, lastFailure: failure };
     }
   }
 }

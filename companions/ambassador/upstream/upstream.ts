@@ -1,5 +1,5 @@
 import type { Address } from "../config/config.ts";
-import type { ErrorCode } from "../errors.ts";
+import type { AmbassadorError, ErrorCode } from "../errors.ts";
 import type { CancelSignal } from "../flow/cancel.ts";
 
 /** Which server of several a connection goes to, and whether it may. One for each listener; it knows no protocol. */
@@ -12,14 +12,21 @@ export interface Upstream {
    * retryable, such as LOGIN_REFUSED, is thrown at once.
    * `only` is the endpoint, or better the very target (of an earlier lease), to use whatever its state: a cancel request goes where its
    * query runs, though the name may stand for other addresses by now.
+   * `isJudgedLater`: that a connection stands is no success yet, `lease.judge` says what came of it.
    */
-  connect<T>(open: Open<T>, options: { readonly signal: CancelSignal; readonly only?: string | Target }): Promise<Lease<T>>;
+  connect<T>(open: Open<T>, options: ConnectOptions & { readonly signal: CancelSignal }): Promise<Lease<T>>;
   /** Every endpoint, as the admin page and the metrics show it. */
   endpoints(): readonly EndpointState[];
   /** Whether at least one endpoint may be tried. */
   isAvailable(): boolean;
   /** Looks names up again and runs the health checks, until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
+}
+
+/** See Upstream.connect. */
+export interface ConnectOptions {
+  readonly only?: string | Target;
+  readonly isJudgedLater?: boolean;
 }
 
 /**
@@ -44,6 +51,11 @@ export interface Target {
 export interface Lease<T> extends Disposable {
   readonly value: T;
   readonly target: Target;
+  /**
+   * Where `isJudgedLater` was asked: what came of the connection's use. An error counts for ejection and the circuit as that of a failed try does,
+   * by its code. The first word holds; a lease that is released without one counts for nothing.
+   */
+  judge?(outcome: "well" | AmbassadorError): void;
 }
 
 /** The role that a login or a check found; undefined where the protocol has none. */
@@ -67,7 +79,7 @@ export interface EndpointState {
 
 /** What happens to an upstream, for the metrics: each as it happens, after its state changed. */
 export type UpstreamEvent =
-  /** One try of one target failed; the client may not hear of it. */
+  /** One try of one target failed, of which the client may not hear; or what its connection was used for, where that is judged. */
   | { readonly kind: "try-failed"; readonly endpoint: string; readonly code: ErrorCode }
   | { readonly kind: "ejected"; readonly endpoint: string }
   /** One health check: `code` says why it failed. */

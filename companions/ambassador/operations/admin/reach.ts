@@ -18,7 +18,7 @@ export async function untilReachable({ config, protocol, upstream }: Listener): 
         wire.destroy();
         return undefined;
       },
-      { signal },
+      { signal, isJudgedLater: check === undefined && config.protocol === "http" }, // by answers alone
     );
     lease[Symbol.dispose]();
     return [];

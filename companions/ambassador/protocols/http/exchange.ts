@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { AmbassadorError } from "../../errors.ts";
 import { sentFields } from "./sent-fields.ts";
 import type { Wire } from "../../flow/wire.ts";
+import type { Lease, Target } from "../../upstream/upstream.ts";
 import type { Session } from "../protocol.ts";
 import type { Injected, Injection } from "./injection.ts";
 import { problemOf, respondWith } from "./problem.ts";
@@ -95,7 +96,7 @@ async function tryToServe(exchange: Exchange, plan: RequestPlan, parts: Exchange
   let mayRenew = plan.isReplayable;
   for (;;) {
     const injected = await parts.injection.fields(session.end);
-    using lease = await session.connect(parts.opener.open({ mayUseKept, owner, preamble }));
+    using lease = await session.connect(parts.opener.open({ mayUseKept, owner, preamble }), { isJudgedLater: true });
     const connection = lease.value;
     progress.endpoint = lease.target.endpoint;
     if (progress.failure !== undefined) {
@@ -105,11 +106,12 @@ async function tryToServe(exchange: Exchange, plan: RequestPlan, parts: Exchange
     const { address, host } = lease.target;
     const hostValue = parts.hostOf({ host, port: address.kind === "tcp" ? address.port : undefined }, plan.authority);
     const fields = sentFields(plan, hostValue, injected.fields);
-    const answer = await ask(exchange, plan, fields, connection, parts, progress);
+    const answer = await ask(exchange, plan, fields, lease, parts, progress);
     if (answer === "stale") {
       mayUseKept = "none";
       continue;
     }
+    lease.judge?.(verdictOn(answer, lease.target));
     if (isRefused(answer, injected, parts.injection) && mayRenew) {
       connection.destroy();
       mayRenew = false;
@@ -125,22 +127,31 @@ async function ask(
   exchange: Exchange,
   plan: RequestPlan,
   fields: readonly string[],
-  connection: UpstreamConnection,
+  lease: Lease<UpstreamConnection>,
   { injection }: ExchangeParts,
   progress: Progress,
 ): Promise<Answer | "stale"> {
+  const connection = lease.value;
   const { outgoing, answer } = send(exchange, plan, fields, connection, injection.isOwned);
   progress.outgoing = outgoing;
   const readBefore = connection.socket.bytesRead;
   try {
     return await answer;
   } catch (cause) {
-    const hasSaid = connection.socket.bytesRead > readBefore;
+    const isStale = progress.failure === undefined && connection.isReused && connection.socket.bytesRead === readBefore;
     connection.destroy();
-    if (progress.failure !== undefined) throw progress.failure;
-    if (connection.isReused && plan.isReplayable && !hasSaid) return "stale";
-    throw cause;
+    if (isStale && plan.isReplayable) return "stale";
+    const failure = progress.failure ?? cause;
+    if (!isStale && failure instanceof AmbassadorError) lease.judge?.(failure); // that a kept one was ended is no fault
+    throw failure;
   }
+}
+
+/** What an answer says of the endpoint. These three are how a server, or a proxy before it, says that it does not serve now. */
+function verdictOn({ message }: Answer, { endpoint }: Target): "well" | AmbassadorError {
+  const { statusCode } = message;
+  if (statusCode !== 502 && statusCode !== 503 && statusCode !== 504) return "well";
+  return new AmbassadorError("UPSTREAM_BUSY", `${endpoint} answers ${statusCode}`);
 }
 
 function isRefused(answer: Answer, injected: Injected, injection: Injection): boolean {
