@@ -12,6 +12,8 @@ import {
   wasQueued,
   type WriteRequest,
 } from "./native.ts";
+import { CLIENT, type SideIndex, UPSTREAM } from "./pump/counts.ts";
+import type { Loan } from "./pump/pump.ts";
 import { NARROW_BYTES, shared, SMALL_BYTES, WIDE_READERS } from "./shared-buffer.ts";
 import { nobody, type Receiver, type Sender, type Transport, type TransportOwner } from "./transport.ts";
 
@@ -22,13 +24,13 @@ import { nobody, type Receiver, type Sender, type Transport, type TransportOwner
 export class PlainTransport implements Transport, Reader {
   owner: TransportOwner = nobody;
   receiver: Receiver = nobody;
-  bytesRead = 0;
-  bytesWritten = 0;
-  unsent = 0;
   isWritable = true;
   isClosed = false;
   slot = 0;
   readonly #handle: NativeHandle;
+  #read = 0;
+  #written = 0;
+  #unsent = 0;
   #isReading = false;
   #isWide = false;
   #hasEnded = false;
@@ -37,11 +39,50 @@ export class PlainTransport implements Transport, Reader {
   /** Waits for room. */
   #sender: Sender | undefined;
   #probesAfterSeconds = 0;
+  /** Whom the socket is lent to, and as which side. */
+  #loan: Loan | undefined;
+  #side: SideIndex = CLIENT;
 
   /** Takes over a handle that is connected, or about to be. */
   constructor(handle: NativeHandle) {
     this.#handle = handle;
     readInto(handle, shared.narrow, this);
+  }
+
+  get bytesRead(): number {
+    return this.#read + (this.#loan?.bytesFrom(this.#side) ?? 0);
+  }
+
+  get bytesWritten(): number {
+    return this.#written + (this.#loan?.bytesFrom(this.#side === CLIENT ? UPSTREAM : CLIENT) ?? 0);
+  }
+
+  get unsent(): number {
+    return this.#loan === undefined ? this.#unsent : this.#loan.unsentTo(this.#side);
+  }
+
+  /** Whether it could be lent: it reads, may write, and keeps nothing. */
+  get isLendable(): boolean {
+    return this.#isReading && this.isWritable && this.#unsent === 0 && this.#loan === undefined;
+  }
+
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
+  /** Another thread reads and writes it from now on, so that nothing is heard of it here, until `endLoan`; it can be closed meanwhile. */
+  lendTo(loan: Loan, side: SideIndex): void {
+    this.pause();
+    this.#loan = loan;
+    this.#side = side;
+  }
+
+  /** It is back, and of no use any more: both of its directions have ended, or an error broke them. */
+  endLoan(error: Error | undefined): void {
+    if (this.isClosed) return;
+    if (error !== undefined) return this.#fail(error);
+    this.isWritable = false;
+    this.#end();
   }
 
   /** Has the kernel ask, after so much silence, whether the other side is still there. */
@@ -58,7 +99,7 @@ export class PlainTransport implements Transport, Reader {
   }
 
   resume(): void {
-    if (this.#isReading || this.#hasEnded || this.isClosed) return;
+    if (this.#isReading || this.#hasEnded || this.isClosed || this.#loan !== undefined) return;
     this.#isReading = true;
     const status = this.#handle.readStart();
     if (status !== 0) this.#fail(nativeError("read", status));
@@ -72,11 +113,11 @@ export class PlainTransport implements Transport, Reader {
 
   send(bytes: Buffer, length: number, isOwned: boolean, sender: Sender): boolean {
     if (!this.isWritable) return false;
-    if (this.unsent > 0) this.#queue(isOwned ? bytes.subarray(0, length) : Buffer.from(bytes.subarray(0, length)));
+    if (this.#unsent > 0) this.#queue(isOwned ? bytes.subarray(0, length) : Buffer.from(bytes.subarray(0, length)));
     else if (length <= SMALL_BYTES) this.#sendSmall(bytes, length, isOwned);
     else if (isOwned) this.#queue(bytes.subarray(0, length));
     else this.#sendLarge(bytes, length);
-    if (this.unsent === 0) return this.isWritable;
+    if (this.#unsent === 0) return this.isWritable;
     this.#sender = sender;
     return false;
   }
@@ -86,7 +127,7 @@ export class PlainTransport implements Transport, Reader {
   }
 
   end(onSent?: () => void): void {
-    if (!this.isWritable) return;
+    if (!this.isWritable || this.#loan !== undefined) return;
     this.isWritable = false;
     this.#isEnding = true;
     const done = (): void => {
@@ -102,8 +143,7 @@ export class PlainTransport implements Transport, Reader {
   destroy(): void {
     if (this.isClosed) return;
     this.#close();
-    this.#handle.close();
-    this.owner.onClose();
+    this.#giveUp(() => this.#handle.close());
   }
 
   reset(): void {
@@ -111,7 +151,12 @@ export class PlainTransport implements Transport, Reader {
     // libuv refuses while the end is on its way, and Node would not close the handle then.
     if (this.#isEnding || this.#handle.reset === undefined) return this.destroy();
     this.#close();
-    this.#handle.reset();
+    this.#giveUp(() => this.#handle.reset?.());
+  }
+
+  #giveUp(close: () => void): void {
+    if (this.#loan === undefined) close();
+    else this.#loan.end(close);
     this.owner.onClose();
   }
 
@@ -127,7 +172,7 @@ export class PlainTransport implements Transport, Reader {
 
   take(count: number): Buffer | undefined {
     if (count > 0) {
-      this.bytesRead += count;
+      this.#read += count;
       const isWide = this.#isWide;
       // What is narrow is the beginning of what is wide.
       if (!this.receiver.pass(shared.wide, count, false)) this.pause();
@@ -143,7 +188,7 @@ export class PlainTransport implements Transport, Reader {
   #sendSmall(bytes: Buffer, length: number, isOwned: boolean): void {
     if (isOwned) return this.#queue(bytes.subarray(0, length));
     this.#queue(shared.copy(bytes, length));
-    if (this.unsent > 0) shared.renewOutgoing(); // libuv sends from it yet
+    if (this.#unsent > 0) shared.renewOutgoing(); // libuv sends from it yet
   }
 
   /** Past libuv, which would keep the memory of what the kernel does not take: only that is copied. */
@@ -154,7 +199,7 @@ export class PlainTransport implements Transport, Reader {
     } catch (cause) {
       if (!isErrno(cause, "EAGAIN")) return this.#fail(cause instanceof Error ? cause : new Error(String(cause)));
     }
-    this.bytesWritten += sent;
+    this.#written += sent;
     if (sent < length) this.#queue(Buffer.from(bytes.subarray(sent, length)));
   }
 
@@ -163,19 +208,19 @@ export class PlainTransport implements Transport, Reader {
     const { request } = shared;
     const status = this.#handle.writeBuffer(request, bytes);
     if (status !== 0) return this.#fail(nativeError("write", status));
-    this.bytesWritten += bytes.length;
+    this.#written += bytes.length;
     if (wasQueued()) this.#await(request, bytes);
   }
 
   #await(request: WriteRequest, bytes: Uint8Array): void {
     shared.renewRequest();
-    this.unsent += bytes.length;
+    this.#unsent += bytes.length;
     request.buffer = bytes;
     request.oncomplete = (status) => {
       if (this.isClosed) return;
       if (status !== 0) return this.#fail(nativeError("write", status));
-      this.unsent -= bytes.length;
-      if (this.unsent > 0) return;
+      this.#unsent -= bytes.length;
+      if (this.#unsent > 0) return;
       const sender = this.#sender;
       this.#sender = undefined;
       sender?.onRoom();

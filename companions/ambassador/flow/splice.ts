@@ -1,3 +1,6 @@
+import { nativeError } from "./native.ts";
+import { CLIENT, UPSTREAM } from "./pump/counts.ts";
+import { type Loan, type LoanEnd, pump } from "./pump/pump.ts";
 import type { Sink, Wire } from "./wire.ts";
 
 /** What happens to bytes on their way. Without a tap they pass untouched. */
@@ -24,6 +27,9 @@ type Side = SpliceResult["endedBy"];
 /** A connection that is to finish does so when nothing came for so long. */
 const PAUSE_MS = 50;
 
+/** After so many pieces a connection is one that goes on, and worth what it costs to hand it to the pump: some 50 us. */
+const PIECES_BEFORE_PUMP = 64;
+
 /** Passes bytes both ways, what was read ahead first, until both sides have ended; a broken side ends the other at once. */
 export function splice(client: Wire, upstream: Wire, taps: Splice = {}): Splicing {
   return new Splicing(client, upstream, taps);
@@ -32,8 +38,10 @@ export function splice(client: Wire, upstream: Wire, taps: Splice = {}): Splicin
 /** Two wires that are spliced, until both are closed. */
 export class Splicing {
   readonly done: Promise<SpliceResult>;
-  /** Who sent last. Undefined: nobody, which is a pause too. */
+  /** Who sent last, while bytes pass here. Undefined: nobody, which is a pause too. */
   lastFrom: Side | undefined;
+  /** Until it is time to see whether the pump could take over. */
+  piecesLeft = PIECES_BEFORE_PUMP;
   readonly #client: Wire;
   readonly #upstream: Wire;
   readonly #taps: Splice;
@@ -43,6 +51,7 @@ export class Splicing {
   #isBroken = false;
   #open = 2;
   #pauses: NodeJS.Timeout | undefined;
+  #loan: Loan | undefined;
 
   constructor(client: Wire, upstream: Wire, taps: Splice) {
     this.#client = client;
@@ -63,10 +72,35 @@ export class Splicing {
     let before = this.#client.bytesRead + this.#upstream.bytesRead;
     this.#pauses = setInterval(() => {
       const now = this.#client.bytesRead + this.#upstream.bytesRead;
-      const isQuiet = now === before && this.lastFrom !== "client" && this.#client.unsent === 0;
+      const isQuiet = now === before && !this.#isAsking && this.#client.unsent === 0;
       if (isQuiet && this.#taps.isPause?.() !== false) this.break("upstream", undefined);
       before = now;
     }, PAUSE_MS);
+  }
+
+  /** Whether the client sent last. */
+  get #isAsking(): boolean {
+    const last = this.#loan?.lastFrom;
+    return last === undefined ? this.lastFrom === "client" : last === CLIENT;
+  }
+
+  /** Has the pump take over, once the event loop has done with what it has; where it cannot, sees again later. */
+  toPump(): void {
+    if (this.#taps.fromClient !== undefined || this.#taps.fromUpstream !== undefined) return; // piecesLeft goes on below 0
+    this.piecesLeft = PIECES_BEFORE_PUMP;
+    setImmediate(() => this.#lend());
+  }
+
+  #lend(): void {
+    const [client, upstream] = [this.#client.lendable, this.#upstream.lendable];
+    if (client === undefined || upstream === undefined || this.#loan !== undefined) return;
+    const onOver = ({ side, errno }: LoanEnd): void =>
+      (side === CLIENT ? client : upstream).endLoan(errno === 0 ? undefined : nativeError("read", -errno));
+    const loan = pump.lend({ client: client.fd, upstream: upstream.fd }, onOver);
+    if (loan === undefined) return;
+    this.#loan = loan;
+    client.lendTo(loan, CLIENT);
+    upstream.lendTo(loan, UPSTREAM);
   }
 
   /** A side sends no more. */
@@ -115,7 +149,9 @@ class OneWay implements Sink {
   }
 
   pass(buffer: Buffer, count: number, isOwned: boolean): boolean {
-    this.#splicing.lastFrom = this.#side;
+    const splicing = this.#splicing;
+    splicing.lastFrom = this.#side;
+    if ((splicing.piecesLeft -= 1) === 0) splicing.toPump();
     if (this.#tap === undefined) return this.#to.send(buffer, count, isOwned, this);
     const sent = this.#tap(buffer.subarray(0, count));
     return sent.length === 0 || this.#to.send(sent, sent.length, isOwned, this);

@@ -83,6 +83,13 @@ export class Wire implements TransportOwner {
     return this.#beginning === undefined ? this.#transport.isClosed : this.#beginning.destroyed;
   }
 
+  /** What can be lent to the pump: a plain connection that goes on, of which nothing is kept here. */
+  get lendable(): PlainTransport | undefined {
+    const transport = this.#transport;
+    if (this.#beginning !== undefined || this.#buffered > 0 || !(transport instanceof PlainTransport)) return undefined;
+    return transport.isLendable ? transport : undefined;
+  }
+
   /** Resolves when the connection has ended in both directions, whichever way. */
   get closed(): Promise<void> {
     return new Promise((resolve) => void this.whenGone(resolve, { atEnd: false }));

@@ -1,7 +1,9 @@
 import { type Clock, type Logger, runTogether, Scope } from "@peapod/kit";
 import type { AmbassadorConfig } from "../config/config.ts";
 import type { ConfigSource } from "../config/load-config.ts";
+import { pump } from "../flow/pump/pump.ts";
 import { openCredentials } from "../credentials/file-credentials.ts";
+import { createSystemResolve, type Resolve } from "../upstream/names.ts";
 import { AdminServer } from "./admin/admin-server.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { Ambassador } from "./ambassador.ts";
@@ -15,6 +17,8 @@ export interface RunParts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Default: the system's. */
+  readonly resolve?: Resolve;
   readonly setLogLevel: (level: AmbassadorConfig["logLevel"]) => void;
   /** Called when the listeners accept. */
   readonly onListening?: (where: { readonly listeners: ReadonlyMap<string, string>; readonly admin: string | undefined }) => void;
@@ -25,11 +29,11 @@ export interface RunParts {
  * Throws CONFIG_INVALID or LISTEN_FAILED where it cannot begin.
  */
 export async function runAmbassador(parts: RunParts, stop: AbortSignal, hurry: AbortSignal): Promise<void> {
-  const { source, metrics, log, clock } = parts;
+  const { source, metrics, log, clock, resolve = createSystemResolve() } = parts;
   await using scope = new Scope();
   const quit = new AbortController();
   const credentials = openCredentials({ log, clock, onProblem: () => metrics.credentialFailed() });
-  const ambassador = scope.use(new Ambassador({ credentials, metrics, log, clock }));
+  const ambassador = scope.use(new Ambassador({ credentials, metrics, log, clock, resolve }));
   const configuration = new Configuration({ source, metrics, log, clock, apply: (config) => apply(config) });
   const status = { ambassador, configuration, credentials, metrics };
   const admin = scope.use(new AdminServer({ routes: adminRoutes(status), quit: () => quit.abort(), log }));
@@ -50,6 +54,9 @@ export async function runAmbassador(parts: RunParts, stop: AbortSignal, hurry: A
     }
   };
 
+  void pump.failed.then(({ message }) =>
+    log.warn("pump does not run: bytes pass through the event loop, more slowly", { reason: message }),
+  );
   await configuration.start();
   const listeners = new Map(ambassador.serving().map(({ listener, address }) => [listener.config.name, address]));
   log.info("ambassador listens", { listeners: Object.fromEntries(listeners) });

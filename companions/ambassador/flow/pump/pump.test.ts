@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { test, type TestContext } from "node:test";
+import { eventually } from "@peapod/kit";
+import { type Pair, readAll, startPairs } from "../pair.fixture.ts";
+import type { Splice } from "../splice.ts";
+import { type LoanEnd, Pump, pump } from "./pump.ts";
+
+/** Both sides of a connection that has said so much that the pump took it over; what was said is 1 byte each way, `said` times. */
+interface Pumped extends Pair {
+  readonly said: number;
+}
+
+async function pumped(context: TestContext, taps?: Splice): Promise<Pumped> {
+  const stack = new AsyncDisposableStack();
+  context.after(() => stack.disposeAsync());
+  return await intoPump(await (await startPairs(stack, taps))());
+}
+
+async function intoPump(pair: Pair): Promise<Pumped> {
+  const before = pump.size;
+  let said = 0;
+  await eventually(
+    async () => {
+      for (let turn = 0; turn < 40; turn += 1, said += 1) {
+        pair.client.write("?");
+        await oneByte(pair.server);
+        pair.server.write("!");
+        await oneByte(pair.client);
+      }
+      assert.ok(pump.size > before);
+    },
+    { withinMs: 10_000, everyMs: 5 },
+  );
+  return { ...pair, said };
+}
+
+async function oneByte(socket: Socket): Promise<void> {
+  socket.resume();
+  await once(socket, "data");
+  socket.pause();
+}
+
+const digest = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+
+test("the pump passes 20 MB each way at the same time, unchanged, and counts them", async (t) => {
+  const { client, server, wires, result, said } = await pumped(t);
+  const [there, back] = [randomBytes(20_000_000), randomBytes(20_000_001)];
+  const received = [readAll(server), readAll(client)];
+  client.end(there);
+  server.end(back);
+  assert.deepEqual((await Promise.all(received)).map(digest), [digest(there), digest(back)]);
+  assert.equal((await result).errorCode, undefined);
+  assert.deepEqual([wires.client.bytesRead, wires.upstream.bytesWritten], [there.length + said, there.length + said]);
+  assert.deepEqual([wires.upstream.bytesRead, wires.client.bytesWritten], [back.length + said, back.length + said]);
+  await eventually(() => assert.equal(pump.size, 0), { withinMs: 5_000 });
+});
+
+for (const first of ["client", "server"] as const)
+  test(`the pump lets a ${first} end its direction, and passes the other until it ends too`, async (t) => {
+    const { client, server, result } = await pumped(t);
+    const [one, other] = first === "client" ? [client, server] : [server, client];
+    const received = [readAll(other), readAll(one)];
+    one.end("question");
+    assert.equal(String(await received[0]), "question");
+    other.write("ans");
+    other.end("wer");
+    assert.equal(String(await received[1]), "answer");
+    assert.deepEqual(await result, { endedBy: first === "client" ? "client" : "upstream", errorCode: undefined });
+  });
+
+for (const who of ["client", "server"] as const)
+  test(`the pump resets the other side when a ${who} resets`, async (t) => {
+    const { client, server, result } = await pumped(t);
+    const [one, other] = who === "client" ? [client, server] : [server, client];
+    one.write("half a mess");
+    await once(other.resume(), "data");
+    const error = once(other, "error");
+    one.resetAndDestroy();
+    assert.equal(((await error)[0] as NodeJS.ErrnoException).code, "ECONNRESET"); // errors of sockets have codes
+    assert.deepEqual(await result, { endedBy: who === "client" ? "client" : "upstream", errorCode: "ECONNRESET" });
+  });
+
+test("the pump stops a writer whose reader does not read, keeps little, and loses nothing", async (t) => {
+  const { client, server, wires, result } = await pumped(t);
+  const chunk = randomBytes(1024 * 1024);
+  for (let written = 0; written < 64; written += 1) server.write(chunk);
+  server.end();
+  let before = -1;
+  await eventually(
+    () => {
+      const now = wires.upstream.bytesRead;
+      const isStill = now === before && wires.client.unsent > 0;
+      before = now;
+      assert.ok(isStill);
+    },
+    { withinMs: 5_000, everyMs: 50 },
+  );
+  assert.ok(wires.client.unsent <= 1024 * 1024, String(wires.client.unsent));
+  assert.ok(wires.upstream.bytesRead < 64 * chunk.length);
+  const received = readAll(client);
+  client.end();
+  assert.equal((await received).length, 64 * chunk.length);
+  assert.equal((await result).errorCode, undefined);
+  assert.equal(wires.client.unsent, 0);
+});
+
+test("the pump hears a reset of a reader that it keeps bytes for, and of a writer that it does not read", async (t) => {
+  for (const who of ["client", "server"] as const) {
+    const { client, server, wires, result } = await pumped(t);
+    const isFull = (): boolean => wires.client.unsent > 0;
+    server.write(randomBytes(16 * 1024 * 1024));
+    await eventually(() => assert.ok(isFull()), { withinMs: 5_000 });
+    const one = who === "client" ? client : server;
+    const other = who === "client" ? server : client;
+    const broken = new Promise((resolve) => other.resume().once("close", resolve)); // its error has a listener
+    one.resetAndDestroy();
+    await broken;
+    const { endedBy, errorCode } = await result;
+    assert.equal(endedBy, who === "client" ? "client" : "upstream");
+    assert.match(String(errorCode), /^(ECONNRESET|EPIPE)$/);
+  }
+});
+
+test("the pump waits, without a turn, for a reader that has ended its direction and reads no more", async (t) => {
+  const { client, server, result } = await pumped(t);
+  client.end();
+  await once(server.resume(), "end");
+  server.end(randomBytes(16 * 1024 * 1024));
+  await eventually(() => assert.equal(server.writableFinished || server.writableLength > 0, true), { withinMs: 5_000 });
+  const { user, system } = process.cpuUsage();
+  await new Promise((resolve) => setTimeout(resolve, 300)); // a thing that does not happen has no event
+  const since = process.cpuUsage({ user, system });
+  assert.ok(since.user + since.system < 200_000, JSON.stringify(since)); // a turn of 300 ms would be all of them
+  assert.equal((await readAll(client)).length, 16 * 1024 * 1024);
+  assert.deepEqual(await result, { endedBy: "client", errorCode: undefined });
+});
+
+test("the pump gives a connection up that is destroyed here, at once and with what it counted", async (t) => {
+  const { client, server, wires, result, said } = await pumped(t);
+  const ended = [once(client.resume(), "end"), once(server.resume(), "end")];
+  wires.client.destroy();
+  assert.ok(wires.client.isClosed);
+  assert.equal((await result).endedBy, "client");
+  await Promise.all(ended);
+  assert.ok(wires.upstream.isClosed);
+  assert.equal(wires.client.bytesRead, said);
+  await eventually(() => assert.equal(pump.size, 0), { withinMs: 5_000 });
+});
+
+test("a pumped connection finishes once the answer went to the client, not while a question is open", async (t) => {
+  const finish = new AbortController();
+  const { client, server, result } = await pumped(t, { finish: finish.signal });
+  client.resume();
+  server.resume();
+  client.write("question");
+  await once(server, "data");
+  finish.abort();
+  await new Promise((resolve) => setTimeout(resolve, 150)); // a thing that does not happen has no event: three pauses, in each of which it could
+  assert.equal(client.readableEnded, false);
+  const ended = once(client, "end");
+  server.write("answer");
+  await ended;
+  assert.equal((await result).errorCode, undefined);
+});
+
+test("a connection with a tap is left to the event loop", async (t) => {
+  const stack = new AsyncDisposableStack();
+  t.after(() => stack.disposeAsync());
+  const { client, server } = await (await startPairs(stack, { fromClient: (chunk) => chunk }))();
+  const before = pump.size;
+  for (let turn = 0; turn < 200; turn += 1) {
+    client.write("?");
+    await oneByte(server);
+  }
+  assert.equal(pump.size, before);
+});
+
+test("the pump passes whatever comes in whatever pieces, over connections that come and go", async (t) => {
+  const stack = new AsyncDisposableStack();
+  t.after(() => stack.disposeAsync());
+  const pair = await startPairs(stack);
+  const exchange = async ({ client, server, result }: Pair): Promise<void> => {
+    const [there, back] = [randomBytes(randomInt(300_000)), randomBytes(randomInt(300_000))];
+    const received = [readAll(server), readAll(client)];
+    await Promise.all([writeInPieces(client, there), writeInPieces(server, back)]);
+    assert.deepEqual((await Promise.all(received)).map(digest), [digest(there), digest(back)]);
+    assert.equal((await result).errorCode, undefined);
+  };
+  for (let round = 0; round < 20; round += 1) {
+    const pairs: Pair[] = [];
+    while (pairs.length < 10) pairs.push(await intoPump(await pair()));
+    await Promise.all(pairs.map(exchange));
+  }
+  await eventually(() => assert.equal(pump.size, 0), { withinMs: 5_000 });
+});
+
+test("Pump.lend() takes nothing where its thread cannot begin, and says why", async () => {
+  const broken = new Pump(new URL("data:text/javascript,throw new Error('no koffi here')"));
+  const lend = (): unknown => broken.lend({ client: -1, upstream: -1 }, () => assert.fail("it was taken"));
+  assert.equal(lend(), undefined);
+  assert.equal((await broken.failed).message, "no koffi here");
+  assert.equal(lend(), undefined);
+});
+
+test("a Pump whose thread fails breaks what it had, and takes no more", async () => {
+  const code = `
+    import { workerData } from "node:worker_threads";
+    import { openSync } from "node:fs";
+    workerData.port.postMessage({ kind: "ready", waker: openSync("/dev/null", "w") });
+    workerData.port.once("message", () => { throw new Error("a bug"); });`;
+  const broken = new Pump(new URL(`data:text/javascript,${encodeURIComponent(code)}`));
+  const ends: LoanEnd[] = [];
+  const lend = (): unknown => broken.lend({ client: -1, upstream: -1 }, (end) => ends.push(end));
+  await eventually(() => assert.notEqual(lend(), undefined), { withinMs: 5_000 });
+  assert.equal((await broken.failed).message, "a bug");
+  assert.deepEqual(ends, [{ side: 1, errno: 103 }]); // ECONNABORTED, the upstream's
+  assert.equal(broken.size, 0);
+  assert.equal(lend(), undefined);
+});
+
+async function writeInPieces(socket: Socket, bytes: Buffer): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    const next = at + 1 + randomInt(at % 2 === 0 ? 100_000 : 100);
+    if (!socket.write(bytes.subarray(at, next))) await once(socket, "drain");
+    at = next;
+  }
+  socket.end();
+}
+
+function randomInt(below: number): number {
+  return Math.floor(Math.random() * below);
+}
