@@ -2,7 +2,7 @@ import type { Clock, Logger } from "@peapod/kit";
 import type { AmbassadorConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import { AmbassadorError } from "../errors.ts";
-import { createSystemResolve } from "../upstream/names.ts";
+import { createSystemResolve, type Resolve } from "../upstream/names.ts";
 import { CredentialAges } from "./credential-ages.ts";
 import { Door, doorKey } from "./door.ts";
 import { Listener } from "./listener.ts";
@@ -14,6 +14,8 @@ export interface AmbassadorParts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Looks up the names of all upstreams. Default: the system's way. */
+  readonly resolve?: Resolve;
 }
 
 /** A listener that serves new connections, and where it got its socket. */
@@ -34,7 +36,7 @@ export class Ambassador implements AsyncDisposable {
   readonly #retired = new Map<Listener, Promise<void>>();
   readonly #doors = new Map<string, Door>();
   readonly #ages: CredentialAges;
-  readonly #resolve = createSystemResolve();
+  readonly #resolve: Resolve;
   readonly #bug = Promise.withResolvers<never>();
   /** Aborted when what is left must end now. */
   readonly #hurry = new AbortController();
@@ -46,6 +48,7 @@ export class Ambassador implements AsyncDisposable {
 
   constructor(parts: AmbassadorParts) {
     this.#parts = parts;
+    this.#resolve = parts.resolve ?? createSystemResolve();
     this.#ages = new CredentialAges(parts.credentials, () => this.listeners());
     this.#bug.promise.catch(() => {}); // told by untilBug, if anyone asks
   }

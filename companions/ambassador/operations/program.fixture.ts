@@ -5,6 +5,7 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger, type Scope, systemClock } from "@peapod/kit";
+import type { Resolve } from "../upstream/names.ts";
 import { Metrics } from "./metrics.ts";
 import { runAmbassador } from "./run.ts";
 import type { AmbassadorStatus } from "./status.ts";
@@ -100,7 +101,11 @@ export interface RunningAmbassador {
 }
 
 /** Runs one with this configuration and an admin server on a free port; it ends with the scope. */
-export async function startAmbassador(scope: Scope, config: Record<string, unknown>): Promise<RunningAmbassador> {
+export async function startAmbassador(
+  scope: Scope,
+  config: Record<string, unknown>,
+  options: { readonly resolve?: Resolve } = {},
+): Promise<RunningAmbassador> {
   const folder = await mkdtemp(join(tmpdir(), "ambassador-"));
   scope.defer(() => rm(folder, { recursive: true, force: true }));
   const configFile = join(folder, "ambassador.yaml");
@@ -111,7 +116,13 @@ export async function startAmbassador(scope: Scope, config: Record<string, unkno
   const stop = new AbortController();
   const hurry = new AbortController();
   const listening = Promise.withResolvers<{ readonly listeners: ReadonlyMap<string, string>; readonly admin: string | undefined }>();
-  const parts = { source: { kind: "file", path: configFile, environment: {} } as const, metrics: new Metrics(), log, clock: systemClock };
+  const parts = {
+    source: { kind: "file", path: configFile, environment: {} } as const,
+    metrics: new Metrics(),
+    log,
+    clock: systemClock,
+    ...options,
+  };
   const ended = runAmbassador({ ...parts, setLogLevel: () => {}, onListening: listening.resolve }, stop.signal, hurry.signal);
   ended.catch(listening.reject);
   scope.defer(async () => {

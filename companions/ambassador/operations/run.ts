@@ -3,7 +3,7 @@ import type { AmbassadorConfig } from "../config/config.ts";
 import type { ConfigSource } from "../config/load-config.ts";
 import { pump } from "../flow/pump/pump.ts";
 import { openCredentials } from "../credentials/file-credentials.ts";
-import { createSystemResolve, type Resolve } from "../upstream/names.ts";
+import type { Resolve } from "../upstream/names.ts";
 import { AdminServer } from "./admin/admin-server.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { Ambassador } from "./ambassador.ts";
@@ -17,7 +17,7 @@ export interface RunParts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Default: the system's. */
+  /** Of names of upstreams. Default: the system's way. */
   readonly resolve?: Resolve;
   readonly setLogLevel: (level: AmbassadorConfig["logLevel"]) => void;
   /** Called when the listeners accept. */
@@ -29,11 +29,11 @@ export interface RunParts {
  * Throws CONFIG_INVALID or LISTEN_FAILED where it cannot begin.
  */
 export async function runAmbassador(parts: RunParts, stop: AbortSignal, hurry: AbortSignal): Promise<void> {
-  const { source, metrics, log, clock, resolve = createSystemResolve() } = parts;
+  const { source, metrics, log, clock, resolve } = parts;
   await using scope = new Scope();
   const quit = new AbortController();
   const credentials = openCredentials({ log, clock, onProblem: () => metrics.credentialFailed() });
-  const ambassador = scope.use(new Ambassador({ credentials, metrics, log, clock, resolve }));
+  const ambassador = scope.use(new Ambassador({ credentials, metrics, log, clock, ...(resolve !== undefined && { resolve }) }));
   const configuration = new Configuration({ source, metrics, log, clock, apply: (config) => apply(config) });
   const status = { ambassador, configuration, credentials, metrics };
   const admin = scope.use(new AdminServer({ routes: adminRoutes(status), quit: () => quit.abort(), log }));

@@ -89,9 +89,9 @@ export function toReadings({ isDraining, credentialProblems, listeners }: Ambass
       isReady: problem === undefined,
       connections,
       queued,
-      endpoints: endpoints.map(({ endpoint, health, ejectedUntilMs, role, connections: there }) => ({
+      endpoints: endpoints.map(({ endpoint, health, unresolved, ejectedUntilMs, role, connections: there }) => ({
         endpoint,
-        isUp: health !== "unhealthy" && ejectedUntilMs === undefined,
+        isUp: health !== "unhealthy" && ejectedUntilMs === undefined && unresolved === undefined,
         isEjected: ejectedUntilMs !== undefined,
         role,
         connections: there,
@@ -104,6 +104,8 @@ export function toReadings({ isDraining, credentialProblems, listeners }: Ambass
 function problemOf({ upstream }: Listener, { isDraining }: Ambassador): string | undefined {
   if (isDraining) return "draining";
   if (upstream.isAvailable()) return undefined;
-  const reasons = upstream.endpoints().map(({ endpoint, lastFailure }) => `${endpoint}: ${lastFailure?.message ?? "not available"}`);
+  const reasons = upstream
+    .endpoints()
+    .map(({ endpoint, unresolved, lastFailure }) => `${endpoint}: ${unresolved ?? lastFailure?.message ?? "not available"}`);
   return `no endpoint is available (${reasons.join("; ")})`;
 }

@@ -104,13 +104,13 @@ class EndpointUpstream implements Upstream {
 
   endpoints(): readonly EndpointState[] {
     const nowMs = this.#parts.clock.nowMs();
-    return this.#endpoints.map((endpoint) => endpoint.state(nowMs));
+    return this.#endpoints.map((endpoint) => endpoint.state(nowMs, this.#names.get(endpoint)?.problem));
   }
 
   isAvailable(): boolean {
     const nowMs = this.#parts.clock.nowMs();
     if (this.#ledger.isCircuitOpen(nowMs)) return false;
-    return this.#places.some((place) => rank(place.standing, this.#config.target, nowMs) !== undefined);
+    return this.#places.some((place) => place.target !== undefined && rank(place.standing, this.#config.target, nowMs) !== undefined);
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -79,8 +79,8 @@ export class Endpoint {
     return this.#places.find(isIt) ?? this.#left.find(isIt) ?? new Place(this, target);
   }
 
-  /** All its places as one: as good as the best of them. */
-  state(nowMs: number): EndpointState {
+  /** All its places as one: as good as the best of them. `unresolved`: what is wrong with its name. */
+  state(nowMs: number, unresolved: string | undefined): EndpointState {
     const standings = this.#places.map((place) => place.standing);
     const ejections = standings.map(({ ejectedUntilMs }) => ejectedUntilMs ?? 0);
     const failures = standings.flatMap(({ lastFailure }) => lastFailure ?? []);
@@ -88,6 +88,7 @@ export class Endpoint {
     return {
       endpoint: this.name,
       addresses: this.#places.flatMap(({ target }) => (target === undefined ? [] : formatAddress(target.address))),
+      unresolved,
       health: bestHealth(standings),
       role: roles.has("read-write") ? "read-write" : roles.has("read-only") ? "read-only" : undefined,
       ejectedUntilMs: standings.every((standing) => isEjected(standing, nowMs)) ? Math.min(...ejections) : undefined,

@@ -72,11 +72,36 @@ test("ResolvedName takes an empty answer for a failure", async () => {
 });
 
 test("ResolvedName looks up at its interval until it is aborted", async () => {
-  const { clock, name, asked } = nameTest();
+  const { clock, name, answers, asked } = nameTest();
+  answers.push(["10.0.0.1"]); // and fails from then on
   const stop = new AbortController();
   const refreshing = name.refresh(1_000, () => 0.5, stop.signal);
   await clock.advance(3_500);
   assert.equal(asked(), 4);
+  stop.abort();
+  await refreshing;
+  assert.equal(clock.sleeping, 0);
+});
+
+test("ResolvedName looks up sooner until it is resolved for the first time, and says why it is not", async () => {
+  const { clock, name, answers, asked } = nameTest();
+  answers.push(...Array<Error>(6).fill(new Error("no server")), ["10.0.0.1"]);
+  assert.equal(name.problem, "name is being looked up");
+  const stop = new AbortController();
+  const refreshing = name.refresh(60_000, () => 0.5, stop.signal);
+  const askedAt: number[] = [];
+  for (let seconds = 0; seconds <= 20; seconds += 0.5) {
+    await clock.advance(seconds === 0 ? 0 : 500);
+    if (asked() > askedAt.length) askedAt.push(seconds);
+    if (seconds === 0) assert.equal(name.problem, "name cannot be resolved (no server)");
+  }
+  assert.deepEqual(askedAt, [0, 0.5, 1.5, 3.5, 7.5, 12.5, 17.5]);
+  assert.equal(name.problem, undefined);
+  await clock.advance(57_400); // its interval, less what has gone of it
+  assert.equal(asked(), 7);
+  await clock.advance(100);
+  assert.equal(asked(), 8);
+  assert.equal(name.problem, undefined, "the last good address stays");
   stop.abort();
   await refreshing;
   assert.equal(clock.sleeping, 0);

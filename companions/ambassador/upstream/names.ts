@@ -1,11 +1,14 @@
 import { lookup } from "node:dns/promises";
-import type { Clock } from "@peapod/kit";
+import { backoffMs, type Clock } from "@peapod/kit";
 
 /** More addresses of one name than this are not used. */
 const ADDRESSES_AT_MOST = 64;
 
 /** Between the end of a lookup and the next that a failed connection asks for. */
 const LOOK_AGAIN_MS = 500;
+
+/** Between lookups of a name that has never been resolved: its listener is not ready, and who waits for that makes no connection. */
+const FIRST_TIME = { initialMs: 500, maximumMs: 5_000 };
 
 /** The addresses of a name, in the order in which to try them. Rejects when there are none. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
@@ -43,6 +46,7 @@ export class ResolvedName {
   #lookup: Promise<void> | undefined;
   #lookedAtMs = -Infinity;
   #failure: Error | undefined;
+  #isKnown = false;
 
   constructor(host: string, parts: NameParts) {
     this.host = host;
@@ -52,6 +56,12 @@ export class ResolvedName {
   /** Why the last lookup failed; undefined when it did not. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** Why it stands for no address: it never did yet. Undefined: it does, if only for one of before. */
+  get problem(): string | undefined {
+    if (this.#isKnown) return undefined;
+    return this.#failure === undefined ? "name is being looked up" : `name cannot be resolved (${this.#failure.message})`;
   }
 
   /** Looks it up, or joins the lookup that runs. Never rejects. */
@@ -70,15 +80,23 @@ export class ResolvedName {
     if (this.#lookup !== undefined || agoMs >= LOOK_AGAIN_MS || agoMs < 0) await this.look();
   }
 
-  /** Looks it up now and again, until the signal is aborted; `random` spreads the lookups of many. */
+  /** Looks it up now and again, sooner until it is resolved for the first time, until the signal is aborted; `random` spreads the lookups of many. */
   async refresh(everyMs: number, random: () => number, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    for (let round = 0; !signal.aborted; round += 1) {
       void this.look();
-      try {
-        await this.#parts.clock.sleep(everyMs * (0.9 + 0.2 * random()), signal);
-      } catch (cause) {
-        if (!signal.aborted) throw cause;
-      }
+      const spread = 0.9 + 0.2 * random();
+      const soonMs = this.#isKnown ? 0 : Math.min(everyMs, backoffMs(FIRST_TIME, round)) * spread;
+      if (soonMs > 0) await this.#pause(soonMs, signal);
+      if (this.#isKnown) await this.#pause(everyMs * spread - soonMs, signal);
+    }
+  }
+
+  /** Ends early, without a word, when the signal is aborted. */
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#parts.clock.sleep(ms, signal);
+    } catch (cause) {
+      if (!signal.aborted) throw cause;
     }
   }
 
@@ -87,6 +105,7 @@ export class ResolvedName {
       const addresses = await this.#parts.resolve(this.host);
       if (addresses.length === 0) throw new Error("the name has no address");
       this.#failure = undefined;
+      this.#isKnown = true;
       this.#parts.onAddresses([...new Set(addresses)].slice(0, ADDRESSES_AT_MOST));
     } catch (cause) {
       this.#failure = cause instanceof Error ? cause : new Error(String(cause));

@@ -33,6 +33,35 @@ test("connect() says that a name cannot be resolved, counts it, and tries the ne
   assert.equal(await connect(), "10.0.0.9");
 });
 
+test("isAvailable() waits for the first time that a name is resolved, unless another endpoint may be tried", async () => {
+  const clock = new ManualClock();
+  let answer = Promise.withResolvers<string[]>();
+  const parts = { resolve: () => answer.promise, clock, random: () => 0.5 };
+  const config = { endpoints: [name], resolveEveryMs: 1_000 };
+  const { upstream } = upstreamTest(config, parts);
+  const unresolved = (): string | undefined => upstream.endpoints()[0]?.unresolved;
+  assert.equal(upstreamTest({ ...config, endpoints: [name, tcp("10.0.0.9")] }, parts).upstream.isAvailable(), true);
+  const stop = new AbortController();
+  const running = upstream.run(stop.signal);
+  await clock.advance(10_000);
+  assert.deepEqual([upstream.isAvailable(), unresolved()], [false, "name is being looked up"]);
+  const next = async (outcome: string[] | Error): Promise<void> => {
+    const settled = answer;
+    answer = Promise.withResolvers();
+    if (outcome instanceof Error) settled.reject(outcome);
+    else settled.resolve(outcome);
+    await clock.advance(1_000);
+  };
+  await next(new Error("no server"));
+  assert.deepEqual([upstream.isAvailable(), unresolved()], [false, "name cannot be resolved (no server)"]);
+  await next(["10.1.0.1"]);
+  assert.deepEqual([upstream.isAvailable(), unresolved()], [true, undefined]);
+  await next(new Error("no server"));
+  assert.deepEqual([upstream.isAvailable(), unresolved()], [true, undefined], "it keeps its addresses");
+  stop.abort();
+  await running;
+});
+
 test("a bad answer of one address of a name does not have the others come first, as a failed connection does", async () => {
   const resolve = (): Promise<string[]> => Promise.resolve(["10.1.0.1", "10.1.0.2"]);
   const { upstream } = upstreamTest({ endpoints: [name] }, { resolve, clock: new ManualClock() });

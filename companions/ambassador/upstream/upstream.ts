@@ -17,7 +17,7 @@ export interface Upstream {
   connect<T>(open: Open<T>, options: ConnectOptions & { readonly signal: CancelSignal }): Promise<Lease<T>>;
   /** Every endpoint, as the admin page and the metrics show it. */
   endpoints(): readonly EndpointState[];
-  /** Whether at least one endpoint may be tried. */
+  /** Whether at least one endpoint may be tried, and its name was resolved once. */
   isAvailable(): boolean;
   /** Looks names up again and runs the health checks, until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
@@ -67,6 +67,8 @@ export type Check = (target: Target, signal: AbortSignal) => Promise<Role | unde
 export interface EndpointState {
   readonly endpoint: string;
   readonly addresses: readonly string[];
+  /** Why its name stands for no address yet; undefined: it does, or it is an address itself. */
+  readonly unresolved: string | undefined;
   readonly health: "healthy" | "unhealthy" | "unknown";
   readonly role: Role | undefined;
   /** Left out because of its failures, until then. */

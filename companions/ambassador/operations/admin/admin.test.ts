@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { eventually } from "@peapod/kit";
+import { eventually, systemClock } from "@peapod/kit";
 import { ask, LineClient, startAmbassador, startEcho, tcpListener } from "../program.fixture.ts";
+import { waitReady } from "../wait.ts";
 import { html } from "./html.ts";
 import { scopeOf } from "../../test-scope.fixture.ts";
 
@@ -58,6 +59,39 @@ test("/readyz names the listener that has no endpoint, without ever dialling one
   assert.equal((await ask(ambassador.admin, "/readyz?listener=quiet")).status, 200);
   assert.match((await ask(ambassador.admin, "/readyz?listener=quiet&upstream=reachable")).body, /^quiet: Cannot connect to 127\.0\.0\.1:1/);
   assert.equal((await ask(ambassador.admin, "/readyz?listener=nobody")).status, 404);
+});
+
+test("/readyz waits for the first time that the upstream's name is resolved, and a wait with it; later failures change nothing", async (t) => {
+  const scope = scopeOf(t);
+  const echo = await startEcho(scope, "echo");
+  let [addresses, lookups]: [string[], number] = [[], 0];
+  const resolve = async (host: string): Promise<string[]> => {
+    lookups += 1;
+    await Promise.resolve();
+    if (addresses.length === 0) throw new Error(`getaddrinfo ENOTFOUND ${host}`);
+    return addresses;
+  };
+  const upstream = { endpoints: [`db.test:${echo.port}`], resolveInterval: "1s" };
+  const listeners = [tcpListener("db", 0, { upstream }), tcpListener("up", echo.port)];
+  const ambassador = await startAmbassador(scope, { listeners }, { resolve });
+  const line = `db: no endpoint is available (db.test:${echo.port}: name cannot be resolved (getaddrinfo ENOTFOUND db.test))\n`;
+  await eventually(async () => (await ask(ambassador.admin, "/readyz")).body === line, WITHIN);
+  assert.equal((await ask(ambassador.admin, "/readyz")).status, 503);
+  assert.equal((await ask(ambassador.admin, "/readyz?listener=up")).status, 200);
+  assert.match((await ask(ambassador.admin, "/")).body, /name cannot be resolved/);
+  assert.match((await ask(ambassador.admin, "/metrics")).body, /^ambassador_listener_ready\{listener="db"\} 0$/m);
+  const wait = { admin: `127.0.0.1:${ambassador.admin}`, listener: undefined, clock: systemClock };
+  const { signal } = new AbortController();
+  assert.equal(await waitReady({ ...wait, timeoutMs: 50 }, signal), line.trim());
+
+  const waiting = waitReady({ ...wait, timeoutMs: 20_000 }, signal);
+  addresses = ["127.0.0.1"];
+  assert.equal(await waiting, undefined);
+  assert.equal((await ask(ambassador.admin, "/readyz")).status, 200);
+  addresses = [];
+  const before = lookups;
+  await eventually(() => lookups > before + 1, WITHIN);
+  assert.equal((await ask(ambassador.admin, "/readyz?upstream=reachable")).status, 200);
 });
 
 test("no path of the admin server shows a credential, nor does the log", async (t) => {

@@ -95,7 +95,7 @@ function listenerSection(listener: ListenerStatus, nowMs: number): Html {
 }
 
 function endpointRow(state: EndpointState, nowMs: number): Html {
-  const { endpoint, addresses, health, role, ejectedUntilMs, connections, lastFailure } = state;
+  const { endpoint, addresses, unresolved, health, role, ejectedUntilMs, connections, lastFailure } = state;
   const verdict =
     ejectedUntilMs === undefined
       ? badge(health, health === "healthy" ? "good" : health === "unhealthy" ? "bad" : "plain")
@@ -109,7 +109,7 @@ function endpointRow(state: EndpointState, nowMs: number): Html {
     <td>${verdict}</td>
     <td>${role}</td>
     <td class="number">${connections}</td>
-    <td>${addresses.map((address) => html`<code>${address}</code> `)}</td>
+    <td>${unresolved ?? addresses.map((address) => html`<code>${address}</code> `)}</td>
     <td>${failure}</td>
   </tr> `;
 }
