@@ -111,7 +111,7 @@ export class Metrics {
     const ofEndpoint = ["listener", "endpoint"] as const;
     this.#tries = new Counter({
       name: "ambassador_upstream_try_failures_total",
-      help: "Failed tries to connect or log in, by error code; another try may have succeeded",
+      help: "Failed tries to connect or log in, by error code; another try may have succeeded. Of http listeners 502, 503 and 504 too",
       labelNames: [...ofEndpoint, "code"],
       registers,
     });
