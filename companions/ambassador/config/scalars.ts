@@ -134,7 +134,13 @@ function parseAddress(value: string, defaultPort: number | undefined, leastPort:
   const port = digits === undefined ? defaultPort : Number(digits);
   const host = bracketed ?? (plain === "" ? "127.0.0.1" : plain);
   const isHost = bracketed === undefined ? isIP(host) === 4 || isName(host) : isIP(host) === 6;
-  return isHost && port !== undefined && port >= leastPort && port <= 65_535 ? { kind: "tcp", host, port } : undefined;
+  if (!isHost || port === undefined || port < leastPort || port > 65_535) return undefined;
+  return { kind: "tcp", host: bracketed === undefined ? host : canonical(host), port };
+}
+
+/** An IPv6 address in the one spelling of RFC 5952, so that equal ones are equal texts. One with a zone stays as it is. */
+function canonical(host: string): string {
+  return host.includes("%") ? host : new URL(`http://[${host}]`).hostname.slice(1, -1);
 }
 
 /** A name that a resolver takes; the underscore is not of RFC 1123, and in use all the same. An all-numeric last label is a mistyped address. */
