@@ -27,7 +27,7 @@ type Side = SpliceResult["endedBy"];
 /** A connection that is to finish does so when nothing came for so long. */
 const PAUSE_MS = 50;
 
-/** After so many pieces a connection is one that goes on, and worth what it costs to hand it to the pump: some 50 us. */
+/** After so many pieces a connection is one that goes on, and worth what it costs to hand it to the pump and back: some 30 us. */
 const PIECES_BEFORE_PUMP = 64;
 
 /** Passes bytes both ways, what was read ahead first, until both sides have ended; a broken side ends the other at once. */
