@@ -110,6 +110,11 @@ function checkKernel(listener: Extract<ListenerConfig, { protocol: "tcp" }>, rep
   if (listener.limits.queue.length > 0) cannot("limits.queue", "a queue");
   if (listener.listen.kind === "unix") cannot("listen", "a UNIX socket");
   const { listen, upstream } = listener;
+  if (upstream.healthCheck?.closeConnections === true)
+    report(
+      "upstream.healthCheck.closeConnections",
+      "needs datapath: user: connections that the kernel forwards are not seen here, and cannot be ended one by one",
+    );
   if (listen.kind === "tcp" && listen.port === 0) report("listen", "needs a port of its own with datapath: kernel");
   if (listen.kind === "tcp" && !listen.host.startsWith("127."))
     report("listen", "needs an address in 127.0.0.0/8 with datapath: kernel: its rules take what starts in this network, by IPv4");

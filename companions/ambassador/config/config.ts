@@ -185,6 +185,8 @@ export interface HealthCheckConfig {
   /** Checks in a row that must fail, or pass, to change the verdict. */
   readonly unhealthyAfter: number;
   readonly healthyAfter: number;
+  /** Whether connections end at an address that is unhealthy by more than refused credentials, or not in the role that `target` needs. Default false. */
+  readonly closeConnections: boolean;
   /** `login`: the protocol's own, with the credentials; `connect`: that something listens. Default `login` for databases. `http`: a GET. */
   readonly kind: "connect" | "login" | "http";
   /** For `http`. */

@@ -80,7 +80,15 @@ test("parseConfig() gives an object that nobody can change, all the way down", (
 
 test("parseConfig() checks health and ejects by default only where there is something to choose", () => {
   const several = only(listener("postgres", [], ["# a comment"]).replace("[db.example:2]", "[a, b]")).upstream;
-  assert.deepEqual(several.healthCheck, { kind: "login", everyMs: 10_000, timeoutMs: 3000, unhealthyAfter: 3, healthyAfter: 2, path: "/" });
+  assert.deepEqual(several.healthCheck, {
+    kind: "login",
+    everyMs: 10_000,
+    timeoutMs: 3000,
+    unhealthyAfter: 3,
+    healthyAfter: 2,
+    closeConnections: false,
+    path: "/",
+  });
   assert.deepEqual(several.ejection, { failures: 5, forMs: 30_000 });
   const one = only(listener("postgres")).upstream;
   assert.deepEqual([one.healthCheck, one.ejection], [undefined, undefined]);
@@ -209,6 +217,11 @@ const mistakes: readonly (readonly [text: string, says: string])[] = [
   ],
   [listener("http", ["auth: {kind: api-key, keyFile: /k, header: Connection}"]), "auth.header: is the connection's own affair"],
   [listener("http", ["name: <script>"]), "listeners[0].name: expected up to 63 letters"],
+  [
+    listener("tcp", ["datapath: kernel"], ["healthCheck: {closeConnections: true}"]),
+    "upstream.healthCheck.closeConnections: needs datapath: user",
+  ],
+  [listener("postgres", [], ["healthCheck: {closeConnections: 1}"]), "healthCheck.closeConnections: expected true or false"],
   [listener("tcp", ["datapath: kernel", "acceptProxyProtocol: true"]), "acceptProxyProtocol: a PROXY protocol header needs datapath: user"],
   [listener("tcp", ["datapath: kernel", "limits: {rate: {perSecond: 1}}"]), "limits.rate: a rate limit needs datapath: user"],
   [listener("tcp", ["datapath: kernel", "serverTls: {certFile: /c, keyFile: /k}"]), "serverTls: TLS needs datapath: user"],

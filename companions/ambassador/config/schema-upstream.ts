@@ -191,6 +191,11 @@ function healthCheckOf(protocol: ProtocolName, kinds: readonly HealthCheckConfig
     }),
     unhealthyAfter: withDefault({ type: integer(1, 100), fallback: "3", help: "Checks in a row that must fail; one may be chance" }),
     healthyAfter: withDefault({ type: integer(1, 100), fallback: "2", help: "Checks in a row that must pass before it is trusted again" }),
+    closeConnections: withDefault({
+      type: boolean,
+      fallback: "false",
+      help: "End the connections at an address that has become unhealthy (not where it only refuses the credentials), or is no longer in the role that `target: read-write` or `read-only` needs; off, since a check may fail where work goes on",
+    }),
     path:
       protocol === "http"
         ? withDefault({ type: urlPath, fallback: "/", help: "What to GET, for kind `http`" })

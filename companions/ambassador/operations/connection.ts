@@ -57,6 +57,9 @@ export class Connection implements Session, Rostered {
   #log: Logger | undefined;
   #spliced: Wire | undefined;
   #splicing: Splicing | undefined;
+  /** Where it goes, once it is logged in there. */
+  #target: Target | undefined;
+  #lostBy: Error | undefined;
   #countedFromClient = 0;
   #countedToClient = 0;
   #reportedFromClient = 0;
@@ -115,6 +118,7 @@ export class Connection implements Session, Rostered {
     const lease = await this.#parts.upstream.connect(timed, { ...options, signal: this.#end });
     const doneMs = performance.now();
     this.endpoint = lease.target.endpoint;
+    this.#target = lease.target;
     const { metrics } = this.#parts;
     if (connectedMs === 0) return lease; // one that was kept
     this.connectMs = connectedMs - openedMs;
@@ -151,7 +155,8 @@ export class Connection implements Session, Rostered {
     this.#spliced = client;
     const splicing = splice(client, upstream, options);
     this.#splicing = splicing;
-    if (this.#end.aborted) splicing.finish();
+    if (this.#lostBy !== undefined) splicing.break("upstream", this.#lostBy);
+    else if (this.#end.aborted) splicing.finish();
     return splicing.done.then(this.#ended);
   }
 
@@ -185,6 +190,17 @@ export class Connection implements Session, Rostered {
     this.endedBy ??= "ambassador";
     this.#end.abort(new AmbassadorError("DRAINING", "The ambassador ends this connection"));
     this.#splicing?.finish();
+  }
+
+  /**
+   * Breaks it off with the error if it goes to this target, and tells whether it did. One that has not logged in there yet is left alone; so is
+   * one with many requests, whose protocol has the connections to upstreams.
+   */
+  lose(target: Target, error: Error): boolean {
+    if (this.#target !== target || this.#lostBy !== undefined || !(this.#transport instanceof Wire)) return false;
+    this.#lostBy = error;
+    this.#splicing?.break("upstream", error);
+    return true;
   }
 
   /** Ends it in the middle of whatever goes on. */

@@ -5,12 +5,12 @@ import type { Credentials } from "../credentials/credentials.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Ends } from "../flow/proxy-protocol.ts";
 import { Roster } from "../flow/roster.ts";
-import { Wire } from "../flow/wire.ts";
+import { formatAddress, Wire } from "../flow/wire.ts";
 import type { Protocol, RequestFact } from "../protocols/protocol.ts";
 import { createUpstream } from "../upstream/create-upstream.ts";
 import { Gate } from "../upstream/gate.ts";
 import type { Resolve } from "../upstream/names.ts";
-import type { Upstream } from "../upstream/upstream.ts";
+import type { Target, Upstream } from "../upstream/upstream.ts";
 import { Connection, type ConnectionParts, failureCode } from "./connection.ts";
 import { accessFields } from "./access-log.ts";
 import { KernelPath } from "./kernel-path.ts";
@@ -74,7 +74,10 @@ export class Listener {
       clock,
       log: this.#log,
       resolve,
-      onEvent: (event) => parts.metrics.onUpstreamEvent(event),
+      onEvent: (event) => {
+        parts.metrics.onUpstreamEvent(event);
+        if (event.kind === "lost") this.#lose(event.target);
+      },
     });
     const isByRequest = config.protocol === "http"; // its rate is of requests, not of connections
     this.#gate = new Gate(isByRequest ? { ...config.limits, rate: undefined } : config.limits, {
@@ -211,6 +214,16 @@ export class Listener {
     this.connections.delete(connection);
     if (this.connections.size === 0) for (const done of this.#waiting.splice(0)) done();
     this.#tell(connection, failure);
+  }
+
+  /** Ends the connections at an address whose server will not go on with them. */
+  #lose(target: Target): void {
+    const error = Object.assign(new Error(`The upstream ${target.endpoint} is down`), { code: "EHOSTDOWN" });
+    let lost = this.protocol.kind === "socket" ? (this.protocol.lose?.(target, error) ?? 0) : 0;
+    for (const connection of this.connections) if (connection.lose(target, error)) lost += 1;
+    if (lost === 0) return;
+    const { endpoint, address } = target;
+    this.#log.warn("connections are ended with their endpoint", { endpoint, address: formatAddress(address), connections: lost });
   }
 
   #tell(connection: Connection, failure: unknown): void {

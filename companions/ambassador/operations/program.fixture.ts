@@ -14,6 +14,8 @@ import type { AmbassadorStatus } from "./status.ts";
 export interface EchoServer {
   readonly port: number;
   readonly connections: ReadonlySet<Socket>;
+  /** Refuses new connections; those that stand go on. */
+  refuse(): void;
 }
 
 /** Starts one on a free port of loopback; it ends with the scope. */
@@ -31,7 +33,8 @@ export async function startEcho(scope: Scope, name: string): Promise<EchoServer>
     await new Promise((resolve) => server.close(resolve));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { port: (server.address() as AddressInfo).port, connections }; // a TCP server's address is one
+  const { port } = server.address() as AddressInfo; // a TCP server's address is one
+  return { port, connections, refuse: () => void server.close() };
 }
 
 /** A client that reads lines. */

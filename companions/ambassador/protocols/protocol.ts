@@ -5,7 +5,7 @@ import type { Credentials } from "../credentials/credentials.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Splice } from "../flow/splice.ts";
 import type { Wire } from "../flow/wire.ts";
-import type { Check, ConnectOptions, Lease, Open } from "../upstream/upstream.ts";
+import type { Check, ConnectOptions, Lease, Open, Target } from "../upstream/upstream.ts";
 
 /**
  * What a listener does with a connection. `serve` resolves when the connection has ended, whichever way, and has ended both sides then.
@@ -27,6 +27,8 @@ export type Protocol =
       /** An accepted socket, paused, with what came after a PROXY header unshifted. */
       serve(client: Socket, session: Session): Promise<void>;
       readonly check: Check | undefined;
+      /** Breaks its connections to this target off with the error, those that are kept for later too; gives how many were in use. */
+      lose?(target: Target, error: Error): number;
       dispose?(): void;
     };
 

@@ -66,6 +66,10 @@ export class HealthChecks {
         if (signal.aborted) return;
         onOutcome(place, outcome);
         await clock.sleep(config.everyMs * (0.9 + 0.2 * random()), signal);
+        if (!isInUse(place)) {
+          this.#loops.delete(place);
+          return;
+        }
       }
     } catch (cause) {
       if (!signal.aborted) this.#broken.reject(cause); // a bug, told by run
@@ -86,6 +90,11 @@ export class HealthChecks {
       return { kind: "failed", failure: { code: failure.code, message: failure.message, atMs: clock.nowMs() } };
     }
   }
+}
+
+/** An address that its name has left is looked at as long as it has connections. */
+function isInUse(place: Place): boolean {
+  return place.connections > 0 || place.owner.places.includes(place);
 }
 
 /** Resolves when the signal is aborted. */

@@ -105,6 +105,7 @@ const candidate = fc.record<Candidate>({
     health: fc.constantFrom("healthy", "unhealthy", "unknown"),
     isRefusing: fc.boolean(),
     dissent: fc.constant(0),
+    downInARow: fc.constant(0),
     role: fc.constantFrom("read-write", "read-only", undefined),
     roleUntilMs: fc.constantFrom(0, Infinity),
     failuresInARow: fc.nat(2),

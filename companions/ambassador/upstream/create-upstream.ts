@@ -207,7 +207,7 @@ class EndpointUpstream implements Upstream {
         if (!endpoint.setAddresses(addresses)) return;
         log.debug("name has new addresses", { endpoint: endpoint.name, addresses });
         this.#places = this.#endpoints.flatMap(({ places }) => places);
-        this.#checks?.follow(this.#places);
+        this.#checks?.follow(this.#placesToCheck());
       },
       onFailure: ({ message }) => {
         onEvent?.({ kind: "lookup-failed", endpoint: endpoint.name });
@@ -215,6 +215,12 @@ class EndpointUpstream implements Upstream {
         isFailing = true;
       },
     });
+  }
+
+  /** Where connections are to end with their address, that goes for an address which its name has left, too. */
+  #placesToCheck(): readonly Place[] {
+    if (this.#config.healthCheck?.closeConnections !== true) return this.#places;
+    return [...this.#places, ...this.#endpoints.flatMap(({ left }) => left)];
   }
 
   #makeChecks(): HealthChecks | undefined {

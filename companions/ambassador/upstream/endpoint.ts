@@ -59,6 +59,11 @@ export class Endpoint {
     return this.#places;
   }
 
+  /** Those that its name does not stand for any more, but that have connections. */
+  get left(): readonly Place[] {
+    return this.#left.filter(({ connections }) => connections > 0);
+  }
+
   /** Takes what its name stands for now; what is known of an address that was there before stays. Tells whether anything changed. */
   setAddresses(hosts: readonly string[]): boolean {
     const address = this.#address;

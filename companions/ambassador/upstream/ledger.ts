@@ -3,7 +3,17 @@ import type { UpstreamConfig } from "../config/config.ts";
 import { AmbassadorError, type ErrorCode } from "../errors.ts";
 import { admit, afterTry, type Circuit, closedCircuit } from "./circuit.ts";
 import type { Place } from "./endpoint.ts";
-import { afterCheck, afterFailure, afterSuccess, blame, type CheckOutcome, type Failure, isEjected, type Standing } from "./standing.ts";
+import {
+  afterCheck,
+  afterFailure,
+  afterSuccess,
+  blame,
+  type CheckOutcome,
+  type Failure,
+  isEjected,
+  isLost,
+  type Standing,
+} from "./standing.ts";
 import type { Role, UpstreamEvent } from "./upstream.ts";
 
 interface LedgerParts {
@@ -70,6 +80,7 @@ export class Ledger {
     this.#setStanding(place, afterCheck(place.standing, outcome, config.healthCheck), clock.nowMs());
     const code: ErrorCode | undefined = outcome.kind === "failed" ? outcome.failure.code : undefined;
     onEvent({ kind: "check", endpoint: place.endpoint, code });
+    if (place.target !== undefined && isLost(place.standing, outcome, config)) onEvent({ kind: "lost", target: place.target });
   }
 
   #observe(verdict: "answer" | "failure" | "neutral", isProbe: boolean, nowMs: number): void {

@@ -8,7 +8,15 @@ import { never, tcp, upstreamTest } from "./upstream.fixture.ts";
 import type { Check, Role, Target } from "./upstream.ts";
 
 const name = tcp("db.test");
-const healthCheck = { everyMs: 1_000, timeoutMs: 60_000, unhealthyAfter: 2, healthyAfter: 2, kind: "login" as const, path: "/" };
+const healthCheck = {
+  everyMs: 1_000,
+  timeoutMs: 60_000,
+  unhealthyAfter: 2,
+  healthyAfter: 2,
+  closeConnections: false,
+  kind: "login" as const,
+  path: "/",
+};
 
 test("connect() looks a name up with the first connection, then tries its addresses one after the other", async () => {
   const asked: string[] = [];

@@ -85,7 +85,15 @@ test("run() finds with the check `connect` that a server went away, and that it 
   const first = scope.use(new Scope());
   const server = await listen(first);
   if (server.kind !== "tcp") throw new Error("Not a port");
-  const healthCheck = { everyMs: 20, timeoutMs: 1_000, unhealthyAfter: 2, healthyAfter: 2, kind: "connect" as const, path: "/" };
+  const healthCheck = {
+    everyMs: 20,
+    timeoutMs: 1_000,
+    unhealthyAfter: 2,
+    healthyAfter: 2,
+    closeConnections: false,
+    kind: "connect" as const,
+    path: "/",
+  };
   const upstream = upstreamOf({ endpoints: [server], healthCheck });
   const running = upstream.run(scope.signal);
   scope.defer(async () => await running);
@@ -119,7 +127,15 @@ test("connect() takes a server that resets the connection for one that failed", 
 
 test("a health check that fails says why, as a connection does", async () => {
   const refused = await refusedPort();
-  const healthCheck = { everyMs: 20, timeoutMs: 1_000, unhealthyAfter: 1, healthyAfter: 1, kind: "connect", path: "" } as const;
+  const healthCheck = {
+    everyMs: 20,
+    timeoutMs: 1_000,
+    unhealthyAfter: 1,
+    healthyAfter: 1,
+    closeConnections: false,
+    kind: "connect",
+    path: "",
+  } as const;
   const upstream = upstreamOf({ endpoints: [refused], healthCheck });
   const stop = new AbortController();
   const running = upstream.run(stop.signal);

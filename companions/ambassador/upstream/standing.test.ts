@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { UpstreamConfig } from "../config/config.ts";
 import type { ErrorCode } from "../errors.ts";
-import { afterCheck, afterFailure, afterSuccess, type CheckOutcome, roleOf, type Standing, unknownStanding } from "./standing.ts";
+import { afterCheck, afterFailure, afterSuccess, type CheckOutcome, isLost, roleOf, type Standing, unknownStanding } from "./standing.ts";
 import type { Role } from "./upstream.ts";
 
 const nowMs = 50_000;
@@ -115,5 +116,34 @@ for (const { does, outcomes, want } of checks) {
   test(`afterCheck() ${does}`, () => {
     const after = outcomes.reduce((standing, outcome) => afterCheck(standing, outcome, thresholds), unknownStanding);
     assert.partialDeepStrictEqual(after, want);
+  });
+}
+
+const lossy = { ...thresholds, everyMs: 1, timeoutMs: 1, kind: "login", path: "/", closeConnections: true } as const;
+const demoted: CheckOutcome = { kind: "passed", role: "read-only" };
+const roleless: CheckOutcome = { kind: "passed", role: undefined };
+const losses: { does: string; outcomes: CheckOutcome[]; target?: UpstreamConfig["target"]; without?: true; want: boolean }[] = [
+  { does: "finds nothing before enough checks have failed", outcomes: [passed, down, down], want: false },
+  { does: "finds an address lost once it is unhealthy", outcomes: [passed, down, down, down], want: true },
+  { does: "says so again with each check that fails", outcomes: [down, down, down, down], want: true },
+  { does: "finds one lost that never was well", outcomes: [down, down, down], want: true },
+  { does: "leaves one alone that only refuses the credentials", outcomes: [refused, refused, refused, refused], want: false },
+  { does: "asks for enough in a row, also of one that refused them", outcomes: [refused, refused, refused, down, down], want: false },
+  { does: "finds one lost that refused them and has gone then", outcomes: [refused, refused, refused, down, down, down], want: true },
+  { does: "leaves one alone that is coming back", outcomes: [down, down, down, passed], want: false },
+  { does: "counts anew after that", outcomes: [down, down, down, passed, down, down], want: false },
+  { does: "finds nothing where connections are not to be closed", outcomes: [down, down, down], without: true, want: false },
+  { does: "finds a demoted primary lost", outcomes: [passed, demoted], target: "read-write", want: true },
+  { does: "finds a promoted replica lost where one is needed", outcomes: [demoted, passed], target: "read-only", want: true },
+  { does: "leaves one alone that has the role", outcomes: [demoted, passed], target: "read-write", want: false },
+  { does: "asks for no role where any will do", outcomes: [passed, demoted], target: "any", want: false },
+  { does: "asks for no role where one is only preferred", outcomes: [demoted, passed], target: "prefer-read-only", want: false },
+  { does: "knows nothing of a role that the check did not ask", outcomes: [demoted, roleless], target: "read-write", want: false },
+];
+for (const { does, outcomes, target = "any", without, want } of losses) {
+  test(`isLost() ${does}`, () => {
+    const healthCheck = { ...lossy, closeConnections: without !== true };
+    const after = outcomes.reduce((standing, outcome) => afterCheck(standing, outcome, healthCheck), unknownStanding);
+    assert.equal(isLost(after, outcomes.at(-1) ?? passed, { healthCheck, target }), want);
   });
 }

@@ -12,6 +12,8 @@ export interface Standing {
   readonly isRefusing: boolean;
   /** Checks in a row that spoke against the verdict. */
   readonly dissent: number;
+  /** Checks in a row that failed, and not for nothing but refused credentials: a server that is not there refuses none. */
+  readonly downInARow: number;
   readonly role: Role | undefined;
   readonly roleUntilMs: number;
   /** Of real connections. */
@@ -29,6 +31,7 @@ export const unknownStanding: Standing = {
   health: "unknown",
   isRefusing: false,
   dissent: 0,
+  downInARow: 0,
   role: undefined,
   roleUntilMs: 0,
   failuresInARow: 0,
@@ -122,7 +125,7 @@ export function afterCheck(
 ): Standing {
   const { health } = standing;
   if (outcome.kind === "passed") {
-    const known = outcome.role === undefined ? {} : { role: outcome.role, roleUntilMs: Infinity };
+    const known = { downInARow: 0, ...(outcome.role === undefined ? {} : { role: outcome.role, roleUntilMs: Infinity }) };
     if (health === "healthy") return { ...standing, ...known, dissent: 0 };
     const dissent = standing.dissent + 1;
     if (health === "unhealthy" && dissent < thresholds.healthyAfter) return { ...standing, ...known, dissent };
@@ -130,10 +133,23 @@ export function afterCheck(
   }
   const { failure } = outcome;
   const isRefusing = failure.code === "LOGIN_REFUSED" || failure.code === "CREDENTIAL_MISSING";
-  if (health === "unhealthy") return { ...standing, isRefusing, dissent: 0, lastFailure: failure };
+  const downInARow = isRefusing ? 0 : standing.downInARow + 1;
+  if (health === "unhealthy") return { ...standing, isRefusing, dissent: 0, downInARow, lastFailure: failure };
   const dissent = standing.dissent + 1;
-  if (dissent < thresholds.unhealthyAfter) return { ...standing, dissent, lastFailure: failure };
-  return { ...standing, health: "unhealthy", isRefusing, dissent: 0, lastFailure: failure };
+  if (dissent < thresholds.unhealthyAfter) return { ...standing, dissent, downInARow, lastFailure: failure };
+  return { ...standing, health: "unhealthy", isRefusing, dissent: 0, downInARow, lastFailure: failure };
+}
+
+/**
+ * Whether a check, with the standing after it, says that connections at this address are of no use any more: as many as make it unhealthy
+ * failed in a row, for more than refused credentials; or it has another role than the one that is needed, not only preferred.
+ */
+export function isLost(standing: Standing, outcome: CheckOutcome, config: Pick<UpstreamConfig, "healthCheck" | "target">): boolean {
+  const { healthCheck, target } = config;
+  if (healthCheck?.closeConnections !== true) return false;
+  if (outcome.kind === "failed") return standing.downInARow >= healthCheck.unhealthyAfter;
+  const isNeeded = target === "read-write" || target === "read-only";
+  return isNeeded && outcome.role !== undefined && outcome.role !== target;
 }
 
 function otherThan(role: Role, nowMs: number): Pick<Standing, "role" | "roleUntilMs"> {

@@ -88,5 +88,10 @@ export type UpstreamEvent =
   | { readonly kind: "check"; readonly endpoint: string; readonly code: ErrorCode | undefined }
   /** The verdict on one address changed. */
   | { readonly kind: "health"; readonly endpoint: string; readonly health: EndpointState["health"] }
+  /**
+   * Only with `closeConnections`: a check says that connections at this target, the one of their leases, are of no use any more. Told with each
+   * such check, as a login may have been under way during the last one.
+   */
+  | { readonly kind: "lost"; readonly target: Target }
   | { readonly kind: "circuit"; readonly state: "closed" | "open" | "half-open" }
   | { readonly kind: "lookup-failed"; readonly endpoint: string };

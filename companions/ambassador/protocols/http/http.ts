@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { HttpListenerConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { makeProxyHeader } from "../../flow/proxy-protocol.ts";
+import type { Target } from "../../upstream/upstream.ts";
 import type { MakeProtocol, Protocol, Session } from "../protocol.ts";
 import { acceptTls } from "./accept-tls.ts";
 import { makeCheck } from "./check.ts";
@@ -54,7 +55,8 @@ export const httpProtocol: MakeProtocol<HttpListenerConfig> = (listener, { crede
     watcher.stop();
     opener[Symbol.dispose]();
   };
-  return { kind: "socket", serve, check, dispose } satisfies Protocol;
+  const lose = (target: Target, error: Error): number => opener.lose(target, error);
+  return { kind: "socket", serve, check, lose, dispose } satisfies Protocol;
 };
 
 /** node:http's parser and writer for sockets that others have accepted. It never listens, so its own timeouts do not run: see `makeWatcher`. */

@@ -56,7 +56,12 @@ export class KeptConnections implements Disposable {
     }
   }
 
+  /** Closes those of every key that begins so. */
+  dropAll(beginning: string): void {
+    for (const key of this.#kept.keys()) if (key.startsWith(beginning)) this.drop(key); // a Map may lose the one it is at
+  }
+
   [Symbol.dispose](): void {
-    for (const key of this.#kept.keys()) this.drop(key); // a Map may lose the one it is at
+    this.dropAll("");
   }
 }

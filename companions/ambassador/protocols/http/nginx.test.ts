@@ -150,7 +150,15 @@ test("httpProtocol's check is well where the path answers 2xx or 3xx", async () 
   const port = await freePort();
   await startNginx(scope, port, ";");
   const checkOf = async (path: string): Promise<unknown> => {
-    const healthCheck = { everyMs: 1, timeoutMs: 1, unhealthyAfter: 1, healthyAfter: 1, kind: "http", path } as const;
+    const healthCheck = {
+      everyMs: 1,
+      timeoutMs: 1,
+      unhealthyAfter: 1,
+      healthyAfter: 1,
+      closeConnections: false,
+      kind: "http",
+      path,
+    } as const;
     const listener = httpListener(port, { upstream: { healthCheck } });
     const { check } = httpProtocol(listener, {
       credentials: fileCredentials,

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 import type { HttpListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
+import { Roster, type Rostered } from "../../flow/roster.ts";
 import { formatAddress } from "../../flow/wire.ts";
 import type { Open, Target } from "../../upstream/upstream.ts";
 import { KeptConnections } from "./kept-connections.ts";
@@ -29,6 +30,8 @@ export interface Opener extends Disposable {
     readonly owner: string;
     readonly preamble: Uint8Array | undefined;
   }): Open<UpstreamConnection>;
+  /** Breaks every connection to this target off, as its server's end would, and keeps none; gives how many were in use. Only where the health check may close connections. */
+  lose(target: Target, error: Error): number;
   /** The client that owned connections has gone. */
   forget(owner: string): void;
 }
@@ -48,9 +51,15 @@ export function makeOpener(listener: Pick<HttpListenerConfig, "upstream">, crede
     return generations.get(context) ?? 0;
   };
   const keyOf = (target: Target, owner: string): string => {
-    const key = `${target.endpoint} ${formatAddress(target.address)} ${generationOf()} ${owner}`;
+    const key = `${placeOf(target)}${generationOf()} ${owner}`;
     if (owner !== "") ownedKeys.set(owner, (ownedKeys.get(owner) ?? new Set()).add(key));
     return key;
+  };
+  const live = upstream.healthCheck?.closeConnections === true ? new Roster<Live>() : undefined;
+  const follow = (socket: Socket, place: string): void => {
+    const entry: Live = { slot: 0, socket, place };
+    live?.add(entry);
+    socket.once("close", () => live?.delete(entry));
   };
   const connectionOf = (socket: Socket, key: string, isReused: boolean): UpstreamConnection => ({
     socket,
@@ -65,14 +74,34 @@ export function makeOpener(listener: Pick<HttpListenerConfig, "upstream">, crede
         const key = keyOf(target, owner);
         const old = mayUseKept === "none" ? undefined : kept.take(key, mayUseKept === "fresh" ? FRESH_MS : KEEP_MS);
         if (old !== undefined) return connectionOf(old, key, true);
-        return connectionOf(await openSocket(target, { upstream, credentials, preamble }, abortSignalOf(signal)), key, false);
+        const socket = await openSocket(target, { upstream, credentials, preamble }, abortSignalOf(signal));
+        if (live !== undefined) follow(socket, placeOf(target));
+        return connectionOf(socket, key, false);
       },
+    lose: (target, error) => {
+      const place = placeOf(target);
+      kept.dropAll(place);
+      const inUse = [...(live ?? [])].filter((each) => each.place === place && !each.socket.destroyed);
+      for (const { socket } of inUse) socket.destroy(error);
+      return inUse.length;
+    },
     forget: (owner) => {
       for (const key of ownedKeys.get(owner) ?? []) kept.drop(key);
       ownedKeys.delete(owner);
     },
     [Symbol.dispose]: () => kept[Symbol.dispose](),
   };
+}
+
+/** A connection, in use or kept, and where it goes. */
+interface Live extends Rostered {
+  readonly socket: Socket;
+  readonly place: string;
+}
+
+/** What the keys of the connections to a target begin with. */
+function placeOf({ endpoint, address }: Target): string {
+  return `${endpoint} ${formatAddress(address)} `;
 }
 
 /** `Keep-Alive: timeout=5`: a second before that, so as not to meet the end on the way. */

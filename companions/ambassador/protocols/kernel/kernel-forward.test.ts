@@ -23,6 +23,7 @@ test("startKernelForward() forwards, limits, counts, fails over, drains and leav
     foreign: ["LISTEN_FAILED", "its table is somebody else's"],
     stands: true,
     outside: ["CONFIG_INVALID", 'listens only on 127.0.0.0/8; say "datapath: user"'],
+    closing: ["CONFIG_INVALID", 'ends no connections for a health check; say "datapath: user"'],
     balanced: ["CONFIG_INVALID", 'knows only the strategy first-available; say "datapath: user"'],
     withoutNft: ["LISTEN_FAILED", 'the program nft cannot be run: install nftables, or say "datapath: user"'],
   });

@@ -122,6 +122,7 @@ function whereItCan({ name, listen, upstream, serverTls, acceptProxyProtocol }: 
   if (listen.kind !== "tcp" || !isIPv4(listen.host) || !listen.host.startsWith("127.")) throw cannot("listens only on 127.0.0.0/8");
   if (upstream.endpoints.some(({ kind }) => kind !== "tcp")) throw cannot("knows no UNIX sockets");
   if (upstream.strategy !== "first-available") throw cannot("knows only the strategy first-available");
+  if (upstream.healthCheck?.closeConnections === true) throw cannot("ends no connections for a health check");
   const speaksTls = serverTls !== undefined || (upstream.tls !== undefined && upstream.tls.mode !== "disable");
   if (speaksTls || acceptProxyProtocol || upstream.sendProxyProtocol !== undefined) throw cannot("passes bytes as they are");
   return listen;

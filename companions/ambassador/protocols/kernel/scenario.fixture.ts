@@ -27,14 +27,17 @@ const listener: TcpListenerConfig = {
   limits: { ...common.limits, connections: 2 },
   upstream: { ...common.upstream, endpoints },
 };
-/** With a check that says nothing within this scenario: failing over is by what the forward itself finds. */
-const checked: TcpListenerConfig = {
-  ...listener,
-  upstream: {
-    ...listener.upstream,
-    healthCheck: { everyMs: 60_000, timeoutMs: 1_000, unhealthyAfter: 3, healthyAfter: 1, kind: "connect", path: "/" },
-  },
-};
+/** Says nothing within this scenario: failing over is by what the forward itself finds. */
+const healthCheck = {
+  everyMs: 60_000,
+  timeoutMs: 1_000,
+  unhealthyAfter: 3,
+  healthyAfter: 1,
+  closeConnections: false,
+  kind: "connect",
+  path: "/",
+} as const;
+const checked: TcpListenerConfig = { ...listener, upstream: { ...listener.upstream, healthCheck } };
 const log = silentLogger;
 const { signal } = new AbortController();
 const quick = { withinMs: 5_000 };
@@ -95,9 +98,10 @@ async function tellRefusals(): Promise<Record<string, unknown>> {
   const foreign = await start({});
   const stands = (await exec("nft", ["list", "tables"])).stdout.includes(tableName(listener.name));
   const outside = await start({ listen: { ...listen, host: "0.0.0.0" } });
+  const closing = await start({ upstream: { ...listener.upstream, healthCheck: { ...healthCheck, closeConnections: true } } });
   const balanced = await start({ upstream: { ...listener.upstream, strategy: "round-robin" } });
   process.env["PATH"] = "/nowhere"; // the last thing: there is no nft any more
-  return { foreign, stands, outside, balanced, withoutNft: await start({}) };
+  return { foreign, stands, outside, closing, balanced, withoutNft: await start({}) };
 }
 
 async function makePeer(): Promise<string[]> {

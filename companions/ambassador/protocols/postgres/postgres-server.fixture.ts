@@ -44,6 +44,11 @@ export interface PostgresServer {
   sql(text: string): Promise<string>;
   /** Ends it before its scope does: `fast` ends its sessions politely, `immediate` like a crash. */
   stop(how?: "fast" | "immediate"): Promise<void>;
+  /**
+   * Stops all its processes where they are, as when its host hangs: the kernel still takes connections and bytes, and nobody answers. They go
+   * on once what this gives is called, at the latest when the scope, or this process, ends.
+   */
+  freeze(): Promise<() => Promise<void>>;
 }
 
 /** Starts a real server of a test's own on a free port of loopback; it and its files go with the scope. Takes about 0.3 s, and 1 s the first time. */
@@ -72,7 +77,7 @@ export async function startPostgres(scope: Scope, options: PostgresOptions): Pro
   await configure(folder, data, options);
   await giveToServer(folder);
   const port = await freePort();
-  const stop = await run(scope, join(bin, "postgres"), [
+  const { stop, pid } = await run(scope, join(bin, "postgres"), [
     "-D",
     data,
     "-k",
@@ -100,7 +105,7 @@ export async function startPostgres(scope: Scope, options: PostgresOptions): Pro
         "postgres",
       ])
     ).stdout;
-  const server: PostgresServer = { host: "127.0.0.1", port, folder, sql, stop };
+  const server: PostgresServer = { host: "127.0.0.1", port, folder, sql, stop, freeze: () => freeze(scope, pid) };
   if (options.isStandby !== true) await fill(server, options);
   return server;
 }
@@ -138,7 +143,13 @@ async function fill(server: PostgresServer, { users = {}, databases = [] }: Post
   for (const name of databases) await server.sql(`CREATE DATABASE "${name}" STRATEGY wal_log`);
 }
 
-async function run(scope: Scope, program: string, args: readonly string[]): Promise<PostgresServer["stop"]> {
+interface RunningServer {
+  readonly stop: PostgresServer["stop"];
+  /** Of the postmaster, which every other process of the server is a child of. */
+  readonly pid: number;
+}
+
+async function run(scope: Scope, program: string, args: readonly string[]): Promise<RunningServer> {
   const [command, ...before] = [...asServerCommand(), program];
   const child = spawn(command, [...before, ...args], { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(child, "exit");
@@ -159,7 +170,24 @@ async function run(scope: Scope, program: string, args: readonly string[]): Prom
       throw new Error(`PostgreSQL did not start: ${said}`);
     }),
   ]);
-  return stop;
+  if (child.pid === undefined) throw new Error("PostgreSQL has no process");
+  return { stop, pid: child.pid };
+}
+
+/** A shell stops them, and lets them go on when its standard input ends, which it does with this process too, whatever becomes of that. */
+async function freeze(scope: Scope, postmaster: number): Promise<() => Promise<void>> {
+  const script = `trap '' INT TERM HUP; kill -STOP ${postmaster}
+    all="${postmaster} $(cat /proc/${postmaster}/task/*/children)"
+    kill -STOP $all; echo stopped; read -r _; kill -CONT $all`;
+  const shell = spawn("sh", ["-c", script], { stdio: ["pipe", "pipe", "ignore"], detached: true });
+  const ended = once(shell, "exit");
+  const thaw = async (): Promise<void> => {
+    shell.stdin.end();
+    await ended;
+  };
+  scope.defer(thaw);
+  await once(shell.stdout, "data");
+  return thaw;
 }
 
 /** PostgreSQL refuses to run as root. */
