@@ -6,13 +6,27 @@ import { eventually } from "@peapod/kit";
 import { KUBECTL, peapod, startEngine } from "./engine-fixture.ts";
 import { exampleFolder, type RunningExample, runExample, says } from "./example-runner.ts";
 
+/** Begins the pump's thread as the program does, in its image and as its user, says what it says, and stops it. */
+const beginPump = `
+  const { MessageChannel, Worker } = require("node:worker_threads");
+  const { port1, port2 } = new MessageChannel();
+  const workerData = { port: port2, memory: new SharedArrayBuffer(1 << 20) };
+  new Worker("/app/thread.mjs", { workerData, transferList: [port2] });
+  port1.once("message", ({ kind, waker }) => {
+    console.log(kind);
+    port1.postMessage({ kind: "stop" });
+    require("node:fs").writeSync(waker, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+  });`;
+
 /** What each example of an ambassador shows, by its folder. */
 const examples: Readonly<Record<string, (running: RunningExample) => Promise<void>>> = {
-  "ambassador-port": async ({ up, ports: [published] }) => {
+  "ambassador-port": async ({ up, engine, ports: [published] }) => {
     await says(up, /ambassador +\| .*"ambassador listens"/);
     const answer = async (): Promise<string> => (await fetch(`http://127.0.0.1:${published}/`)).text();
     await eventually(async () => assert.match(await answer(), /^hello from a program that knows only port 3000/), { withinMs: 20_000 });
     await says(up, /ambassador +\| .*"connection ended".*"endpoint":"127\.0\.0\.1:3000"/);
+    const begun = await engine.peapod("exec", "web", "-c", "ambassador", "--", "node", "-e", beginPump);
+    assert.equal(begun.trim(), "ready", "the pump's thread, and what it is made of, are in the image");
   },
 
   "ambassador-redis": async ({ up, manifests, engine }) => {
