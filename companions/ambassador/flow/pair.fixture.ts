@@ -14,8 +14,8 @@ export interface Pair {
   readonly result: Promise<SpliceResult>;
 }
 
-/** Makes pairs; everything is destroyed with the stack. */
-export async function startPairs(stack: AsyncDisposableStack, taps: Splice = {}): Promise<() => Promise<Pair>> {
+/** Makes pairs, whose clients come to that address; everything is destroyed with the stack. */
+export async function startPairs(stack: AsyncDisposableStack, taps: Splice = {}, at: Address = loopback): Promise<() => Promise<Pair>> {
   const arrived: Socket[] = [];
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     arrived.push(socket.on("error", () => {}));
@@ -31,14 +31,14 @@ export async function startPairs(stack: AsyncDisposableStack, taps: Splice = {})
     server.emit("spliced");
   };
   const proxy = await listen(
-    { listen: loopback, socketMode: 0o600, acceptProxyProtocol: false, handshakeMs: 1_000 },
+    { listen: at, socketMode: 0o600, acceptProxyProtocol: false, handshakeMs: 1_000 },
     { kind: "wire", onConnection: (client) => void serve(client), onRefused: () => {} },
   );
   stack.defer(() => proxy.close());
   return async () => {
-    const { port } = tcp(proxy.address);
+    const { address } = proxy;
     const both = Promise.all([once(server, "arrived"), once(server, "spliced")]);
-    const client = connect({ host: "127.0.0.1", port, allowHalfOpen: true }).on("error", () => {});
+    const client = connect({ ...address, allowHalfOpen: true }).on("error", () => {});
     await both;
     const accepted = arrived.shift();
     const made = spliced.shift();

@@ -61,9 +61,9 @@ export class PlainTransport implements Transport, Reader {
     return this.#loan === undefined ? this.#unsent : this.#loan.unsentTo(this.#side);
   }
 
-  /** Whether it could be lent: it reads, may write, and keeps nothing. */
+  /** Whether it could be lent: both of its directions go on, and it keeps nothing. */
   get isLendable(): boolean {
-    return this.#isReading && this.isWritable && this.#unsent === 0 && this.#loan === undefined;
+    return this.isWritable && !this.#hasEnded && this.#unsent === 0 && this.#loan === undefined;
   }
 
   get fd(): number {
@@ -73,6 +73,7 @@ export class PlainTransport implements Transport, Reader {
   /** Another thread reads and writes it from now on, so that nothing is heard of it here, until `endLoan`; it can be closed meanwhile. */
   lendTo(loan: Loan, side: SideIndex): void {
     this.pause();
+    if (this.#isWide) this.#narrow(); // it reads here no more: another may read widely
     this.#loan = loan;
     this.#side = side;
   }

@@ -52,6 +52,8 @@ export class Splicing {
   #open = 2;
   #pauses: NodeJS.Timeout | undefined;
   #loan: Loan | undefined;
+  /** The pump is to take over as soon as it can. */
+  #isDue = false;
 
   constructor(client: Wire, upstream: Wire, taps: Splice) {
     this.#client = client;
@@ -66,13 +68,13 @@ export class Splicing {
     else if (this.#open > 0) taps.finish?.addEventListener("abort", this.#finish, { once: true });
   }
 
-  /** Ends the connection at its next pause: the last bytes went to the client, and none came for 50 ms. Safe to repeat. */
+  /** Ends the connection at its next pause: the last bytes went to the client, none are kept, and none came for 50 ms. Safe to repeat. */
   finish(): void {
     if (this.#pauses !== undefined || this.#open === 0) return;
     let before = this.#client.bytesRead + this.#upstream.bytesRead;
     this.#pauses = setInterval(() => {
       const now = this.#client.bytesRead + this.#upstream.bytesRead;
-      const isQuiet = now === before && !this.#isAsking && this.#client.unsent === 0;
+      const isQuiet = now === before && !this.#isAsking && this.#client.unsent === 0 && this.#upstream.unsent === 0;
       if (isQuiet && this.#taps.isPause?.() !== false) this.break("upstream", undefined);
       before = now;
     }, PAUSE_MS);
@@ -88,14 +90,23 @@ export class Splicing {
   toPump(): void {
     if (this.#taps.fromClient !== undefined || this.#taps.fromUpstream !== undefined) return; // piecesLeft goes on below 0
     this.piecesLeft = PIECES_BEFORE_PUMP;
-    setImmediate(() => this.#lend());
+    this.#isDue = true;
+    setImmediate(() => this.lendIfDue());
+  }
+
+  /** At a moment when nothing is kept for a side: of a stream that never pauses there may be no other. Tells whether the pump has it now. */
+  lendIfDue(): boolean {
+    if (this.#isDue) this.#lend();
+    return this.#loan !== undefined;
   }
 
   #lend(): void {
     const [client, upstream] = [this.#client.lendable, this.#upstream.lendable];
     if (client === undefined || upstream === undefined || this.#loan !== undefined) return;
-    const onOver = ({ side, errno }: LoanEnd): void =>
+    const onOver = ({ side, first, errno }: LoanEnd): void => {
+      this.ended(first === CLIENT ? "client" : "upstream");
       (side === CLIENT ? client : upstream).endLoan(errno === 0 ? undefined : nativeError("read", -errno));
+    };
     const loan = pump.lend({ client: client.fd, upstream: upstream.fd }, onOver);
     if (loan === undefined) return;
     this.#loan = loan;
@@ -159,7 +170,7 @@ class OneWay implements Sink {
 
   /** The receiver has taken what it was sent. */
   onRoom(): void {
-    this.#from.resume();
+    if (!this.#splicing.lendIfDue()) this.#from.resume();
   }
 
   /** Once the other direction has ended too there is nothing to wait for, and closing says what a shutdown would; TLS has a word of its own for it. */

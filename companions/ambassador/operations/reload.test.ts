@@ -38,6 +38,8 @@ test("a new configuration leaves unchanged listeners alone, and serves new conne
     ],
   );
   assert.equal(retiredConnections, 1);
+  const { body } = await ask(ambassador.admin, "/metrics");
+  assert.match(body, /^ambassador_connections_active\{listener="moved"\} 1$/m); // it is a client of that listener all the same
   assert.equal(await kept.ask("still"), "still");
   assert.equal(await moved.ask("here"), "here");
   using next = new LineClient(ambassador.port("moved"));

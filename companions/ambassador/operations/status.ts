@@ -29,6 +29,8 @@ export interface ListenerStatus {
   /** Why it is not ready; undefined: it is. */
   readonly problem: string | undefined;
   readonly connections: number;
+  /** Those from before the listener changed. */
+  readonly retiredConnections: number;
   /** Whether the kernel forwards new connections; they are not among those that are listed. */
   readonly isInKernel: boolean;
   readonly queued: number;
@@ -50,6 +52,7 @@ export function readStatus({ ambassador, configuration, credentials }: StatusPar
     address,
     problem: problemOf(listener, ambassador),
     connections: listener.open,
+    retiredConnections: openAt(ambassador, listener.config.name) - listener.open,
     isInKernel: listener.isInKernel,
     queued: listener.queued,
     endpoints: listener.upstream.endpoints(),
@@ -65,6 +68,11 @@ export function readStatus({ ambassador, configuration, credentials }: StatusPar
     listeners,
     retiredConnections: all - listeners.reduce((sum, { connections }) => sum + connections, 0),
   };
+}
+
+/** Clients' connections of a name, those included that came before its listener changed. */
+function openAt(ambassador: Ambassador, name: string): number {
+  return ambassador.listeners().reduce((sum, { config, open }) => (config.name === name ? sum + open : sum), 0);
 }
 
 /** Live connections, the oldest first, with the fields of the access log; at most `limit`. */
@@ -84,10 +92,10 @@ export function toReadings({ isDraining, credentialProblems, listeners }: Ambass
   return {
     isDraining,
     credentialProblems: credentialProblems.length,
-    listeners: listeners.map(({ name, problem, connections, queued, endpoints }) => ({
+    listeners: listeners.map(({ name, problem, connections, retiredConnections, queued, endpoints }) => ({
       name,
       isReady: problem === undefined,
-      connections,
+      connections: connections + retiredConnections,
       queued,
       endpoints: endpoints.map(({ endpoint, health, unresolved, ejectedUntilMs, role, connections: there }) => ({
         endpoint,

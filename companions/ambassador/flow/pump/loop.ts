@@ -2,7 +2,7 @@ import { readSync } from "node:fs";
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { CLIENT, type Counts, type SideIndex, UPSTREAM } from "./counts.ts";
 import type { PumpCommand, PumpEvent } from "./messages.ts";
-import { EPOLL, errno, errorOf, makeWaker, Poll, receive, send, sendEnd, wouldWait } from "./sockets.ts";
+import { CallFailure, EPOLL, errno, errorOf, makeWaker, Poll, receive, send, sendEnd, wouldWait } from "./sockets.ts";
 
 /** What is read when little comes. */
 const NARROW_BYTES = 32 * 1024;
@@ -10,6 +10,9 @@ const NARROW_BYTES = 32 * 1024;
 const WIDE_BYTES = 1024 * 1024;
 /** While so many receivers are slow, reads are narrow: what one does not take is kept for it. */
 const SLOW_RECEIVERS = 64;
+
+/** So long it waits at a time while the process may end without being able to wake it: a thread that waits cannot be ended. */
+const UNKNOWN_WAIT_MS = 100;
 
 /** One socket of a connection. */
 interface Side {
@@ -42,12 +45,14 @@ export class PumpLoop {
   /** By descriptor. */
   readonly #sides: (Side | undefined)[] = [];
   /** By place. */
-  readonly #connections = new Map<number, Connection>();
+  readonly #connections: (Connection | undefined)[] = [];
   /** What is read here is sent, or copied, before the next read. */
   readonly #buffer = Buffer.allocUnsafeSlow(WIDE_BYTES);
   readonly #woken = Buffer.alloc(8);
   #slowReceivers = 0;
   #isStopped = false;
+  /** It was woken once, and so can be. */
+  #isKnown = false;
 
   constructor(port: MessagePort, counts: Counts) {
     this.#port = port;
@@ -58,7 +63,7 @@ export class PumpLoop {
     this.#poll.add(this.#waker, EPOLL.IN);
     this.#tell({ kind: "ready", waker: this.#waker });
     while (!this.#isStopped) {
-      const count = this.#poll.wait();
+      const count = this.#poll.wait(this.#isKnown ? -1 : UNKNOWN_WAIT_MS);
       for (let index = 0; index < count; index += 1) {
         const fd = this.#poll.fdOf(index);
         const side = this.#sides[fd];
@@ -70,6 +75,7 @@ export class PumpLoop {
 
   #obey(): void {
     readSync(this.#waker, this.#woken);
+    this.#isKnown = true;
     for (;;) {
       const received = receiveMessageOnPort(this.#port);
       if (received === undefined) return;
@@ -85,20 +91,24 @@ export class PumpLoop {
     const other = newSide(upstream, UPSTREAM, place);
     one.other = other;
     other.other = one;
-    this.#connections.set(place, { client: one, upstream: other, endedFirst: undefined });
-    for (const side of [one, other]) {
-      this.#sides[side.fd] = side;
-      this.#want(side, EPOLL.IN);
+    this.#connections[place] = { client: one, upstream: other, endedFirst: undefined };
+    this.#sides[client] = one;
+    this.#sides[upstream] = other;
+    try {
+      for (const side of [one, other]) this.#want(side, EPOLL.IN);
+    } catch (cause) {
+      if (!(cause instanceof CallFailure)) throw cause;
+      this.#over(one, cause.errno); // the kernel has no room for it, and the others are not to suffer
     }
   }
 
   #serve(side: Side, happened: number): void {
-    if ((happened & EPOLL.OUT) !== 0) this.#flush(side);
+    if ((happened & (EPOLL.OUT | EPOLL.HUP)) !== 0) this.#flush(side); // a UNIX socket may hang up without room: what is kept for it can go nowhere
     if (side.other === undefined) return; // that was its end
     if (wants(side, EPOLL.IN)) {
       if ((happened & ~EPOLL.OUT) !== 0) this.#read(side, side.other);
-    } else if ((happened & EPOLL.ERR) !== 0) this.#over(side, errorOf(side.fd));
-    else if ((happened & EPOLL.HUP) !== 0) this.#want(side, undefined); // it would be told again and again, and what came is yet to be read
+    } else if ((happened & EPOLL.ERR) !== 0 && side.hasEnded) this.#over(side, errorOf(side.fd));
+    else if ((happened & (EPOLL.ERR | EPOLL.HUP)) !== 0) this.#want(side, undefined); // it would be told again and again, and what came is yet to be read
   }
 
   #read(from: Side, to: Side): void {
@@ -139,7 +149,7 @@ export class PumpLoop {
 
   #ended(from: Side, to: Side): void {
     from.hasEnded = true;
-    const connection = this.#connections.get(from.place);
+    const connection = this.#connections[from.place];
     if (connection !== undefined) connection.endedFirst ??= from.index;
     this.#want(from, without(from.interest, EPOLL.IN));
     if (to.kept === undefined) this.#passEnd(from, to);
@@ -154,15 +164,15 @@ export class PumpLoop {
 
   #over(side: Side, code: number): void {
     const connection = this.#forget(side.place);
-    const first = code === 0 ? (connection?.endedFirst ?? side.index) : side.index;
-    this.#tell({ kind: "over", place: side.place, side: first, errno: code });
+    const first = connection?.endedFirst ?? side.index;
+    this.#tell({ kind: "over", place: side.place, side: side.index, first, errno: code });
   }
 
   /** Has nothing to do with a connection any more. */
   #forget(place: number): Connection | undefined {
-    const connection = this.#connections.get(place);
+    const connection = this.#connections[place];
     if (connection === undefined) return undefined;
-    this.#connections.delete(place);
+    this.#connections[place] = undefined;
     for (const side of [connection.client, connection.upstream]) {
       this.#want(side, undefined);
       if (side.kept !== undefined) this.#slowReceivers -= 1;

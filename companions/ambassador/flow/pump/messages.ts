@@ -21,5 +21,5 @@ export type PumpEvent =
   | { readonly kind: "ready"; readonly waker: number }
   /** The descriptors of this place will not be touched any more: the connection was asked for. */
   | { readonly kind: "back"; readonly place: number }
-  /** The same, since it is over: both sides have ended, `side` first; or this side broke, if `errno` is not 0. */
-  | { readonly kind: "over"; readonly place: number; readonly side: SideIndex; readonly errno: number };
+  /** The same, since it is over: both sides have ended, the last of them `side`; or this side broke, if `errno` is not 0. `first` ended, or broke, first. */
+  | { readonly kind: "over"; readonly place: number; readonly side: SideIndex; readonly first: SideIndex; readonly errno: number };

@@ -1,12 +1,22 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { eventually } from "@peapod/kit";
+import koffi from "koffi";
+import type { Address } from "../../config/config.ts";
 import { type Pair, readAll, startPairs } from "../pair.fixture.ts";
+import { shared } from "../shared-buffer.ts";
 import type { Splice } from "../splice.ts";
 import { type LoanEnd, Pump, pump } from "./pump.ts";
+
+const shutdown = koffi.load("libc.so.6").func("int shutdown(int fd, int how)");
+const SHUT_RDWR = 2;
 
 /** Both sides of a connection that has said so much that the pump took it over; what was said is 1 byte each way, `said` times. */
 interface Pumped extends Pair {
@@ -16,7 +26,13 @@ interface Pumped extends Pair {
 async function pumped(context: TestContext, taps?: Splice): Promise<Pumped> {
   const stack = new AsyncDisposableStack();
   context.after(() => stack.disposeAsync());
+  await untilEmpty();
   return await intoPump(await (await startPairs(stack, taps))());
+}
+
+/** What ended before may be on its way back yet. */
+async function untilEmpty(): Promise<void> {
+  await eventually(() => assert.equal(pump.size, 0), { withinMs: 5_000 });
 }
 
 async function intoPump(pair: Pair): Promise<Pumped> {
@@ -37,6 +53,13 @@ async function intoPump(pair: Pair): Promise<Pumped> {
   return { ...pair, said };
 }
 
+/** A UNIX socket's, in a folder that goes with the stack. */
+async function unixAddress(stack: AsyncDisposableStack): Promise<Address> {
+  const folder = await mkdtemp(join(tmpdir(), "pump-"));
+  stack.defer(() => rm(folder, { recursive: true }));
+  return { kind: "unix", path: join(folder, "socket") };
+}
+
 async function oneByte(socket: Socket): Promise<void> {
   socket.resume();
   await once(socket, "data");
@@ -55,7 +78,7 @@ test("the pump passes 20 MB each way at the same time, unchanged, and counts the
   assert.equal((await result).errorCode, undefined);
   assert.deepEqual([wires.client.bytesRead, wires.upstream.bytesWritten], [there.length + said, there.length + said]);
   assert.deepEqual([wires.upstream.bytesRead, wires.client.bytesWritten], [back.length + said, back.length + said]);
-  await eventually(() => assert.equal(pump.size, 0), { withinMs: 5_000 });
+  await untilEmpty();
 });
 
 for (const first of ["client", "server"] as const)
@@ -138,6 +161,58 @@ test("the pump waits, without a turn, for a reader that has ended its direction 
   assert.deepEqual(await result, { endedBy: "client", errorCode: undefined });
 });
 
+test("the pump tells who ended first, whoever broke what was left", async (t) => {
+  const { client, server, result } = await pumped(t);
+  client.end();
+  await once(server.resume(), "end");
+  server.resetAndDestroy();
+  assert.deepEqual(await result, { endedBy: "client", errorCode: "ECONNRESET" });
+});
+
+test("a connection that read widely leaves its place among the wide readers once it is pumped", async (t) => {
+  const stack = new AsyncDisposableStack();
+  t.after(() => stack.disposeAsync());
+  await untilEmpty();
+  const { client, server } = await (await startPairs(stack))();
+  server.resume();
+  const chunk = Buffer.alloc(200_000);
+  for (let sent = 0; pump.size === 0;) {
+    client.write(chunk);
+    sent += chunk.length;
+    await eventually(() => assert.ok(pump.size > 0 || server.bytesRead === sent), { withinMs: 5_000, everyMs: 1 });
+  }
+  assert.equal(shared.wideReaders, 0);
+});
+
+test("a stream that never pauses, and whose receiver is the slower one, comes to the pump too", async (t) => {
+  const stack = new AsyncDisposableStack();
+  t.after(() => stack.disposeAsync());
+  await untilEmpty();
+  const { client, server } = await (await startPairs(stack))();
+  const chunk = Buffer.alloc(1024 * 1024);
+  const write = (): void => {
+    while (!client.destroyed && client.write(chunk));
+  };
+  client.on("drain", write);
+  write();
+  const sip = setInterval(() => server.read(), 1);
+  t.after(() => clearInterval(sip));
+  await eventually(() => assert.equal(pump.size, 1), { withinMs: 10_000, everyMs: 1 });
+});
+
+test("the pump gives up what it keeps for a UNIX socket that was shut down both ways, and not closed", async (t) => {
+  const stack = new AsyncDisposableStack();
+  t.after(() => stack.disposeAsync());
+  await untilEmpty();
+  const { client, server, wires, result } = await intoPump(await (await startPairs(stack, {}, await unixAddress(stack)))());
+  server.write(randomBytes(8 * 1024 * 1024));
+  await eventually(() => assert.ok(wires.client.unsent > 0), { withinMs: 5_000 });
+  const { _handle: handle } = client as Socket & { readonly _handle: { readonly fd: number } }; // Node itself shuts down but one
+  assert.equal(shutdown(handle.fd, SHUT_RDWR), 0);
+  assert.deepEqual(await result, { endedBy: "client", errorCode: "EPIPE" });
+  await untilEmpty();
+});
+
 test("the pump gives a connection up that is destroyed here, at once and with what it counted", async (t) => {
   const { client, server, wires, result, said } = await pumped(t);
   const ended = [once(client.resume(), "end"), once(server.resume(), "end")];
@@ -147,7 +222,7 @@ test("the pump gives a connection up that is destroyed here, at once and with wh
   await Promise.all(ended);
   assert.ok(wires.upstream.isClosed);
   assert.equal(wires.client.bytesRead, said);
-  await eventually(() => assert.equal(pump.size, 0), { withinMs: 5_000 });
+  await untilEmpty();
 });
 
 test("a pumped connection finishes once the answer went to the client, not while a question is open", async (t) => {
@@ -166,21 +241,38 @@ test("a pumped connection finishes once the answer went to the client, not while
   assert.equal((await result).errorCode, undefined);
 });
 
+test("a pumped connection does not finish while bytes are kept for the upstream, though the upstream spoke last", async (t) => {
+  const finish = new AbortController();
+  const { client, server, wires, result, said } = await pumped(t, { finish: finish.signal });
+  const sent = 16 * 1024 * 1024;
+  client.write(Buffer.alloc(sent));
+  await eventually(() => assert.ok(wires.upstream.unsent > 0), { withinMs: 5_000 });
+  server.write("progress");
+  await once(client.resume(), "data");
+  finish.abort();
+  await new Promise((resolve) => setTimeout(resolve, 150)); // a thing that does not happen has no event: three pauses, in each of which it could
+  server.on("data", () => server.bytesRead - said === sent && server.write("done"));
+  server.resume();
+  assert.equal((await result).errorCode, undefined);
+  assert.equal(server.bytesRead, sent + said);
+});
+
 test("a connection with a tap is left to the event loop", async (t) => {
   const stack = new AsyncDisposableStack();
   t.after(() => stack.disposeAsync());
+  await untilEmpty();
   const { client, server } = await (await startPairs(stack, { fromClient: (chunk) => chunk }))();
-  const before = pump.size;
   for (let turn = 0; turn < 200; turn += 1) {
     client.write("?");
     await oneByte(server);
   }
-  assert.equal(pump.size, before);
+  assert.equal(pump.size, 0);
 });
 
 test("the pump passes whatever comes in whatever pieces, over connections that come and go", async (t) => {
   const stack = new AsyncDisposableStack();
   t.after(() => stack.disposeAsync());
+  await untilEmpty();
   const pair = await startPairs(stack);
   const exchange = async ({ client, server, result }: Pair): Promise<void> => {
     const [there, back] = [randomBytes(randomInt(300_000)), randomBytes(randomInt(300_000))];
@@ -194,7 +286,7 @@ test("the pump passes whatever comes in whatever pieces, over connections that c
     while (pairs.length < 10) pairs.push(await intoPump(await pair()));
     await Promise.all(pairs.map(exchange));
   }
-  await eventually(() => assert.equal(pump.size, 0), { withinMs: 5_000 });
+  await untilEmpty();
 });
 
 test("Pump.lend() takes nothing where its thread cannot begin, and says why", async () => {
@@ -203,6 +295,29 @@ test("Pump.lend() takes nothing where its thread cannot begin, and says why", as
   assert.equal(lend(), undefined);
   assert.equal((await broken.failed).message, "no koffi here");
   assert.equal(lend(), undefined);
+});
+
+test("a process ends though its pump has begun and could not say so yet", async () => {
+  const code = `
+    import { pump } from ${JSON.stringify(new URL("./pump.ts", import.meta.url).href)};
+    pump.lend({ client: -1, upstream: -1 }, () => {});
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000); // nothing is heard here meanwhile
+    process.exit(7);`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", code], {
+    stdio: "inherit",
+    timeout: 10_000,
+    killSignal: "SIGKILL",
+  });
+  assert.deepEqual(await once(child, "exit"), [7, null]);
+});
+
+test("Pump.lend() takes nothing where no thread can be had, and says why", async () => {
+  const impossible = new Pump(new URL("http://nowhere/thread.ts")); // new Worker() throws, as it does where a limit keeps it from a thread
+  assert.equal(
+    impossible.lend({ client: -1, upstream: -1 }, () => assert.fail("it was taken")),
+    undefined,
+  );
+  assert.equal(((await impossible.failed) as NodeJS.ErrnoException).code, "ERR_INVALID_URL_SCHEME");
 });
 
 test("a Pump whose thread fails breaks what it had, and takes no more", async () => {
@@ -216,7 +331,7 @@ test("a Pump whose thread fails breaks what it had, and takes no more", async ()
   const lend = (): unknown => broken.lend({ client: -1, upstream: -1 }, (end) => ends.push(end));
   await eventually(() => assert.notEqual(lend(), undefined), { withinMs: 5_000 });
   assert.equal((await broken.failed).message, "a bug");
-  assert.deepEqual(ends, [{ side: 1, errno: 103 }]); // ECONNABORTED, the upstream's
+  assert.deepEqual(ends, [{ side: 1, first: 1, errno: 103 }]); // ECONNABORTED, the upstream's
   assert.equal(broken.size, 0);
   assert.equal(lend(), undefined);
 });

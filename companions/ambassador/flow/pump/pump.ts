@@ -4,9 +4,11 @@ import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { CLIENT, Counts, PLACES, type SideIndex, UPSTREAM } from "./counts.ts";
 import type { PumpCommand, PumpData, PumpEvent } from "./messages.ts";
 
-/** How a loan ended: both sides have ended, `side` first; or that side broke, if `errno` is not 0. */
+/** How a loan ended: both sides have ended, the last of them `side`; or that side broke, if `errno` is not 0. */
 export interface LoanEnd {
   readonly side: SideIndex;
+  /** Which side ended, or broke, first. */
+  readonly first: SideIndex;
   readonly errno: number;
 }
 
@@ -23,7 +25,9 @@ const WAKE = Buffer.from(new BigUint64Array([1n]).buffer);
  */
 export class Pump {
   readonly #counts = new Counts();
-  readonly #loans = new Map<number, Loan>();
+  /** By place. Not a Map, for the reason that roster.ts has: what was in one of its tables would stay until a full collection. */
+  readonly #loans: (Loan | undefined)[] = [];
+  #size = 0;
   /** Places that were used, and are free. */
   readonly #free: number[] = [];
   #fresh = 0;
@@ -39,7 +43,7 @@ export class Pump {
 
   /** Connections that it has now. */
   get size(): number {
-    return this.#loans.size;
+    return this.#size;
   }
 
   /** Resolves when it does not work here, or no more, with the reason. */
@@ -58,7 +62,8 @@ export class Pump {
     if (place === undefined) return undefined;
     this.#counts.clear(place);
     const loan = new Loan(place, this.#counts, onOver, () => this.#tell({ kind: "give back", place }));
-    this.#loans.set(place, loan);
+    this.#loans[place] = loan;
+    this.#size += 1;
     this.#tell({ kind: "take", place, ...fds });
     return loan;
   }
@@ -67,15 +72,12 @@ export class Pump {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     const data: PumpData = { port: port2, memory: this.#counts.memory };
-    const thread = new Worker(this.#threadFile, {
-      name: "pump",
-      workerData: data,
-      transferList: [port2],
-      resourceLimits,
-      execArgv: [],
-    });
-    thread.unref();
-    thread.once("error", (error) => this.#fail(error));
+    try {
+      const options = { name: "pump", workerData: data, transferList: [port2], resourceLimits, execArgv: [] };
+      new Worker(this.#threadFile, options).once("error", (error) => this.#fail(error)).unref();
+    } catch (cause) {
+      return this.#fail(cause instanceof Error ? cause : new Error(String(cause))); // no more threads for this user or container
+    }
     port1.on("message", (event: PumpEvent) => this.#hear(event)).unref();
     process.once("exit", () => this.#tell({ kind: "stop" })); // Node waits for its threads, and this one is in the kernel
   }
@@ -87,20 +89,27 @@ export class Pump {
   }
 
   #hear(event: PumpEvent): void {
-    if (event.kind === "ready") return void (this.#waker = event.waker);
-    const loan = this.#loans.get(event.place);
-    this.#loans.delete(event.place);
-    loan?.over(event.kind === "over" ? { side: event.side, errno: event.errno } : undefined);
+    if (event.kind === "ready") return this.#begin(event.waker);
+    const loan = this.#loans[event.place];
+    if (loan === undefined) return; // the thread failed, and it is over
+    this.#loans[event.place] = undefined;
+    this.#size -= 1;
+    loan.over(event.kind === "over" ? event : undefined);
     this.#free.push(event.place);
+  }
+
+  /** Says that its waker is known here: until then it looks by itself whether it is to stop. */
+  #begin(waker: number): void {
+    this.#waker = waker;
+    writeSync(waker, WAKE);
   }
 
   /** The thread is gone, and what was lent to it is in no known state. */
   #fail(error: Error): void {
     this.#failure = error;
     this.#failed.resolve(error);
-    const loans = [...this.#loans.values()];
-    this.#loans.clear();
-    for (const loan of loans) loan.over({ side: UPSTREAM, errno: constants.errno.ECONNABORTED });
+    this.#size = 0;
+    for (const loan of this.#loans.splice(0)) loan?.over({ side: UPSTREAM, first: UPSTREAM, errno: constants.errno.ECONNABORTED });
   }
 }
 

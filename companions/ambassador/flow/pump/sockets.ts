@@ -46,10 +46,10 @@ export class Poll {
     if (this.#epoll < 0) throw failure("epoll_create1");
   }
 
-  /** Waits until something happened; gives how much. */
-  wait(): number {
+  /** Waits until something happened, or so long (-1: for ever); gives how much happened. */
+  wait(timeoutMs: number): number {
     for (;;) {
-      const count = Number(calls.epollWait(this.#epoll, this.#events, BATCH, -1));
+      const count = Number(calls.epollWait(this.#epoll, this.#events, BATCH, timeoutMs));
       if (count >= 0) return count;
       if (koffi.errno() !== EINTR) throw failure("epoll_wait");
     }
@@ -124,6 +124,17 @@ export function makeWaker(): number {
   return fd;
 }
 
-function failure(syscall: string): Error {
-  return new Error(`${syscall} failed with errno ${koffi.errno()}`);
+/** A call that should not fail. */
+export class CallFailure extends Error {
+  override readonly name = "CallFailure";
+  readonly errno: number;
+
+  constructor(syscall: string, code: number) {
+    super(`${syscall} failed with errno ${code}`);
+    this.errno = code;
+  }
+}
+
+function failure(syscall: string): CallFailure {
+  return new CallFailure(syscall, koffi.errno());
 }
