@@ -24,7 +24,7 @@ const measurements: readonly Measurement[] = [
       aim: { least: 1 },
       measure: (port, signal) =>
         redisBenchmark(
-          ["-t", "get", "-c", `${connections}`, "-P", `${pipeline}`, "-n", `${pipeline === 1 ? 60_000 : 600_000}`],
+          ["-t", "get", "-c", `${connections}`, "-P", `${pipeline}`, "-n", `${pipeline === 1 ? 200_000 : 2_000_000}`],
           { port: port("redis") },
           signal,
         ),
