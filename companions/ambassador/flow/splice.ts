@@ -68,16 +68,22 @@ export class Splicing {
     else if (this.#open > 0) taps.finish?.addEventListener("abort", this.#finish, { once: true });
   }
 
-  /** Ends the connection at its next pause: the last bytes went to the client, none are kept, and none came for 50 ms. Safe to repeat. */
+  /** Ends the connection at its next pause: the last bytes went to the client, and for 50 ms none came and none were kept. Safe to repeat. */
   finish(): void {
     if (this.#pauses !== undefined || this.#open === 0) return;
-    let before = this.#client.bytesRead + this.#upstream.bytesRead;
+    let before = this.#progress();
     this.#pauses = setInterval(() => {
-      const now = this.#client.bytesRead + this.#upstream.bytesRead;
-      const isQuiet = now === before && !this.#isAsking && this.#client.unsent === 0 && this.#upstream.unsent === 0;
+      const now = this.#progress();
+      const isQuiet = now.bytes === before.bytes && now.kept === 0 && before.kept === 0 && !this.#isAsking;
       if (isQuiet && this.#taps.isPause?.() !== false) this.break("upstream", undefined);
       before = now;
     }, PAUSE_MS);
+  }
+
+  /** What came, and what of it is kept: a side is not read while anything is, and may have more to say. */
+  #progress(): { readonly bytes: number; readonly kept: number } {
+    const [client, upstream] = [this.#client, this.#upstream];
+    return { bytes: client.bytesRead + upstream.bytesRead, kept: client.unsent + upstream.unsent };
   }
 
   /** Whether the client sent last. */

@@ -6,52 +6,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import koffi from "koffi";
 import type { Address } from "../../config/config.ts";
 import { type Pair, readAll, startPairs } from "../pair.fixture.ts";
 import { shared } from "../shared-buffer.ts";
-import type { Splice } from "../splice.ts";
+import { intoPump, oneByte, pumped, untilEmpty } from "./pumped.fixture.ts";
 import { type LoanEnd, Pump, pump } from "./pump.ts";
 
 const shutdown = koffi.load("libc.so.6").func("int shutdown(int fd, int how)");
 const SHUT_RDWR = 2;
-
-/** Both sides of a connection that has said so much that the pump took it over; what was said is 1 byte each way, `said` times. */
-interface Pumped extends Pair {
-  readonly said: number;
-}
-
-async function pumped(context: TestContext, taps?: Splice): Promise<Pumped> {
-  const stack = new AsyncDisposableStack();
-  context.after(() => stack.disposeAsync());
-  await untilEmpty();
-  return await intoPump(await (await startPairs(stack, taps))());
-}
-
-/** What ended before may be on its way back yet. */
-async function untilEmpty(): Promise<void> {
-  await eventually(() => assert.equal(pump.size, 0), { withinMs: 5_000 });
-}
-
-async function intoPump(pair: Pair): Promise<Pumped> {
-  const before = pump.size;
-  let said = 0;
-  await eventually(
-    async () => {
-      for (let turn = 0; turn < 40; turn += 1, said += 1) {
-        pair.client.write("?");
-        await oneByte(pair.server);
-        pair.server.write("!");
-        await oneByte(pair.client);
-      }
-      assert.ok(pump.size > before);
-    },
-    { withinMs: 10_000, everyMs: 5 },
-  );
-  return { ...pair, said };
-}
 
 /** A UNIX socket's, in a folder that goes with the stack. */
 async function unixAddress(stack: AsyncDisposableStack): Promise<Address> {
@@ -60,75 +25,7 @@ async function unixAddress(stack: AsyncDisposableStack): Promise<Address> {
   return { kind: "unix", path: join(folder, "socket") };
 }
 
-async function oneByte(socket: Socket): Promise<void> {
-  socket.resume();
-  await once(socket, "data");
-  socket.pause();
-}
-
 const digest = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
-
-test("the pump passes 20 MB each way at the same time, unchanged, and counts them", async (t) => {
-  const { client, server, wires, result, said } = await pumped(t);
-  const [there, back] = [randomBytes(20_000_000), randomBytes(20_000_001)];
-  const received = [readAll(server), readAll(client)];
-  client.end(there);
-  server.end(back);
-  assert.deepEqual((await Promise.all(received)).map(digest), [digest(there), digest(back)]);
-  assert.equal((await result).errorCode, undefined);
-  assert.deepEqual([wires.client.bytesRead, wires.upstream.bytesWritten], [there.length + said, there.length + said]);
-  assert.deepEqual([wires.upstream.bytesRead, wires.client.bytesWritten], [back.length + said, back.length + said]);
-  await untilEmpty();
-});
-
-for (const first of ["client", "server"] as const)
-  test(`the pump lets a ${first} end its direction, and passes the other until it ends too`, async (t) => {
-    const { client, server, result } = await pumped(t);
-    const [one, other] = first === "client" ? [client, server] : [server, client];
-    const received = [readAll(other), readAll(one)];
-    one.end("question");
-    assert.equal(String(await received[0]), "question");
-    other.write("ans");
-    other.end("wer");
-    assert.equal(String(await received[1]), "answer");
-    assert.deepEqual(await result, { endedBy: first === "client" ? "client" : "upstream", errorCode: undefined });
-  });
-
-for (const who of ["client", "server"] as const)
-  test(`the pump resets the other side when a ${who} resets`, async (t) => {
-    const { client, server, result } = await pumped(t);
-    const [one, other] = who === "client" ? [client, server] : [server, client];
-    one.write("half a mess");
-    await once(other.resume(), "data");
-    const error = once(other, "error");
-    one.resetAndDestroy();
-    assert.equal(((await error)[0] as NodeJS.ErrnoException).code, "ECONNRESET"); // errors of sockets have codes
-    assert.deepEqual(await result, { endedBy: who === "client" ? "client" : "upstream", errorCode: "ECONNRESET" });
-  });
-
-test("the pump stops a writer whose reader does not read, keeps little, and loses nothing", async (t) => {
-  const { client, server, wires, result } = await pumped(t);
-  const chunk = randomBytes(1024 * 1024);
-  for (let written = 0; written < 64; written += 1) server.write(chunk);
-  server.end();
-  let before = -1;
-  await eventually(
-    () => {
-      const now = wires.upstream.bytesRead;
-      const isStill = now === before && wires.client.unsent > 0;
-      before = now;
-      assert.ok(isStill);
-    },
-    { withinMs: 5_000, everyMs: 50 },
-  );
-  assert.ok(wires.client.unsent <= 1024 * 1024, String(wires.client.unsent));
-  assert.ok(wires.upstream.bytesRead < 64 * chunk.length);
-  const received = readAll(client);
-  client.end();
-  assert.equal((await received).length, 64 * chunk.length);
-  assert.equal((await result).errorCode, undefined);
-  assert.equal(wires.client.unsent, 0);
-});
 
 test("the pump hears a reset of a reader that it keeps bytes for, and of a writer that it does not read", async (t) => {
   for (const who of ["client", "server"] as const) {
@@ -159,14 +56,6 @@ test("the pump waits, without a turn, for a reader that has ended its direction 
   assert.ok(since.user + since.system < 200_000, JSON.stringify(since)); // a turn of 300 ms would be all of them
   assert.equal((await readAll(client)).length, 16 * 1024 * 1024);
   assert.deepEqual(await result, { endedBy: "client", errorCode: undefined });
-});
-
-test("the pump tells who ended first, whoever broke what was left", async (t) => {
-  const { client, server, result } = await pumped(t);
-  client.end();
-  await once(server.resume(), "end");
-  server.resetAndDestroy();
-  assert.deepEqual(await result, { endedBy: "client", errorCode: "ECONNRESET" });
 });
 
 test("a connection that read widely leaves its place among the wide readers once it is pumped", async (t) => {
@@ -223,38 +112,6 @@ test("the pump gives a connection up that is destroyed here, at once and with wh
   assert.ok(wires.upstream.isClosed);
   assert.equal(wires.client.bytesRead, said);
   await untilEmpty();
-});
-
-test("a pumped connection finishes once the answer went to the client, not while a question is open", async (t) => {
-  const finish = new AbortController();
-  const { client, server, result } = await pumped(t, { finish: finish.signal });
-  client.resume();
-  server.resume();
-  client.write("question");
-  await once(server, "data");
-  finish.abort();
-  await new Promise((resolve) => setTimeout(resolve, 150)); // a thing that does not happen has no event: three pauses, in each of which it could
-  assert.equal(client.readableEnded, false);
-  const ended = once(client, "end");
-  server.write("answer");
-  await ended;
-  assert.equal((await result).errorCode, undefined);
-});
-
-test("a pumped connection does not finish while bytes are kept for the upstream, though the upstream spoke last", async (t) => {
-  const finish = new AbortController();
-  const { client, server, wires, result, said } = await pumped(t, { finish: finish.signal });
-  const sent = 16 * 1024 * 1024;
-  client.write(Buffer.alloc(sent));
-  await eventually(() => assert.ok(wires.upstream.unsent > 0), { withinMs: 5_000 });
-  server.write("progress");
-  await once(client.resume(), "data");
-  finish.abort();
-  await new Promise((resolve) => setTimeout(resolve, 150)); // a thing that does not happen has no event: three pauses, in each of which it could
-  server.on("data", () => server.bytesRead - said === sent && server.write("done"));
-  server.resume();
-  assert.equal((await result).errorCode, undefined);
-  assert.equal(server.bytesRead, sent + said);
 });
 
 test("a connection with a tap is left to the event loop", async (t) => {
