@@ -36,7 +36,10 @@ interface Connection {
   endedFirst: SideIndex | undefined;
 }
 
-/** Passes bytes between pairs of sockets, in a thread of its own, which it blocks until it is told to stop. */
+/**
+ * Passes bytes between pairs of sockets, in a thread of its own, which it blocks until it is told to stop, as the process ends. If it fails before, its
+ * poll and its waker stay open on purpose: the main thread may write to the waker yet, and would write into whatever had its number then.
+ */
 export class PumpLoop {
   readonly #port: MessagePort;
   readonly #counts: Counts;

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
@@ -45,17 +46,47 @@ test("the pump hears a reset of a reader that it keeps bytes for, and of a write
 });
 
 test("the pump waits, without a turn, for a reader that has ended its direction and reads no more", async (t) => {
-  const { client, server, result } = await pumped(t);
+  const { client, server, wires, result, said } = await pumped(t);
   client.end();
   await once(server.resume(), "end");
-  server.end(randomBytes(16 * 1024 * 1024));
-  await eventually(() => assert.equal(server.writableFinished || server.writableLength > 0, true), { withinMs: 5_000 });
+  let sent = 0;
+  await eventually(
+    () => {
+      server.write(randomBytes(256 * 1024));
+      sent += 256 * 1024;
+      assert.ok(wires.client.unsent > 0);
+    },
+    { withinMs: 5_000, everyMs: 5 },
+  );
+  server.end();
+  await once(server, "finish"); // its end waits with the last bytes to be read: a socket that has hung up, and is not wanted yet
   const { user, system } = process.cpuUsage();
   await new Promise((resolve) => setTimeout(resolve, 300)); // a thing that does not happen has no event
   const since = process.cpuUsage({ user, system });
   assert.ok(since.user + since.system < 200_000, JSON.stringify(since)); // a turn of 300 ms would be all of them
-  assert.equal((await readAll(client)).length, 16 * 1024 * 1024);
+  assert.equal((await readAll(client)).length, sent);
+  assert.equal(wires.upstream.bytesRead, sent + said);
   assert.deepEqual(await result, { endedBy: "client", errorCode: undefined });
+});
+
+test("the pump passes what had come before a reset, though its reader is slow", async (t) => {
+  const { client, server, wires, result } = await pumped(t);
+  let sent = 0;
+  await eventually(
+    async () => {
+      sent += 256 * 1024;
+      await new Promise<void>((resolve) => void server.write(randomBytes(256 * 1024), () => resolve()));
+      assert.ok(wires.client.unsent > 0);
+    },
+    { withinMs: 5_000, everyMs: 5 },
+  );
+  server.resetAndDestroy();
+  let received = 0;
+  const closed = new Promise((resolve) => client.once("close", resolve)); // its error has a listener
+  client.on("data", ({ length }: Buffer) => (received += length)).resume();
+  await closed;
+  assert.equal(received, sent);
+  assert.deepEqual(await result, { endedBy: "upstream", errorCode: "ECONNRESET" });
 });
 
 test("a connection that read widely leaves its place among the wide readers once it is pumped", async (t) => {
@@ -152,6 +183,19 @@ test("Pump.lend() takes nothing where its thread cannot begin, and says why", as
   assert.equal(lend(), undefined);
   assert.equal((await broken.failed).message, "no koffi here");
   assert.equal(lend(), undefined);
+});
+
+test("a socket that the kernel does not wait for is over by itself, and the pump goes on", async (t) => {
+  const fd = openSync(import.meta.filename, "r"); // epoll takes no files
+  t.after(() => closeSync(fd));
+  const own = new Pump();
+  const ends: LoanEnd[] = [];
+  const lend = (): unknown => own.lend({ client: fd, upstream: fd }, ({ side, first, errno }) => ends.push({ side, first, errno }));
+  await eventually(() => assert.notEqual(lend(), undefined), { withinMs: 5_000 });
+  await eventually(() => assert.equal(ends.length, 1), { withinMs: 5_000 });
+  assert.notEqual(lend(), undefined);
+  await eventually(() => assert.equal(ends.length, 2), { withinMs: 5_000 });
+  assert.deepEqual(ends[1], { side: 0, first: 0, errno: constants.errno.EPERM });
 });
 
 test("a process ends though its pump has begun and could not say so yet", async () => {
