@@ -1,21 +1,18 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { delay } from "./timers.ts";
 
 /** The time, as an argument: a test passes its own. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, by the machine's wall clock, which may step either way: for what is shown and stored. */
   nowMs(): number;
-  /** Resolves after `ms`; rejects with the signal's reason when it is aborted first. */
+  /** Milliseconds since some moment before, never stepping: for durations, deadlines and back-offs. Means nothing in another process. */
+  monotonicMs(): number;
+  /** Resolves after `ms`, however long; rejects with the signal's reason when it is aborted first. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 /** The machine's own clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  sleep: async (ms, signal) => {
-    try {
-      await delay(ms, undefined, { signal });
-    } catch (cause) {
-      throw signal.aborted ? signal.reason : cause;
-    }
-  },
+  monotonicMs: () => performance.now(),
+  sleep: delay,
 };

@@ -1,4 +1,5 @@
 export { type BackoffCurve, backoffMs } from "./backoff.ts";
+export { Cleanups } from "./cleanups.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { eventually } from "./eventually.ts";
 export { isErrno, readTextIfPresent, writeFileAtomic } from "./files.ts";
@@ -8,3 +9,4 @@ export { createLogger, type LogFields, type Logger, type LogLevel, silentLogger 
 export { CommandError, type CommandOptions, type CommandResult, run } from "./run.ts";
 export { Scope } from "./scope.ts";
 export { isAbort, runTogether, type Task, untilSignal } from "./tasks.ts";
+export { abortAfter, delay, startTimer, type Timer } from "./timers.ts";

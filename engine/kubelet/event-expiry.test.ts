@@ -24,6 +24,7 @@ test("expireEvents() deletes events an hour after they last happened", async () 
   let sleeps = 0;
   const clock: Clock = {
     nowMs: () => nowMs,
+    monotonicMs: () => nowMs,
     sleep: async (_ms, signal) => {
       if (sleeps++ > 0)
         await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));

@@ -65,7 +65,7 @@ async function neverReopens(): Promise<void> {
 }
 
 function clockAt(nowMs: number): Clock {
-  return { nowMs: () => nowMs, sleep: async (_ms, sleeping) => sleeping.throwIfAborted() };
+  return { nowMs: () => nowMs, monotonicMs: () => nowMs, sleep: async (_ms, sleeping) => sleeping.throwIfAborted() };
 }
 
 async function aLog(t: TestContext, content: string): Promise<{ log: OpenLog; directory: string }> {

@@ -16,7 +16,7 @@ export interface CredentialsTest extends AsyncDisposable {
 }
 
 /** Looks at the files every 5 ms rather than every second. */
-const hastyClock: Clock = { nowMs: () => Date.now(), sleep: (_ms, signal) => systemClock.sleep(5, signal) };
+const hastyClock: Clock = { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(5, signal) };
 
 export function credentialsTest(): CredentialsTest {
   const scope = new Scope();

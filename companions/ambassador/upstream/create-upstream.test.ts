@@ -23,7 +23,7 @@ test("connect() begins again after a pause with full jitter that doubles, and th
   const sleeps: number[] = [];
   const sleep: ManualClock["sleep"] = (ms) => (sleeps.push(ms), Promise.resolve());
   const retry = { attempts: 7, backoffMs: 100, maxBackoffMs: 300 };
-  const parts = { clock: { nowMs: () => clock.nowMs(), sleep }, random: () => 0.5 };
+  const parts = { clock: { nowMs: () => clock.nowMs(), monotonicMs: () => clock.monotonicMs(), sleep }, random: () => 0.5 };
   const { connect, codes, tried } = upstreamTest({ endpoints: [one, two], retry }, parts);
   codes.set("10.0.0.1", "UPSTREAM_BUSY").set("10.0.0.2", "UPSTREAM_PROTOCOL");
   await assert.rejects(connect(), { code: "UPSTREAM_BUSY", message: "10.0.0.1:5432 said UPSTREAM_BUSY" });
@@ -130,7 +130,7 @@ test("connect() leaves an ejected endpoint out for its time, but tries it when a
 test("the circuit refuses at once after enough failures, lets one probe in, and closes with it", async () => {
   const clock = new ManualClock();
   const config = { circuitBreaker: { failures: 3, openMs: 5_000 }, retry: { attempts: 2, backoffMs: 0, maxBackoffMs: 0 } };
-  const unhurried = { nowMs: () => clock.nowMs(), sleep: () => Promise.resolve() };
+  const unhurried = { nowMs: () => clock.nowMs(), monotonicMs: () => clock.monotonicMs(), sleep: () => Promise.resolve() };
   const { connect, codes, tried, upstream, events } = upstreamTest(config, { clock: unhurried });
   codes.set("10.0.0.1", "UPSTREAM_BUSY");
   await assert.rejects(connect(), { code: "UPSTREAM_BUSY" });

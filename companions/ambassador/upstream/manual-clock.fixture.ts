@@ -15,6 +15,10 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
   /** How many sleep. */
   get sleeping(): number {
     return this.#sleepers.size;
