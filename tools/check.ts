@@ -5,6 +5,11 @@ import { runSteps, testCommand, type Step } from "./steps.ts";
 export const checkSteps: readonly Step[] = [
   { name: "Format", command: ["oxfmt", "--check"], fix: "npx oxfmt" },
   { name: "Lint", command: ["oxlint"], fix: "npx oxlint --fix, then by hand" },
+  {
+    name: "Lock file",
+    command: ["npm", "ci", "--dry-run", "--offline", "--ignore-scripts", "--loglevel=error"],
+    fix: "npm install --package-lock-only --ignore-scripts, and commit package-lock.json with the package.json that it follows",
+  },
   { name: "Types", command: ["tsc", "-p", "."], fix: "mend what tsc names" },
   { name: "Generated types", command: [process.execPath, "tools/generate-types.ts", "--check"], fix: "node tools/generate-types.ts" },
   { name: "Generated documents", command: [process.execPath, "tools/generate-docs.ts", "--check"], fix: "node tools/generate-docs.ts" },
