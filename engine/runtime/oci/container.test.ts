@@ -71,6 +71,40 @@ test("createContainer() leaves nothing of a container that cannot be made, and s
   });
 });
 
+test("createContainer() makes nothing in a folder of the host that the image's /dev is a link to", async () => {
+  await withOciRuntime(async (bed) => {
+    const victim = join(bed.logDirectory, "victim");
+    mkdirSync(victim);
+    writeFileSync(join(victim, "ptmx"), "precious");
+    symlinkSync(victim, join(bed.rootfsPath, "dev"));
+    const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
+    const creating = bed.runtime.createContainer(sandboxId, containerConfig(bed, { args: bed.argsToRun }), signal);
+    await assert.rejects(
+      creating,
+      (error) => hasCode(error, "CONTAINER_CONFIG_INVALID") && /\/dev of its image is a symb/.test(error.message),
+    );
+    assert.deepEqual(readdirSync(victim), ["ptmx"]);
+    assert.equal(readFileSync(join(victim, "ptmx"), "utf8"), "precious");
+    for (const name of ["containers", "exits", "runtime"]) assert.deepEqual(readdirSync(join(bed.runDir, name)), [], name);
+  });
+});
+
+test("createContainer() makes mounts below the image's links inside its root", async () => {
+  await withOciRuntime(async (bed) => {
+    const shared = join(bed.logDirectory, "shared");
+    mkdirSync(shared);
+    writeFileSync(join(shared, "from-host"), "hello");
+    mkdirSync(join(bed.rootfsPath, "var"));
+    symlinkSync("/run", join(bed.rootfsPath, "var/run"));
+    const mounts = [
+      { hostPath: shared, containerPath: "/var/run/secrets/app", readonly: true },
+      { hostPath: join(shared, "from-host"), containerPath: "/var/run/one", readonly: true },
+    ];
+    await runToEnd(bed, containerConfig(bed, { args: ["sh", "-c", "cat /run/secrets/app/from-host /run/one"], mounts }));
+    assert.equal(text(bed.log()), "hellohello");
+  });
+});
+
 test("createContainer() leaves nothing when it is aborted", async () => {
   await withOciRuntime(async (bed) => {
     const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);

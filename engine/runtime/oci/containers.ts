@@ -11,6 +11,7 @@ import { type ContainerProcesses, type ContainerRecord, makePrivateDirectory, re
 import { readExitFile, wasOomKilled } from "./exit-file.ts";
 import { ociConfig, type SandboxPaths } from "./oci-config.ts";
 import { findMonitor, killHalfMade } from "./monitor-identity.ts";
+import { checkMountTargets } from "./mount-targets.ts";
 import { identifyProcess, isRunning, signalProcess } from "./process-identity.ts";
 import { resolveUser } from "./rootfs-user.ts";
 import { cleanRuntimeError, isProgramError, runRuntime } from "./runtime-command.ts";
@@ -55,6 +56,7 @@ export class Containers {
     signalNumber(stopSignal);
     const user = resolveUser(config.rootfsPath, config.user);
     const spec = ociConfig({ container: config, user, sandbox: sandbox.paths, cgroupsPath: cgroupPath, machine, seccomp });
+    checkMountTargets(name, spec);
     makePrivateDirectory(bundle);
     writeRecord(bundle, recordFiles.container, record);
     writeRecord(bundle, bundleFiles.config, spec);

@@ -4,11 +4,19 @@ import { isErrno } from "@peapod/kit";
 
 const LINKS_LIMIT = 40; // the kernel's own, MAXSYMLINKS
 
+/** What lies over places of a root file system: the place, and the folder or file on the host that is seen there; undefined: nothing on disk. */
+export type Overlays = ReadonlyMap<string, { readonly source: string | undefined }>;
+
 /**
  * The path on the host of `path` in a root file system, with every symlink in it resolved as a process inside would: none leads
  * out. What does not exist stays as it is. Only for a root file system that nothing runs in: it looks first and uses later.
  */
 export function resolveInRoot(root: string, path: string): string {
+  return join(root, resolveInside(root, path));
+}
+
+/** As `resolveInRoot`, but the path as a process inside says it, and with what is mounted over places of the root file system. */
+export function resolveInside(root: string, path: string, overlays: Overlays = new Map()): string {
   let todo = path.split("/");
   let inside: string[] = [];
   for (let links = 0; todo.length > 0;) {
@@ -18,7 +26,8 @@ export function resolveInRoot(root: string, path: string): string {
       inside = inside.slice(0, -1);
       continue;
     }
-    const target = readLinkIfLink(join(root, ...inside, part));
+    const onHost = locate(root, [...inside, part], overlays);
+    const target = onHost === undefined ? undefined : readLinkIfLink(onHost);
     if (target === undefined) {
       inside = [...inside, part];
       continue;
@@ -28,7 +37,7 @@ export function resolveInRoot(root: string, path: string): string {
     if (target.startsWith("/")) inside = [];
     todo = [...target.split("/"), ...todo];
   }
-  return join(root, ...inside);
+  return `/${inside.join("/")}`;
 }
 
 /** The text of a plain file in a root file system, "" where there is none; throws where it is larger than `limitBytes` or no file. */
@@ -50,6 +59,16 @@ export function readInRoot(root: string, path: string, limitBytes: number): stri
   } finally {
     closeSync(fd);
   }
+}
+
+/** Where on the host these parts are to be found; undefined where something is mounted right there, or nothing on disk is seen. */
+function locate(root: string, inside: readonly string[], overlays: Overlays): string | undefined {
+  for (let count = inside.length; count > 0; count -= 1) {
+    const overlay = overlays.get(`/${inside.slice(0, count).join("/")}`);
+    if (overlay === undefined) continue;
+    return overlay.source === undefined || count === inside.length ? undefined : join(overlay.source, ...inside.slice(count));
+  }
+  return join(root, ...inside);
 }
 
 function readLinkIfLink(path: string): string | undefined {
