@@ -1,9 +1,8 @@
 import { spawn } from "node:child_process";
 import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { isErrno, readTextIfPresent } from "@peapod/kit";
+import { delay, isErrno, readTextIfPresent } from "@peapod/kit";
 import { ApiError, connectHttp } from "@peapod/client";
 import { CliError } from "./cli-error.ts";
 import type { Invocation } from "./command.ts";
@@ -74,7 +73,7 @@ export async function ensureEngine(invocation: Invocation): Promise<void> {
       const other = ended === undefined ? undefined : await findEngine(config); // two that start at once: one wins, and serves both
       if (ended !== undefined && other === undefined) throw await startError(`it ${ended}`, logPath, logStart);
       if (performance.now() > deadline) throw await startError(`it does not answer after ${START_WITHIN_MS / 1000} s`, logPath, logStart);
-      await delay(POLL_MS, undefined, { signal });
+      await delay(POLL_MS, signal);
     }
   } finally {
     await log.close();

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { ContainerStatus, Pod } from "@peapod/api";
 import { ApiError, type HttpClient, type LogQuery } from "@peapod/client";
+import { delay } from "@peapod/kit";
 import { placeOf } from "./object-name.ts";
 import { type LogLine, logLines } from "./log-lines.ts";
 
@@ -98,7 +98,7 @@ export class LogFollower {
     let outcome = await this.#pass(pod, query, place);
     for (;;) {
       if (this.#signal.aborted || outcome === "none" || (outcome === "ended" && !(follow && this.#running.has(id)))) return;
-      await delay(RECONNECT_MS, undefined, { signal: this.#signal }).catch(() => {}); // aborted: seen at the next look
+      await delay(RECONNECT_MS, this.#signal).catch(() => {}); // aborted: seen at the next look
       if (outcome === "ended" && !this.#running.has(id)) return;
       await this.#pass(pod, { container, previous: true }, place);
       outcome = await this.#pass(pod, { container, follow }, place);

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isErrno } from "@peapod/kit";
+import { abortAfter, isErrno } from "@peapod/kit";
 import { CliError, usageError } from "./cli-error.ts";
 
 /** One text with manifests in it, and what messages call it. */
@@ -47,7 +47,7 @@ async function readFileLimited(path: string): Promise<string> {
 
 async function fetchText(url: string, signal: AbortSignal): Promise<string> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_WITHIN_MS)]) });
+    const response = await fetch(url, { signal: AbortSignal.any([signal, abortAfter(FETCH_WITHIN_MS)]) });
     if (!response.ok || response.body === null)
       throw new CliError(`Cannot fetch ${url}: the server answered ${response.status} ${response.statusText}`);
     return await readAll(response.body, url);

@@ -1,5 +1,6 @@
 import { events, type Pod, pods } from "@peapod/api";
 import type { HttpClient } from "@peapod/client";
+import { abortAfter } from "@peapod/kit";
 import { placeOf } from "./object-name.ts";
 import { exitCodes } from "./cli-error.ts";
 import { followObject } from "./follow-object.ts";
@@ -26,7 +27,7 @@ export async function waitReady(
   signal: AbortSignal,
 ): Promise<number> {
   const { terminal, withinMs } = options;
-  const deadline = AbortSignal.timeout(withinMs);
+  const deadline = abortAfter(withinMs);
   const outcomes = await Promise.all(wanted.map((pod) => waitOne(client, pod, options, { deadline, signal })));
   for (const [index, outcome] of outcomes.entries()) {
     const pod = wanted[index];

@@ -1,6 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { KubeObject, Status } from "@peapod/api";
-import { type BackoffCurve, backoffMs } from "@peapod/kit";
+import { type BackoffCurve, backoffMs, delay } from "@peapod/kit";
 import { ApiError, type WatchEvent } from "./client.ts";
 
 const retry: BackoffCurve = { initialMs: 100, maximumMs: 2_000 };
@@ -33,8 +32,6 @@ export async function* watchObjects<T extends KubeObject>(
       if (!(cause instanceof ApiError) || cause.code < 500 || failures >= MOST_RETRIES) throw cause;
       failures += 1;
     }
-    await delay(backoffMs(retry, Math.min(failures, MOST_RETRIES)), undefined, { signal }).catch(() => {
-      throw signal.reason;
-    });
+    await delay(backoffMs(retry, Math.min(failures, MOST_RETRIES)), signal);
   }
 }

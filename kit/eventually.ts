@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { delay } from "./timers.ts";
 
 /**
  * Tries `check` until it neither throws nor gives `false`, and gives its value; for tests against real processes.

@@ -9,4 +9,5 @@ export { createLogger, type LogFields, type Logger, type LogLevel, silentLogger 
 export { CommandError, type CommandOptions, type CommandResult, run } from "./run.ts";
 export { Scope } from "./scope.ts";
 export { isAbort, runTogether, type Task, untilSignal } from "./tasks.ts";
-export { abortAfter, delay, startTimer, type Timer } from "./timers.ts";
+export { abortAfter, delay, startInterval, startTimer, type Timer } from "./timers.ts";
+export { watchFolder } from "./watch-folder.ts";

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { startTimer, type Timer } from "./timers.ts";
 
 /** What a finished command left behind. */
 export interface CommandResult {
@@ -59,10 +60,10 @@ export async function run(command: string, args: readonly string[], options: Com
   child.stdin?.end(options.input);
 
   let timedOut = false;
-  let kill: NodeJS.Timeout | undefined;
+  let kill: Timer | undefined;
   const stop = (): void => {
     child.kill("SIGTERM");
-    kill ??= setTimeout(() => {
+    kill ??= startTimer(() => {
       child.kill("SIGKILL");
       for (const stream of [child.stdout, child.stderr]) stream?.destroy(); // its own children may hold them open for ever
     }, KILL_AFTER_MS);
@@ -70,7 +71,7 @@ export async function run(command: string, args: readonly string[], options: Com
   const timer =
     options.timeoutMs === undefined
       ? undefined
-      : setTimeout(() => {
+      : startTimer(() => {
           timedOut = true;
           stop();
         }, options.timeoutMs);
@@ -94,8 +95,8 @@ export async function run(command: string, args: readonly string[], options: Com
     if (cause instanceof CommandError || options.signal.aborted) throw cause;
     throw new CommandError(`Cannot run ${command}`, { exitCode: null, stdout: stdout(), stderr: stderr() }, { cause });
   } finally {
-    clearTimeout(timer);
-    clearTimeout(kill);
+    timer?.[Symbol.dispose]();
+    kill?.[Symbol.dispose]();
     options.signal.removeEventListener("abort", stop);
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { abortAfter, delay, startTimer } from "./timers.ts";
+import { abortAfter, delay, startInterval, startTimer } from "./timers.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** What fires at once where the runtime's own limit is not minded: 2^31 ms, and what real graces and limits come to. */
@@ -44,6 +44,29 @@ test("startTimer() never fires once it is disposed", async () => {
   startTimer(() => (fired = true), 1)[Symbol.dispose]();
   await untilMuchLater();
   assert.equal(fired, false);
+});
+
+test("startInterval() calls again and again, until it is disposed of, by what it calls too", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let calls = 0;
+  const timer = startInterval(() => {
+    calls += 1;
+    if (calls < 3) return;
+    timer[Symbol.dispose]();
+    resolve();
+  }, 1);
+  await promise;
+  await untilMuchLater();
+  assert.equal(calls, 3);
+});
+
+test("startInterval() waits out what is longer than the runtime's own timers", async () => {
+  for (const ms of LONG_MS) {
+    let calls = 0;
+    using _timer = startInterval(() => (calls += 1), ms);
+    await untilMuchLater();
+    assert.equal(calls, 0, `${ms} ms`);
+  }
 });
 
 test("delay() takes its time, and ends with the signal's own reason", async () => {

@@ -30,6 +30,28 @@ export function startTimer(act: () => void, ms: number): Timer {
   };
 }
 
+/** Calls `act` every `ms`, however long that is, until it is disposed; two calls are never less than that apart. */
+export function startInterval(act: () => void, ms: number): Timer {
+  let isKept = true;
+  let running: Timer;
+  const begin = (): void => {
+    running = startTimer(() => {
+      begin(); // first: what is called may dispose of it
+      act();
+    }, ms);
+    if (!isKept) running.unref();
+  };
+  begin();
+  return {
+    unref() {
+      isKept = false;
+      running.unref();
+      return this;
+    },
+    [Symbol.dispose]: () => running[Symbol.dispose](),
+  };
+}
+
 /** Resolves after `ms`, however long; rejects with the signal's reason when it is aborted first, and leaves no timer then. */
 export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();

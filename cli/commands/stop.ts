@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { pods } from "@peapod/api";
+import { delay } from "@peapod/kit";
 import { CliError, exitCodes } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
 import { connectLocal } from "../connection.ts";
@@ -31,7 +31,7 @@ export async function stop({ config, flags, terminal, signal }: Invocation): Pro
   while (await isAlive(engine.pid)) {
     if (performance.now() > deadline)
       throw new CliError(`The engine (process ${engine.pid}) has not ended after ${STOP_WITHIN_MS / 1000} s`);
-    await delay(20, undefined, { signal });
+    await delay(20, signal);
   }
   const left = items.filter(({ status }) => status?.phase === "Running" || status?.phase === "Pending").length;
   const rest = left === 0 ? "" : `; ${left === 1 ? "one pod goes" : `${left} pods go`} on running, and the next engine takes over`;

@@ -1,4 +1,5 @@
 import { type Pod, pods } from "@peapod/api";
+import { abortAfter } from "@peapod/kit";
 import { type Applied, applyObject, inOrder } from "../apply.ts";
 import { nameOf } from "../object-name.ts";
 import { exitCodes } from "../cli-error.ts";
@@ -102,7 +103,7 @@ async function cleanUp(connection: Connection, { terminal }: Invocation, applied
           await deleteAndWait(connection.client, item, only, hurry);
         } catch (cause) {
           if (!hurry.aborted) throw cause;
-          await deleteAndWait(connection.client, item, { ...only, gracePeriodSeconds: 0 }, AbortSignal.timeout(10_000));
+          await deleteAndWait(connection.client, item, { ...only, gracePeriodSeconds: 0 }, abortAfter(10_000));
         }
         terminal.note(terminal.paintNote("dim", `${nameOf(item)} deleted`));
       }),

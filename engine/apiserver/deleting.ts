@@ -75,12 +75,19 @@ function graceOf(resource: Resource, object: KubeObject, options: DeleteOptions)
   return asked ?? notNegative(pod.spec?.terminationGracePeriodSeconds ?? 0);
 }
 
+/** The last moment that an API's timestamp can say. A grace is any int64, and would lead past it. */
+const LAST_MS = Date.parse("9999-12-31T23:59:59Z");
+
 /** `deletionTimestamp` is when the object must be gone: a shorter grace moves it forward. */
 function withDeletion(object: KubeObject, graceSeconds: number, nowMs: number): KubeObject {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0, generation } = object.metadata;
-  const askedMs = deletionTimestamp === undefined ? nowMs : Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1_000;
+  const endMs = deletionTimestamp === undefined ? undefined : Date.parse(deletionTimestamp);
+  const askedMs = endMs === undefined || endMs === LAST_MS ? nowMs : endMs - deletionGracePeriodSeconds * 1_000;
   const bumped = deletionTimestamp === undefined && generation !== undefined ? { generation: generation + 1 } : {};
-  const deletion = { deletionTimestamp: timestamp(askedMs + graceSeconds * 1_000), deletionGracePeriodSeconds: graceSeconds };
+  const deletion = {
+    deletionTimestamp: timestamp(Math.min(askedMs + graceSeconds * 1_000, LAST_MS)),
+    deletionGracePeriodSeconds: graceSeconds,
+  };
   return { ...object, metadata: { ...object.metadata, ...deletion, ...bumped } };
 }
 

@@ -1,5 +1,6 @@
 import { asRecord, failure, type Status, success } from "@peapod/api";
 import type { RawData, WebSocket } from "ws";
+import { startTimer } from "@peapod/kit";
 import type { NodeServer } from "../kubelet/node-server.ts";
 import { statusOf } from "./errors.ts";
 
@@ -148,10 +149,10 @@ function send(client: WebSocket, channel: number, chunk: Uint8Array): Promise<vo
 async function closed(client: WebSocket): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   client.once("close", () => resolve());
-  const timer = setTimeout(resolve, CLOSE_WITHIN_MS);
+  const timer = startTimer(resolve, CLOSE_WITHIN_MS);
   client.close(1000);
   await promise;
-  clearTimeout(timer);
+  timer[Symbol.dispose]();
 }
 
 /** How a process ended, as clients read it. */

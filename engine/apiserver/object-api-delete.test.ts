@@ -42,6 +42,22 @@ test("delete() gives a second to a pod with a negative grace", async () => {
   assert.equal(metadata.deletionGracePeriodSeconds, 1);
 });
 
+test("delete() takes a grace that no timestamp can show, and counts from the request for a shorter one", async () => {
+  await using ground = inProcess();
+  const place = { namespace: "default", name: "a" };
+  await ground.client.create(pods, minimalPod("a", { nodeName: "n" }), {}, none);
+  const gracePeriodSeconds = Number.MAX_SAFE_INTEGER;
+  const far = await ground.client.delete(pods, place, { gracePeriodSeconds }, none);
+  assert.deepEqual(
+    [far?.metadata.deletionTimestamp, far?.metadata.deletionGracePeriodSeconds],
+    ["9999-12-31T23:59:59Z", gracePeriodSeconds],
+  );
+  const atMs = Date.now();
+  const near = await ground.client.delete(pods, place, { gracePeriodSeconds: 3_600 }, none);
+  const leftMs = Date.parse(near?.metadata.deletionTimestamp ?? "") - atMs;
+  assert.ok(leftMs > 3_500_000 && leftMs < 3_700_000, `${leftMs} ms`);
+});
+
 test("delete() removes a pod that has ended at once", async () => {
   await using ground = inProcess();
   const place = { namespace: "default", name: "a" };

@@ -1,5 +1,5 @@
 import { badRequest, type FieldError, invalidStatus, methodNotAllowed, serviceUnavailable } from "@peapod/api";
-import type { Clock } from "@peapod/kit";
+import { type Clock, startTimer } from "@peapod/kit";
 import type { NodeServer } from "../kubelet/node-server.ts";
 import { StatusError } from "./errors.ts";
 import { type Exchange, writeChunk } from "./exchange.ts";
@@ -52,13 +52,13 @@ const QUIET_MS = 100;
 
 async function quiet(signal: AbortSignal): Promise<"quiet"> {
   const { promise, resolve } = Promise.withResolvers<"quiet">();
-  const timer = setTimeout(resolve, QUIET_MS, "quiet");
+  const timer = startTimer(() => resolve("quiet"), QUIET_MS);
   const end = (): void => resolve("quiet");
   signal.addEventListener("abort", end, { once: true });
   try {
     return await promise;
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
     signal.removeEventListener("abort", end);
   }
 }

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { methodNotAllowed } from "@peapod/api";
-import { type Clock, isErrno, type Logger } from "@peapod/kit";
+import { type Clock, isErrno, type Logger, startTimer } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import type { NodeServer } from "../kubelet/node-server.ts";
 import { aggregated, coreVersions, groupList, groupOf, resourceList } from "./discovery.ts";
@@ -265,9 +265,9 @@ async function close(server: Server, sockets: ReadonlySet<Socket>): Promise<void
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  const timer = setTimeout(() => {
+  const timer = startTimer(() => {
     for (const socket of sockets) socket.destroy();
   }, STOP_WITHIN_MS);
   await closed;
-  clearTimeout(timer);
+  timer[Symbol.dispose]();
 }

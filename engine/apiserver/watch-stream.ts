@@ -1,5 +1,5 @@
 import type { Resource } from "@peapod/api";
-import type { Clock } from "@peapod/kit";
+import { type Clock, startTimer } from "@peapod/kit";
 import { statusOf } from "./errors.ts";
 import { type Exchange, writeChunk } from "./exchange.ts";
 import { type Form, negotiate } from "./negotiation.ts";
@@ -24,7 +24,7 @@ export async function streamWatch(watch: WatchStream, exchange: Exchange): Promi
   const form = negotiate(request.headers.accept, ["Table", "PartialObjectMetadata"]);
   const seconds = Math.min(query.integer("timeoutSeconds") ?? LONGEST_SECONDS, LONGEST_SECONDS);
   const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), (seconds === 0 ? LONGEST_SECONDS : seconds) * 1_000);
+  const timer = startTimer(() => timeout.abort(), (seconds === 0 ? LONGEST_SECONDS : seconds) * 1_000);
   const signal = AbortSignal.any([exchange.signal, timeout.signal]);
   try {
     const events = watch.api.watch(watch.resource, watch.request, signal); // throws before anything is answered
@@ -39,7 +39,7 @@ export async function streamWatch(watch: WatchStream, exchange: Exchange): Promi
     if (!signal.aborted && !response.headersSent) throw cause;
     if (!signal.aborted) response.write(`${JSON.stringify({ type: "ERROR", object: statusOf(cause) })}\n`);
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
   }
   response.end();
 }

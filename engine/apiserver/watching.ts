@@ -1,4 +1,5 @@
 import { invalidStatus, type KubeObject, type Resource, type Status } from "@peapod/api";
+import { startTimer } from "@peapod/kit";
 import { HistoryGone, type Store, type StoreEvent } from "../store/store.ts";
 import { StatusError, statusOf } from "./errors.ts";
 import { groupVersion, storeName } from "./object-key.ts";
@@ -97,12 +98,9 @@ function translate(event: StoreEvent, matches: Watched["matches"]): WatchEvent |
 }
 
 async function orQuiet<T>(promise: Promise<T>, afterMs: number): Promise<T | "quiet"> {
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await Promise.race([promise, new Promise<"quiet">((resolve) => (timer = setTimeout(resolve, afterMs, "quiet")))]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const { promise: quiet, resolve } = Promise.withResolvers<"quiet">();
+  using _timer = startTimer(() => resolve("quiet"), afterMs);
+  return await Promise.race([promise, quiet]);
 }
 
 function bookmark(resource: Resource, resourceVersion: string, annotations?: Record<string, string>): WatchEvent {

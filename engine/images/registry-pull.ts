@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { isErrno } from "@peapod/kit";
+import { delay, isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import type { ImageRecord } from "./image-index.ts";
 import type { ImageStore } from "./image-store.ts";
@@ -129,7 +128,7 @@ async function download(
         );
       last = currentBytes;
       report({ phase: "downloading", message: `${sizes.size - 1} layers`, currentBytes, totalBytes });
-      await delay(WATCH_EVERY_MS, undefined, { signal: done.signal }).catch(() => {}); // woken by the end
+      await delay(WATCH_EVERY_MS, done.signal).catch(() => {}); // woken by the end
     }
   };
   const watching = watch();

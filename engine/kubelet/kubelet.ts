@@ -1,6 +1,6 @@
 import { type ConfigMap, configMaps, type KubeObject, type Pod, pods, type Resource, type Secret, secrets } from "@peapod/api";
 import { type Client, EventRecorder, objectKey, Reflector } from "@peapod/client";
-import { type Clock, isAbort, KeyedWorker, type Logger, runTogether } from "@peapod/kit";
+import { abortAfter, type Clock, isAbort, KeyedWorker, type Logger, runTogether } from "@peapod/kit";
 import type { ImageService } from "../images/images.ts";
 import type { PodNetwork } from "../network/network.ts";
 import type { ContainerEvent, ContainerRuntime } from "../runtime/runtime.ts";
@@ -127,7 +127,7 @@ export class Kubelet {
 
   /** What was deleted by force and is still being stopped: the API does not show it, so nobody could tell that it stays. */
   async #removeUnknown(): Promise<void> {
-    const last = AbortSignal.timeout(LAST_WORK_MS);
+    const last = abortAfter(LAST_WORK_MS);
     const unknown = [...this.#records.values()].filter((record) => !record.isInApi && !record.isTornDown);
     await Promise.all(unknown.map(async (record) => removeAtOnce(this.#services, record, last)));
   }

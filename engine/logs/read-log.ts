@@ -1,8 +1,6 @@
-import { watch } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { isErrno } from "@peapod/kit";
+import { delay, isErrno, watchFolder } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { LogFormat, wantedStream } from "./log-format.ts";
 import type { LogOptions } from "./logs.ts";
@@ -103,14 +101,13 @@ class LogReader {
 
 /** Tells of changes in a log's directory: of writes, of a rotation, of the container's end. */
 class Changes {
-  readonly #watcher;
+  readonly #watching;
   #isFinished = false;
   #hasChanged = false;
   #wake: () => void = () => {};
 
   constructor(path: string, finished: Promise<unknown> | undefined) {
-    this.#watcher = watch(dirname(path), { persistent: false }, () => this.#notice());
-    this.#watcher.on("error", () => {}); // then the regular look finds it
+    this.#watching = watchFolder(dirname(path), () => this.#notice()); // what it misses, the regular look finds
     const finish = (): void => {
       this.#isFinished = true;
       this.#notice();
@@ -128,7 +125,7 @@ class Changes {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       const stop = new AbortController();
-      const timer = delay(LOOK_EVERY_MS, undefined, { signal: AbortSignal.any([signal, stop.signal]) }).catch(() => {}); // aborted: look now
+      const timer = delay(LOOK_EVERY_MS, AbortSignal.any([signal, stop.signal])).catch(() => {}); // aborted: look now
       await Promise.race([promise, timer]);
       stop.abort();
     }
@@ -136,7 +133,7 @@ class Changes {
   }
 
   close(): void {
-    this.#watcher.close();
+    this.#watching[Symbol.dispose]();
   }
 
   #notice(): void {

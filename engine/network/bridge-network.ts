@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Logger } from "@peapod/kit";
+import { abortAfter, type Logger, startInterval, type Timer } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import type { AddressBook } from "./address-book.ts";
 import { hasDevice, removeBridge } from "./bridge.ts";
@@ -37,7 +37,7 @@ export class BridgeNetwork implements PodNetwork {
   readonly #home = NetworkNamespace.own();
   readonly #ports: PortPublisher;
   readonly #docker: DockerPassage;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: Timer;
   #tending: Promise<void> | undefined;
   /** The rules that were last found in order. */
   #tendedGeneration: number | undefined;
@@ -50,7 +50,7 @@ export class BridgeNetwork implements PodNetwork {
     this.podCIDR = formatCidr(book.cidr);
     this.#ports = new PortPublisher({ names, podCIDR: this.podCIDR, lockPath, log });
     this.#docker = new DockerPassage({ names, log });
-    this.#timer = setInterval(() => this.#startTending(), parts.tendEveryMs).unref();
+    this.#timer = startInterval(() => this.#startTending(), parts.tendEveryMs).unref();
   }
 
   /** Makes the table with everything that pods have published, and the way through other firewalls. */
@@ -100,12 +100,12 @@ export class BridgeNetwork implements PodNetwork {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearInterval(this.#timer);
+    this.#timer[Symbol.dispose]();
     await this.#tending;
     const { book, names, lockPath } = this.#parts;
     try {
       if (book.pods().length > 0) return;
-      await withMachineLock(lockPath, AbortSignal.timeout(CLOSE_TIMEOUT_MS), async () => {
+      await withMachineLock(lockPath, abortAfter(CLOSE_TIMEOUT_MS), async () => {
         await this.#docker.remove();
         await this.#ports.removeTable();
         await removeBridge(names);

@@ -1,5 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { isErrno } from "@peapod/kit";
+import { delay, isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { type NetlinkAnswer, type NetlinkRequest, NetlinkSocket } from "../linux/netlink.ts";
 import { hasDevice, writeSysctl } from "./bridge.ts";

@@ -1,5 +1,6 @@
 import { createSocket } from "node:dgram";
 import { createServer, createConnection } from "node:net";
+import { startTimer } from "@peapod/kit";
 import { unshare, CLONE } from "../linux/libc.ts";
 
 /** What the tests ask of a process in a network namespace of its own. */
@@ -40,11 +41,11 @@ async function askTcp({ host, port }: Extract<AgentRequest, { kind: "ask" }>): P
   const socket = createConnection({ host, port }, () => socket.write("hello\n"));
   socket.once("data", (chunk) => resolve(chunk.toString().trim()));
   socket.once("error", (cause: NodeJS.ErrnoException) => resolve(cause.code ?? cause.message));
-  const timer = setTimeout(() => resolve("TIMEOUT"), ASK_TIMEOUT_MS);
+  const timer = startTimer(() => resolve("TIMEOUT"), ASK_TIMEOUT_MS);
   try {
     return await promise;
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
     socket.destroy();
   }
 }
@@ -55,11 +56,11 @@ async function askUdp({ host, port }: Extract<AgentRequest, { kind: "ask" }>): P
   socket.once("message", (message) => resolve(message.toString().trim()));
   socket.once("error", (cause: NodeJS.ErrnoException) => resolve(cause.code ?? cause.message));
   socket.connect(port, host, () => socket.send("hello\n"));
-  const timer = setTimeout(() => resolve("TIMEOUT"), ASK_TIMEOUT_MS);
+  const timer = startTimer(() => resolve("TIMEOUT"), ASK_TIMEOUT_MS);
   try {
     return await promise;
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
     socket.close();
   }
 }

@@ -1,4 +1,4 @@
-import { Scope, silentLogger } from "@peapod/kit";
+import { abortAfter, Scope, silentLogger } from "@peapod/kit";
 import { openBridgeNetwork } from "./open-bridge-network.ts";
 
 // For the test that kills an engine: connects and disconnects pods without end. Arguments: state directory, lock, engine id, namespaces.
@@ -7,7 +7,7 @@ const network = await openBridgeNetwork({ stateDir, engineId, log: silentLogger,
 const churn = async (netns: string, index: number): Promise<void> => {
   for (;;) {
     const ports = [{ protocol: "TCP", hostIP: "", hostPort: 8080 + index, containerPort: 80 }] as const;
-    await network.attach(`pod-${index}`, netns, index === 0 ? [] : ports, AbortSignal.timeout(10_000));
+    await network.attach(`pod-${index}`, netns, index === 0 ? [] : ports, abortAfter(10_000));
     await network.detach(`pod-${index}`);
   }
 };

@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Logger, Scope, silentLogger } from "@peapod/kit";
+import { abortAfter, type Logger, Scope, silentLogger } from "@peapod/kit";
 import { CLONE, unshare } from "../linux/libc.ts";
 import { type AgentRequest, perform } from "./net-agent.ts";
 import type { PodNetwork, PortMapping } from "./network.ts";
@@ -91,7 +91,7 @@ export class World implements AsyncDisposable {
   /** An agent connected as a pod. */
   async pod(network: PodNetwork, podUid: string, ports: readonly PortMapping[] = []): Promise<Agent & { ip: string }> {
     const agent = await this.agent();
-    const { ip } = await network.attach(podUid, agent.netns, ports, AbortSignal.timeout(10_000));
+    const { ip } = await network.attach(podUid, agent.netns, ports, abortAfter(10_000));
     return { ...agent, ip };
   }
 

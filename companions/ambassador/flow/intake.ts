@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isIP, Socket } from "node:net";
+import { startTimer } from "@peapod/kit";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { NativeHandle } from "./native.ts";
@@ -57,7 +58,7 @@ export class Intake {
     const acceptor = this.#acceptor;
     const wire = acceptor.kind === "wire" ? Wire.accepted(handle) : new Wire(ordinarySocket(handle));
     this.#waiting.add(wire);
-    const timer = setTimeout(() => wire.destroy(), this.#options.handshakeMs);
+    const timer = startTimer(() => wire.destroy(), this.#options.handshakeMs);
     let told: Ends;
     try {
       told = (await readProxyHeader(wire)) ?? ends;
@@ -68,7 +69,7 @@ export class Intake {
         cause instanceof AmbassadorError ? cause : new AmbassadorError("CLIENT_GONE", "No PROXY protocol header came", { cause });
       return acceptor.onRefused(error);
     } finally {
-      clearTimeout(timer);
+      timer[Symbol.dispose]();
       this.#waiting.delete(wire);
     }
     if (acceptor.kind === "wire") acceptor.onConnection(wire, told);

@@ -1,3 +1,4 @@
+import { startInterval, type Timer } from "@peapod/kit";
 import { Roster, type Rostered } from "./roster.ts";
 
 /** What can be kept alive. */
@@ -18,11 +19,11 @@ class KeepAlive {
   #young = new Roster<Keepable>();
   /** Since the turn before. */
   #old = new Roster<Keepable>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   add(connection: Keepable): void {
     this.#young.add(connection);
-    this.#timer ??= setInterval(() => this.#turn(), SPARED_MS).unref();
+    this.#timer ??= startInterval(() => this.#turn(), SPARED_MS).unref();
   }
 
   /** For one that is closed. */
@@ -36,7 +37,7 @@ class KeepAlive {
     this.#young = new Roster();
     for (const connection of due) connection.probe();
     if (this.#old.size > 0) return;
-    clearInterval(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
   }
 }

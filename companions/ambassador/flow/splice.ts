@@ -1,3 +1,4 @@
+import { startInterval, type Timer } from "@peapod/kit";
 import { nativeError } from "./native.ts";
 import { CLIENT, UPSTREAM } from "./pump/counts.ts";
 import { type Loan, type LoanEnd, pump } from "./pump/pump.ts";
@@ -50,7 +51,7 @@ export class Splicing {
   #errorCode: string | undefined;
   #isBroken = false;
   #open = 2;
-  #pauses: NodeJS.Timeout | undefined;
+  #pauses: Timer | undefined;
   #loan: Loan | undefined;
   /** The pump is to take over as soon as it can. */
   #isDue = false;
@@ -72,7 +73,7 @@ export class Splicing {
   finish(): void {
     if (this.#pauses !== undefined || this.#open === 0) return;
     let before = this.#progress();
-    this.#pauses = setInterval(() => {
+    this.#pauses = startInterval(() => {
       const now = this.#progress();
       const isQuiet = now.bytes === before.bytes && now.kept === 0 && before.kept === 0 && !this.#isAsking;
       if (isQuiet && this.#taps.isPause?.() !== false) this.break("upstream", undefined);
@@ -140,7 +141,7 @@ export class Splicing {
   closed(): void {
     this.#open -= 1;
     if (this.#open > 0) return;
-    clearInterval(this.#pauses);
+    this.#pauses?.[Symbol.dispose]();
     this.#taps.finish?.removeEventListener("abort", this.#finish);
     this.#resolve({ endedBy: this.#endedBy ?? "client", errorCode: this.#errorCode });
   }

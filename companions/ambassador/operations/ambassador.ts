@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "@peapod/kit";
+import { abortAfter, type Clock, type Logger } from "@peapod/kit";
 import type { AmbassadorConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import { AmbassadorError } from "../errors.ts";
@@ -124,7 +124,7 @@ export class Ambassador implements AsyncDisposable {
     await this.#applying;
     await Promise.all([...this.#doors.values()].map((door) => door.close()));
     for (const listener of this.listeners()) listener.retire();
-    const over = AbortSignal.any([hurry, AbortSignal.timeout(this.#config?.drainMs ?? 0)]);
+    const over = AbortSignal.any([hurry, abortAfter(this.#config?.drainMs ?? 0)]);
     await Promise.all(
       this.listeners().map(async (listener) => {
         await listener.untilEmpty(over);
@@ -219,7 +219,7 @@ export class Ambassador implements AsyncDisposable {
 
   #retire(listener: Listener, drainMs: number | undefined): void {
     listener.retire({ isLast: drainMs !== undefined });
-    const signal = drainMs === undefined ? this.#hurry.signal : AbortSignal.any([this.#hurry.signal, AbortSignal.timeout(drainMs)]);
+    const signal = drainMs === undefined ? this.#hurry.signal : AbortSignal.any([this.#hurry.signal, abortAfter(drainMs)]);
     const gone = (async () => {
       await listener.untilEmpty(signal);
       await listener.finish(this.#hurry.signal);

@@ -1,8 +1,6 @@
+import { startTimer, type Timer } from "@peapod/kit";
 import type { ListenerConfig, SecretSource } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
-
-/** Almost 25 days; Node takes a longer one for no time at all. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What is asked of a connection. */
 interface Aging {
@@ -20,7 +18,7 @@ interface AgingListener {
 export class CredentialAges implements Disposable {
   readonly #listeners: () => readonly AgingListener[];
   readonly #subscription: Disposable;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Set<Timer>();
 
   constructor(credentials: Pick<Credentials, "onChange">, listeners: () => readonly AgingListener[]) {
     this.#listeners = listeners;
@@ -29,7 +27,7 @@ export class CredentialAges implements Disposable {
 
   [Symbol.dispose](): void {
     this.#subscription[Symbol.dispose]();
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of this.#timers) timer[Symbol.dispose]();
   }
 
   /** One timer for each change and listener, however many connections it has. Who is old is asked at its end: some were only logging in at the change. */
@@ -37,13 +35,10 @@ export class CredentialAges implements Disposable {
     for (const listener of this.#listeners()) {
       const maxAgeMs = "login" in listener.config ? listener.config.login.maxAgeMs : undefined;
       if (maxAgeMs === undefined) continue;
-      const timer = setTimeout(
-        () => {
-          this.#timers.delete(timer);
-          for (const connection of listener.connections) if (isOlder(connection, source, version)) connection.finish();
-        },
-        Math.min(maxAgeMs, LONGEST_TIMER_MS),
-      );
+      const timer = startTimer(() => {
+        this.#timers.delete(timer);
+        for (const connection of listener.connections) if (isOlder(connection, source, version)) connection.finish();
+      }, maxAgeMs);
       this.#timers.add(timer);
     }
   }

@@ -1,6 +1,5 @@
-import { type FSWatcher, watch } from "node:fs";
 import { dirname } from "node:path";
-import type { Clock } from "@peapod/kit";
+import { type Clock, startTimer, watchFolder } from "@peapod/kit";
 import { readConfigFile } from "../config/load-config.ts";
 import { AmbassadorError } from "../errors.ts";
 
@@ -35,7 +34,7 @@ export async function followFile(options: FollowOptions, signal: AbortSignal): P
   let isMissing = false;
   const bell = new Bell();
   const ring = (): void => bell.ring();
-  const watcher = watchFolder(dirname(path), ring);
+  using _watching = watchFolder(dirname(path), ring); // what it misses, the poll sees
   signal.addEventListener("abort", ring, { once: true });
   try {
     while (!signal.aborted) {
@@ -57,7 +56,6 @@ export async function followFile(options: FollowOptions, signal: AbortSignal): P
       await clock.sleep(SETTLE_MS, signal).catch(() => {}); // the loop sees what ended it
     }
   } finally {
-    watcher?.close();
     signal.removeEventListener("abort", ring);
   }
 }
@@ -73,16 +71,6 @@ async function readSettled(path: string, known: string, clock: Clock, signal: Ab
   return text;
 }
 
-function watchFolder(folder: string, onEvent: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(folder, { persistent: false }, onEvent);
-    watcher.on("error", () => watcher.close()); // the folder is gone, or the machine's watches are: the poll sees everything
-    return watcher;
-  } catch {
-    return undefined; // no folder, or no watches left: the poll sees everything
-  }
-}
-
 /** Wakes one waiter early; a ring while nobody waits is kept for the next. */
 class Bell {
   #isRung = false;
@@ -95,11 +83,10 @@ class Bell {
 
   async wait(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
+    using _timer = startTimer(resolve, ms);
     this.#wake = resolve;
     if (this.#isRung) resolve();
     await promise;
-    clearTimeout(timer);
     this.#wake = undefined;
     this.#isRung = false;
   }

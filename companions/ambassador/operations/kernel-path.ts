@@ -1,4 +1,4 @@
-import { type Clock, isAbort, type Logger } from "@peapod/kit";
+import { abortAfter, type Clock, isAbort, type Logger } from "@peapod/kit";
 import type { TcpListenerConfig } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import { type KernelForward, type KernelStats, startKernelForward } from "../protocols/kernel/kernel-forward.ts";
@@ -91,7 +91,7 @@ export class KernelPath {
 
   async #read(): Promise<KernelStats | undefined> {
     try {
-      return await this.#forward.stats(AbortSignal.timeout(STATS_MS));
+      return await this.#forward.stats(abortAfter(STATS_MS));
     } catch (cause) {
       if (cause instanceof AmbassadorError || (cause instanceof Error && cause.name === "TimeoutError")) return undefined; // gone, or being made again
       throw cause;

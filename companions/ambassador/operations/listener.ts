@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Clock, Logger } from "@peapod/kit";
+import { abortAfter, type Clock, type Logger } from "@peapod/kit";
 import type { ListenerConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import { AmbassadorError } from "../errors.ts";
@@ -183,7 +183,7 @@ export class Listener {
   async finish(hurry: AbortSignal): Promise<void> {
     this.retire();
     for (const connection of this.connections) connection.finish();
-    await this.untilEmpty(AbortSignal.any([hurry, AbortSignal.timeout(END_GRACE_MS)]));
+    await this.untilEmpty(AbortSignal.any([hurry, abortAfter(END_GRACE_MS)]));
   }
 
   /** Ends what is left at once; stops the upstream's checks. Safe to repeat. */
@@ -192,7 +192,7 @@ export class Listener {
     await this.#kernel?.close();
     this.#kernel = undefined;
     for (const connection of this.connections) connection.destroy();
-    await this.untilEmpty(AbortSignal.timeout(END_GRACE_MS));
+    await this.untilEmpty(abortAfter(END_GRACE_MS));
     if (this.connections.size > 0) this.#log.error("connections did not end", { connections: this.connections.size });
     this.#stop.abort();
     await this.#run;

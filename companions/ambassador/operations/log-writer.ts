@@ -1,4 +1,5 @@
 import { write } from "node:fs";
+import { startTimer } from "@peapod/kit";
 
 /** Unwritten log lines that are kept while the reader is slow. More are dropped, and counted in a line of their own. */
 const LIMIT_BYTES = 1024 * 1024;
@@ -44,7 +45,7 @@ export function createLogWriter(fd: number): LogWriter {
       return;
     }
     write(fd, bytes, (error, written) => {
-      if (error?.code === "EAGAIN") return void setTimeout(step, RETRY_MS);
+      if (error?.code === "EAGAIN") return void startTimer(step, RETRY_MS);
       unsent = error === null && written < bytes.length ? bytes.subarray(written) : undefined; // whoever read the log is gone: go on without
       step();
     });
@@ -65,9 +66,9 @@ export function createLogWriter(fd: number): LogWriter {
       if (!isBusy) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       onIdle = resolve;
-      const timer = setTimeout(resolve, FLUSH_MS);
+      const timer = startTimer(resolve, FLUSH_MS);
       await promise;
-      clearTimeout(timer);
+      timer[Symbol.dispose]();
     },
   };
 }

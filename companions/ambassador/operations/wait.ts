@@ -1,5 +1,5 @@
 import { request, type RequestOptions } from "node:http";
-import type { Clock } from "@peapod/kit";
+import { abortAfter, type Clock } from "@peapod/kit";
 
 /** Between two askings. */
 const POLL_MS = 100;
@@ -24,11 +24,7 @@ export async function waitReady(options: WaitOptions, signal: AbortSignal): Prom
   const path = `/readyz?upstream=reachable${listener === undefined ? "" : `&listener=${encodeURIComponent(listener)}`}`;
   for (;;) {
     const leftMs = deadlineMs - performance.now();
-    const problem = await ask(
-      admin,
-      path,
-      AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(Math.max(1, Math.min(ASK_MS, leftMs))))]),
-    );
+    const problem = await ask(admin, path, AbortSignal.any([signal, abortAfter(Math.ceil(Math.max(1, Math.min(ASK_MS, leftMs))))]));
     if (problem === undefined) return undefined;
     signal.throwIfAborted();
     if (performance.now() + POLL_MS >= deadlineMs) return problem;

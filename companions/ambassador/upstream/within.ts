@@ -1,3 +1,4 @@
+import { startTimer } from "@peapod/kit";
 import { Cancel, type CancelSignal } from "../flow/cancel.ts";
 
 /** The limits of one try. */
@@ -20,7 +21,7 @@ export function within<T>({ ms, signal, timeoutError }: TryLimits, work: (signal
   let isOver = false;
   const finish = (): void => {
     isOver = true;
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
     signal.removeEventListener("abort", onAbort);
   };
   const stop = (reason: unknown): void => {
@@ -29,7 +30,7 @@ export function within<T>({ ms, signal, timeoutError }: TryLimits, work: (signal
     control.abort(reason);
   };
   const onAbort = (): void => stop(signal.reason);
-  const timer = setTimeout(() => stop(timeoutError()), ms);
+  const timer = startTimer(() => stop(timeoutError()), ms);
   if (signal.aborted) onAbort();
   else {
     signal.addEventListener("abort", onAbort);

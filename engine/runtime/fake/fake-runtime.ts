@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { startTimer } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import type {
   Container,
@@ -167,14 +168,14 @@ export class FakeRuntime implements ContainerRuntime {
     if (made === undefined || made.container.state.kind !== "running") return;
     if (graceSeconds === 0) return this.#kill(made, 137);
     if (this.#endsOnStop(made.config)) return this.#kill(made, 143);
-    const timer = setTimeout(() => this.#kill(made, 137), graceSeconds * 1000);
+    const timer = startTimer(() => this.#kill(made, 137), graceSeconds * 1000);
     const aborted = Promise.withResolvers<never>();
     const onAbort = (): void => aborted.reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       await Promise.race([made.ended.promise, aborted.promise]);
     } finally {
-      clearTimeout(timer);
+      timer[Symbol.dispose]();
       signal.removeEventListener("abort", onAbort);
     }
   }

@@ -1,8 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync, existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { isErrno } from "@peapod/kit";
+import { delay, isErrno } from "@peapod/kit";
 import type { LinuxResources } from "../runtime.ts";
 import { cgroupLayout } from "./choose-runtime.ts";
 

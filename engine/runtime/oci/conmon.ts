@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
-import { isErrno, readTextIfPresent } from "@peapod/kit";
+import { isErrno, readTextIfPresent, startTimer } from "@peapod/kit";
 import { makePipe, reap, spawnDetached } from "../../linux/spawn.ts";
 import { defaultPath } from "./container-defaults.ts";
 
@@ -67,7 +67,7 @@ export async function createWithConmon(options: MonitorOptions, signal: AbortSig
     sync.destroy();
   };
   let isLate = false;
-  const timer = setTimeout(() => {
+  const timer = startTimer(() => {
     isLate = true;
     abort();
   }, options.withinMs);
@@ -85,7 +85,7 @@ export async function createWithConmon(options: MonitorOptions, signal: AbortSig
       throw new MonitorError(`conmon: ${said.slice(-1_000)}`, { cause });
     throw cause;
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
     signal.removeEventListener("abort", abort);
     sync.destroy();
     await reap(monitor.pid); // it has forked or was killed; the half that stays is nobody's child

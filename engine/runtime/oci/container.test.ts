@@ -228,6 +228,18 @@ test("exec() says what cannot be started, and ends with the whole process when a
   });
 });
 
+test("stopContainer() waits out a grace that is longer than Node's own timers", { timeout: 30_000 }, async () => {
+  await withOciRuntime(async (bed) => {
+    const args = ["sh", "-c", "trap 'sleep 0.3; echo clean; exit 3' TERM; echo ready; while :; do sleep 1000 & wait; done"];
+    const id = await start(bed, containerConfig(bed, { args }));
+    await eventually(() => bed.log().includes("ready"), WITHIN);
+    await bed.runtime.stopContainer(id, 30 * 24 * 3600, signal);
+    const { state } = await bed.runtime.containerStatus(id);
+    assert.equal(state.kind === "exited" && state.exitCode, 3);
+    assert.match(bed.log(), /clean/);
+  });
+});
+
 test("reopenContainerLog() goes on in a new file and loses nothing", async () => {
   await withOciRuntime(async (bed) => {
     const config = containerConfig(bed, { args: ["sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; sleep 1000"] });

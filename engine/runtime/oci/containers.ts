@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { abortAfter, delay } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import type { Container, ContainerConfig, ContainerEvent, PodMetadata } from "../runtime.ts";
 import { adoptContainers } from "./adopt.ts";
@@ -231,8 +231,7 @@ export class Containers {
     else if (processes.monitor !== undefined && readExitFile(directories.exits, record.id) === undefined)
       signalProcess(processes.monitor, "SIGKILL");
     await cgroups.killAll(record.cgroupPath);
-    if (existsSync(join(runtime.root, record.id)))
-      await runRuntime(runtime, ["delete", "--force", record.id], AbortSignal.timeout(CLEAN_WITHIN_MS));
+    if (existsSync(join(runtime.root, record.id))) await runRuntime(runtime, ["delete", "--force", record.id], abortAfter(CLEAN_WITHIN_MS));
     await cgroups.remove(record.cgroupPath);
     rmSync(join(directories.exits, record.id), { force: true });
     rmSync(bundle, { recursive: true, force: true });
@@ -242,7 +241,7 @@ export class Containers {
 /** Waits for the end of a container, but no longer than `withinMs`. */
 async function untilEnded(entry: ContainerEntry, withinMs: number, signal?: AbortSignal): Promise<void> {
   const stop = new AbortController();
-  const timer = delay(withinMs, undefined, { signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]) });
+  const timer = delay(withinMs, signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]));
   try {
     await Promise.race([entry.ended, timer]);
   } finally {

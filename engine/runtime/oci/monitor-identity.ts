@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { isErrno } from "@peapod/kit";
+import { delay, isErrno } from "@peapod/kit";
 import { bundleFiles } from "./conmon.ts";
 import { identifyProcess, type ProcessIdentity, signalProcess } from "./process-identity.ts";
 

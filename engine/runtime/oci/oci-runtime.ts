@@ -1,6 +1,6 @@
-import { realpathSync, rmdirSync, rmSync, watch } from "node:fs";
+import { realpathSync, rmdirSync, rmSync } from "node:fs";
 import { release } from "node:os";
-import { type Clock, isErrno, type Logger, type Scope, systemClock } from "@peapod/kit";
+import { type Clock, isErrno, type Logger, type Scope, startInterval, systemClock, watchFolder } from "@peapod/kit";
 import type {
   Container,
   ContainerConfig,
@@ -88,9 +88,9 @@ export class OciRuntime implements ContainerRuntime {
     // Watch first, look after: an exit in between is then seen twice, not never.
     this.#watchExits(scope);
     this.#containers = new Containers(context, (event) => this.#events.publish(event));
-    const timer = setInterval(() => this.#checkAll(), CHECK_EVERY_MS);
+    const timer = startInterval(() => this.#checkAll(), CHECK_EVERY_MS);
     timer.unref();
-    scope.defer(() => clearInterval(timer));
+    scope.defer(() => timer[Symbol.dispose]());
   }
 
   async runPodSandbox(config: PodSandboxConfig, signal: AbortSignal): Promise<PodSandbox> {
@@ -159,13 +159,12 @@ export class OciRuntime implements ContainerRuntime {
   }
 
   #watchExits(scope: Scope): void {
-    const watcher = watch(this.#context.directories.exits, { persistent: false }, (_event, name) => {
+    // What it misses, the timer finds.
+    const watching = watchFolder(this.#context.directories.exits, (name) => {
       // conmon writes under another name and renames: only the last name is a container's.
-      if (name !== null && !name.includes(".")) this.#containers.check(name);
+      if (name !== undefined && !name.includes(".")) this.#containers.check(name);
     });
-    // What a broken watch misses, the timer finds.
-    watcher.on("error", (cause) => this.#context.log.warn("cannot watch for container exits", { cause }));
-    scope.defer(() => watcher.close());
+    scope.defer(() => watching[Symbol.dispose]());
   }
 
   #checkAll(): void {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { readTextIfPresent } from "@peapod/kit";
+import { abortAfter, readTextIfPresent } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import { mount, MS } from "../../linux/libc.ts";
 import { maskedPaths, readonlyPaths } from "./container-defaults.ts";
@@ -58,7 +58,7 @@ export async function endPause(context: RuntimeContext, cgroupsPath: string): Pr
 /** Removes the OCI runtime's state of an ended pause process. Safe to repeat. */
 export async function deletePause(context: RuntimeContext, id: string): Promise<void> {
   if (!existsSync(join(context.runtime.root, id))) return;
-  await runRuntime(context.runtime, ["delete", "--force", id], AbortSignal.timeout(30_000));
+  await runRuntime(context.runtime, ["delete", "--force", id], abortAfter(30_000));
 }
 
 /** A copy of the program, made whole under another name first: another engine process may have died over it. */

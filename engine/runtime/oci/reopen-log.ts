@@ -1,7 +1,6 @@
 import { closeSync, constants, existsSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { isErrno } from "@peapod/kit";
+import { delay, isErrno } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import { bundleFiles } from "./conmon.ts";
 import type { ContainerEntry } from "./container-entry.ts";
@@ -16,7 +15,7 @@ export async function reopenLog({ bundle, record }: ContainerEntry, signal: Abor
   for (let waitMs = 1; !existsSync(record.logPath); waitMs = Math.min(waitMs * 2, 100)) {
     if (performance.now() > deadline)
       throw new EngineError("RUNTIME_FAILED", `Cannot reopen the log of container "${record.name}": conmon does not answer`);
-    await delay(waitMs, undefined, { signal });
+    await delay(waitMs, signal);
   }
 }
 

@@ -1,7 +1,6 @@
 import { closeSync, constants, existsSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { isErrno } from "@peapod/kit";
+import { delay, isErrno } from "@peapod/kit";
 import { isRunning, type ProcessIdentity } from "./process-identity.ts";
 
 /**
@@ -76,7 +75,7 @@ async function readOne(fd: number, held: ProcessIdentity, signal: AbortSignal): 
     if (hasRead(fd, byte)) return;
     if (!isRunning(held)) throw new Error("its process ended before it was started");
     if (performance.now() > deadline) throw new Error(`its process did not answer within ${OPEN_WITHIN_MS} ms`);
-    await delay(waitMs, undefined, { signal });
+    await delay(waitMs, signal);
   }
 }
 

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP } from "node:net";
-import type { Logger } from "@peapod/kit";
+import { type Logger, startTimer } from "@peapod/kit";
 import type { Address } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { formatAddress } from "../../flow/wire.ts";
@@ -131,7 +131,7 @@ async function close(server: Server | undefined): Promise<void> {
   if (server === undefined) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), 500);
+  const timer = startTimer(() => server.closeAllConnections(), 500);
   await closed;
-  clearTimeout(timer);
+  timer[Symbol.dispose]();
 }

@@ -1,3 +1,4 @@
+import { abortAfter } from "@peapod/kit";
 import { abortSignalOf } from "../../flow/cancel.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { dialUpstream } from "../../flow/dial-upstream.ts";
@@ -9,7 +10,7 @@ import type { Listener } from "../listener.ts";
  */
 export async function untilReachable({ config, protocol, upstream }: Listener): Promise<string[]> {
   const { check } = protocol;
-  const signal = AbortSignal.timeout(config.upstream.connectMs * config.upstream.retry.attempts);
+  const signal = abortAfter(config.upstream.connectMs * config.upstream.retry.attempts);
   try {
     const lease = await upstream.connect(
       async (target, trySignal) => {

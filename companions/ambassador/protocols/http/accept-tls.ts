@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { startTimer } from "@peapod/kit";
 import type { CommonListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -23,7 +24,7 @@ export async function acceptTls(
     ALPNProtocols: ["http/1.1"],
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => reject(new Error("it takes too long")), handshakeMs);
+  const timer = startTimer(() => reject(new Error("it takes too long")), handshakeMs);
   const end = (): void => reject(new Error("the client ended"));
   socket.on("error", reject).once("close", end);
   secure.once("secure", resolve).on("error", reject).once("close", end);
@@ -37,7 +38,7 @@ export async function acceptTls(
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new AmbassadorError("CLIENT_PROTOCOL", `Cannot speak TLS with the client: ${reason}`, { cause });
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
     socket.off("close", end);
     secure.off("close", end).off("secure", resolve);
   }

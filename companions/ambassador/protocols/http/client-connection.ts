@@ -1,5 +1,6 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { startTimer } from "@peapod/kit";
 import { AmbassadorError } from "../../errors.ts";
 import { Wire } from "../../flow/wire.ts";
 import type { Session } from "../protocol.ts";
@@ -176,14 +177,14 @@ export class ClientConnection {
 
   /** Reads the rest of a request whose answer is out, so that the answer arrives; not for ever. */
   async #linger(request: IncomingMessage): Promise<void> {
-    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+    const timer = startTimer(() => this.#socket.destroy(), LINGER_MS);
     const { promise, resolve } = Promise.withResolvers<void>();
     request.once("end", resolve).once("close", resolve);
     this.#socket.once("close", resolve);
     request.resume();
     await promise;
     this.#socket.off("close", resolve);
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
   }
 
   #tell({ request, response }: Exchange, progress: Progress, startedMs: number): void {

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as requestPlain } from "node:http";
 import { request as requestSecure } from "node:https";
+import { abortAfter } from "@peapod/kit";
 import type { Credentials } from "../../credentials/credentials.ts";
 import type { UpstreamTlsConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -30,7 +31,7 @@ const systemTls: UpstreamTlsConfig = {
 export async function fetchToken(config: OAuth2Config, credentials: Credentials): Promise<{ text: string; lifeMs: number }> {
   const url = new URL(config.tokenUrl);
   const name = `${url.origin}${url.pathname}`;
-  const signal = AbortSignal.timeout(FETCH_MS);
+  const signal = abortAfter(FETCH_MS);
   try {
     const answer = await ask(url, config, credentials, signal);
     const body = await readAll(answer);

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { startInterval, type Timer } from "@peapod/kit";
 import type { HttpListenerConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { makeProxyHeader } from "../../flow/proxy-protocol.ts";
@@ -89,9 +90,9 @@ function asksToUpgrade({ method = "", url = "", httpVersion, rawHeaders }: Incom
 /** Looks at all connections every now and then, while there are any: cheaper than a timer for each. */
 function makeWatcher(connections: ReadonlyMap<Duplex, ClientConnection>, times: Times): { start(): void; stop(): void } {
   const everyMs = Math.min(1_000, Math.max(10, Math.min(times.handshakeMs, times.idleMs) / 4));
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer | undefined;
   const stop = (): void => {
-    clearInterval(timer);
+    timer?.[Symbol.dispose]();
     timer = undefined;
   };
   const look = (): void => {
@@ -99,5 +100,5 @@ function makeWatcher(connections: ReadonlyMap<Duplex, ClientConnection>, times: 
     const nowMs = performance.now();
     for (const connection of connections.values()) connection.watch(nowMs, times);
   };
-  return { start: () => (timer ??= setInterval(look, everyMs)), stop };
+  return { start: () => (timer ??= startInterval(look, everyMs)), stop };
 }

@@ -1,8 +1,7 @@
 import type { CancelSignal } from "../../flow/cancel.ts";
 import { readFile, writeFile } from "node:fs/promises";
 import { isIPv4 } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
-import { isAbort, isErrno, type Logger } from "@peapod/kit";
+import { abortAfter, delay, isAbort, isErrno, type Logger } from "@peapod/kit";
 import type { TcpListenerConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { dial } from "../../flow/wire.ts";
@@ -71,10 +70,10 @@ export async function startKernelForward(
   }
   const retarget = async (next: Target | undefined): Promise<void> => {
     target = next;
-    if (!(await isInPlace(listener.name, AbortSignal.timeout(5_000)))) {
+    if (!(await isInPlace(listener.name, abortAfter(5_000)))) {
       log.warn("rules were removed by somebody else, and are made again");
-      await applyScript(tableScript(rules()), AbortSignal.timeout(5_000));
-    } else await applyScript(retargetScript(rules()), AbortSignal.timeout(5_000));
+      await applyScript(tableScript(rules()), abortAfter(5_000));
+    } else await applyScript(retargetScript(rules()), abortAfter(5_000));
     log.info("kernel forwards", { endpoint: next?.endpoint });
   };
   const follow = async (until: AbortSignal): Promise<void> => {
@@ -98,7 +97,7 @@ export async function startKernelForward(
     run: async (until) => {
       try {
         for (;;) {
-          await delay(followEveryMs, undefined, { signal: until });
+          await delay(followEveryMs, until);
           await follow(until);
         }
       } catch (cause) {
@@ -109,7 +108,7 @@ export async function startKernelForward(
     close: async () => {
       if (isClosed) return;
       isClosed = true;
-      const within = AbortSignal.timeout(5_000);
+      const within = abortAfter(5_000);
       if (await isInPlace(listener.name, within)) await applyScript(deleteScript(listener.name), within);
       if (ownsRouting) await writeFile(routeLocalnet, "0");
     },

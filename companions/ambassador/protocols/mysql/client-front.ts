@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { startTimer } from "@peapod/kit";
 import { AmbassadorError } from "../../errors.ts";
 import type { Wire } from "../../flow/wire.ts";
 import { acceptClientTls } from "../tls/accept-client.ts";
@@ -85,7 +86,7 @@ export class ClientFront {
     const ssl = listener.serverTls === undefined ? 0 : capability.SSL;
     const capabilities = adjust(shared(greeting.capabilities), { set: ssl, clear: 0 });
     this.#packets.write(encodeGreeting({ ...greeting, capabilities, plugin, salt: makeSalt() }));
-    const timer = setTimeout(() => this.#packets.wire.destroy(), listener.handshakeMs);
+    const timer = startTimer(() => this.#packets.wire.destroy(), listener.handshakeMs);
     try {
       const response = await this.#readResponse();
       const acceptance = acceptanceOf(response);
@@ -93,7 +94,7 @@ export class ClientFront {
       if (acceptance === "unknown") await this.#switchPlugin();
       return response;
     } finally {
-      clearTimeout(timer);
+      timer[Symbol.dispose]();
     }
   }
 
@@ -135,10 +136,10 @@ function release({ version }: Greeting): string {
 /** Waits for as long as a client that is not in trouble takes. */
 async function withPatience<T>(promise: Promise<T>, patienceMs: number): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new SlowClient()), patienceMs);
+  const timer = startTimer(() => reject(new SlowClient()), patienceMs);
   try {
     return await Promise.race([promise, late]);
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
   }
 }

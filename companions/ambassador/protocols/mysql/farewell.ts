@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { delay } from "@peapod/kit";
 import type { Wire } from "../../flow/wire.ts";
 
 /** How long the other side may take to read the last words and to end too. */
@@ -8,7 +8,7 @@ const FAREWELL_MS = 1000;
 export async function sayFarewell(wire: Wire): Promise<void> {
   wire.end();
   const timer = new AbortController();
-  await Promise.race([wire.closed, delay(FAREWELL_MS, undefined, { signal: timer.signal }).catch(() => {})]); // aborted once it has ended
+  await Promise.race([wire.closed, delay(FAREWELL_MS, timer.signal).catch(() => {})]); // aborted once it has ended
   timer.abort();
   wire.destroy();
 }

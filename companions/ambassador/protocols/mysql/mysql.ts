@@ -1,3 +1,4 @@
+import { abortAfter } from "@peapod/kit";
 import { abortSignalOf } from "../../flow/cancel.ts";
 import type { MysqlListenerConfig } from "../../config/config.ts";
 import { abortable } from "../../flow/abortable.ts";
@@ -140,7 +141,7 @@ async function logInOnce(
  * that has too many of them in a row (`max_connect_errors`): somebody's probe of our port, every few seconds, must not bring that about.
  */
 async function leave(link: Link, secrets: LoginSecrets, parts: LoginParts): Promise<void> {
-  const late = AbortSignal.timeout(parts.listener.upstream.connectMs / 4);
+  const late = abortAfter(parts.listener.upstream.connectMs / 4);
   try {
     await abortable(link.packets.wire, late, async () => {
       await logIn(link, responseOfCheck(link.greeting.capabilities), secrets, parts);

@@ -1,3 +1,4 @@
+import { startTimer } from "@peapod/kit";
 import { abortSignalOf } from "../../flow/cancel.ts";
 import type { PostgresListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
@@ -55,7 +56,7 @@ async function receive(client: Wire, session: Session, listener: PostgresListene
     client.destroy();
   };
   const end = (): void => giveUp("The ambassador ended the connection before the client said what it wants");
-  const timer = setTimeout(giveUp, listener.handshakeMs, `The client did not say what it wants within ${listener.handshakeMs} ms`);
+  const timer = startTimer(() => giveUp(`The client did not say what it wants within ${listener.handshakeMs} ms`), listener.handshakeMs);
   session.end.addEventListener("abort", end, { once: true });
   try {
     const request = await receiveRequest(client, tlsOf(listener, credentials));
@@ -67,7 +68,7 @@ async function receive(client: Wire, session: Session, listener: PostgresListene
     if (cause instanceof WireEnded) throw new AmbassadorError("CLIENT_GONE", why, { cause });
     throw cause;
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
     session.end.removeEventListener("abort", end);
   }
 }
@@ -147,8 +148,8 @@ async function cancel(client: Wire, session: Session, key: Buffer, cancelKeys: C
 async function tell(client: Wire, error: unknown): Promise<void> {
   client.write(errorResponse(error));
   client.end();
-  const timer = setTimeout(() => client.destroy(), FAREWELL_MS);
+  const timer = startTimer(() => client.destroy(), FAREWELL_MS);
   await client.closed;
-  clearTimeout(timer);
+  timer[Symbol.dispose]();
   client.destroy();
 }

@@ -1,3 +1,4 @@
+import { startTimer } from "@peapod/kit";
 import type { PostgresListenerConfig, SecretSource } from "../../config/config.ts";
 import type { Credentials, Secret } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -97,12 +98,12 @@ export class UpstreamSessions {
     const { connectMs } = this.#listener.upstream;
     const late = new AbortController();
     const error = new AmbassadorError("UPSTREAM_TIMEOUT", `Cancelling at ${target.endpoint} took longer than ${connectMs} ms`);
-    const timer = setTimeout(() => late.abort(error), connectMs);
+    const timer = startTimer(() => late.abort(error), connectMs);
     try {
       const signal = AbortSignal.any([end, late.signal]);
       await sayLast(await this.#connect(target, onBehalfOf, signal), target, signal, formatCancel(key));
     } finally {
-      clearTimeout(timer);
+      timer[Symbol.dispose]();
     }
   }
 

@@ -1,3 +1,4 @@
+import { startTimer } from "@peapod/kit";
 import { AmbassadorError, type ErrorCode } from "../../errors.ts";
 import type { Wire } from "../../flow/wire.ts";
 
@@ -6,7 +7,7 @@ import type { Wire } from "../../flow/wire.ts";
  * The answer names neither the upstream nor a credential: the log does the former.
  */
 export async function refuse(client: Wire, cause: unknown, withinMs: number): Promise<void> {
-  const timer = setTimeout(() => client.destroy(), withinMs);
+  const timer = startTimer(() => client.destroy(), withinMs);
   try {
     await client.readSome(1); // an answer that comes before its question confuses clients
     client.write(Buffer.from(`${errorReply(cause)}\r\n`));
@@ -15,7 +16,7 @@ export async function refuse(client: Wire, cause: unknown, withinMs: number): Pr
   } catch {
     // the client is gone, and needs no answer
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
     client.destroy();
   }
 }

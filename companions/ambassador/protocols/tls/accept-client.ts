@@ -1,3 +1,4 @@
+import { startTimer } from "@peapod/kit";
 import type { CommonListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -15,7 +16,7 @@ export async function acceptClientTls(
   const { serverTls, handshakeMs } = listener;
   if (serverTls === undefined) return;
   const secureContext = credentials.serverContext(serverTls);
-  const timer = setTimeout(() => client.destroy(), handshakeMs);
+  const timer = startTimer(() => client.destroy(), handshakeMs);
   try {
     await client.acceptTls(secureContext, { requestCert: serverTls.clientCaFile !== undefined });
   } catch (cause) {
@@ -28,6 +29,6 @@ export async function acceptClientTls(
       },
     );
   } finally {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
   }
 }
