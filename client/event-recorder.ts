@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Event, events } from "@peapod/api";
 import { ApiError, type Client } from "./client.ts";
-import { type Clock, isAbort, type Logger } from "@peapod/kit";
+import { type Clock, giveWay, isAbort, type Logger } from "@peapod/kit";
 
 /** What an event is about. */
 export interface EventSubject {
@@ -92,7 +92,9 @@ export class EventRecorder {
         if (!signal.aborted) await this.#options.clock.sleep(GATHER_MS, signal).catch(() => {}); // only ever aborted
       }
       const next = this.#waiting.shift();
-      if (next !== undefined) await this.#write(next, signal);
+      if (next === undefined) continue;
+      await this.#write(next, signal);
+      await giveWay(); // an API in this process answers at once: a thousand events would be one long turn
     }
   }
 

@@ -2,6 +2,7 @@ export { type BackoffCurve, backoffMs } from "./backoff.ts";
 export { Cleanups } from "./cleanups.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { eventually } from "./eventually.ts";
+export { giveWay } from "./give-way.ts";
 export { isErrno, readTextIfPresent, writeFileAtomic } from "./files.ts";
 export { KeyedWorker } from "./keyed-worker.ts";
 export { splitLines } from "./lines.ts";

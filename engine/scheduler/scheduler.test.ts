@@ -18,14 +18,15 @@ class Cluster implements AsyncDisposable {
     this.scope = scope;
   }
 
-  static async open(): Promise<Cluster> {
+  /** `schedulerClient` gives what the scheduler has of the API's client. */
+  static async open(schedulerClient = (client: Client): Client => client): Promise<Cluster> {
     const scope = new Scope();
     const folder = await mkdtemp(join(tmpdir(), "peapod-scheduler-"));
     scope.defer(async () => rm(folder, { recursive: true, force: true }));
     const api = new ObjectApi({ store: openStore(join(folder, "store.db"), scope), clock: systemClock });
     api.prepare();
     const cluster = new Cluster(connectInProcess(api), scope);
-    const done = runScheduler({ client: cluster.client, log: silentLogger }, scope.signal);
+    const done = runScheduler({ client: schedulerClient(cluster.client), log: silentLogger }, scope.signal);
     scope.defer(async () => done);
     return cluster;
   }
@@ -133,4 +134,61 @@ test("runScheduler() leaves a pod alone that names another node", async () => {
   await cluster.addPod("web");
   await cluster.untilPlaced("web");
   assert.equal((await cluster.pod("elsewhere")).spec?.nodeName, "node-2");
+});
+
+test("runScheduler() gives the place of a pod that ended to another", async () => {
+  await using cluster = await Cluster.open();
+  await cluster.addNode({ cpu: "2", memory: "2Gi", pods: "1" });
+  await cluster.addPod("first");
+  await cluster.untilPlaced("first");
+  await cluster.addPod("second");
+  await cluster.untilUnschedulable("second", "0/1 nodes are available: 1 Too many pods.");
+  const place = { namespace: "default", name: "first" };
+  const body = { status: { phase: "Succeeded" } };
+  await cluster.client.patch(pods, place, { type: "merge", body }, { subresource: "status" }, cluster.scope.signal);
+  await cluster.untilPlaced("second");
+});
+
+test("runScheduler() takes the same looks at each waiting pod, however many wait, and gives way between two writes", async () => {
+  let looks = 0;
+  let writes = 0;
+  let mostWrites = 0;
+  const watching = (client: Client): Client => ({
+    ...client,
+    patch: async (...args) => {
+      writes += 1;
+      return await client.patch(...args);
+    },
+    async *watch(...args) {
+      for await (const { type, object } of client.watch(...args)) {
+        const seen = { ...object };
+        Object.defineProperty(seen, "spec", {
+          get: () => {
+            looks += 1;
+            return (object as Pod).spec;
+          },
+        });
+        yield { type, object: seen };
+      }
+    },
+  });
+  await using cluster = await Cluster.open(watching);
+  let turn: NodeJS.Immediate;
+  const countTurn = (): void => {
+    mostWrites = Math.max(mostWrites, writes);
+    writes = 0;
+    turn = setImmediate(countTurn);
+  };
+  turn = setImmediate(countTurn);
+  cluster.scope.defer(() => clearImmediate(turn));
+  await cluster.addNode({ cpu: "2", memory: "2Gi", pods: "0" });
+  const looksOf = async (count: number, prefix: string): Promise<number> => {
+    looks = 0;
+    for (let index = 0; index < count; index++) await cluster.addPod(`${prefix}-${index}`);
+    await cluster.untilUnschedulable(`${prefix}-${count - 1}`, "0/1 nodes are available: 1 Too many pods.");
+    return looks / count;
+  };
+  const [few, more] = [await looksOf(20, "few"), await looksOf(200, "more")];
+  assert.ok(more <= few + 1, `${few} looks at each of 20, ${more} at each of 200 more`);
+  assert.equal(mostWrites, 1);
 });

@@ -1,7 +1,10 @@
 import { isPodTerminal, type Node, nodes, type Pod, type PodCondition, pods } from "@peapod/api";
 import { ApiError, type Client, EventRecorder, objectKey, Reflector } from "@peapod/client";
-import { backoffMs, type Clock, isAbort, KeyedWorker, type Logger, runTogether, systemClock } from "@peapod/kit";
-import { misfits, unschedulableMessage } from "./fit.ts";
+import { backoffMs, type Clock, giveWay, isAbort, KeyedWorker, type Logger, runTogether, systemClock } from "@peapod/kit";
+import { demandOf } from "./demand.ts";
+import { findNode } from "./fit.ts";
+import { NodeRoom } from "./node-room.ts";
+import { createdAt, type WaitingGroup, WaitingPods } from "./waiting-pods.ts";
 
 export interface SchedulerOptions {
   readonly client: Client;
@@ -16,7 +19,7 @@ export async function runScheduler(options: SchedulerOptions, signal: AbortSigna
   await new Scheduler(options).run(signal);
 }
 
-/** One pod at a time, so that two cannot be given the same room. */
+/** One pod at a time, so that two cannot be given the same room; the event loop's other work has its turn between two. */
 class Scheduler {
   readonly #client: Client;
   readonly #log: Logger;
@@ -24,9 +27,12 @@ class Scheduler {
   readonly #recorder: EventRecorder;
   readonly #pods: Reflector<Pod>;
   readonly #nodes: Reflector<Node>;
-  readonly #worker = new KeyedWorker<"all">(async () => this.#placeAll());
+  readonly #worker = new KeyedWorker<"due">(async () => this.#placeDue());
+  readonly #waiting = new WaitingPods();
+  /** By the node's name, also where only pods name it. */
+  readonly #rooms = new Map<string, NodeRoom>();
   /** What was placed but may not have come back by the watch yet, by uid. */
-  readonly #assumed = new Map<string, { readonly pod: Pod; readonly nodeName: string }>();
+  readonly #assumed = new Set<string>();
   #failures = 0;
   #signal: AbortSignal = AbortSignal.abort();
 
@@ -35,22 +41,9 @@ class Scheduler {
     this.#log = log;
     this.#clock = clock;
     this.#recorder = new EventRecorder({ client, component: "default-scheduler", host: "", clock, log });
-    this.#pods = new Reflector({
-      client,
-      resource: pods,
-      clock,
-      log,
-      onChange: (key, pod) => this.#podChanged(key, pod),
-      onSynced: () => this.#worker.notify("all"),
-    });
-    this.#nodes = new Reflector({
-      client,
-      resource: nodes,
-      clock,
-      log,
-      onChange: () => this.#worker.notify("all"),
-      onSynced: () => this.#worker.notify("all"),
-    });
+    const onSynced = (): void => this.#worker.notify("due");
+    this.#pods = new Reflector({ client, resource: pods, clock, log, onSynced, onChange: (key, pod) => this.#podChanged(key, pod) });
+    this.#nodes = new Reflector({ client, resource: nodes, clock, log, onSynced, onChange: (key) => this.#nodeChanged(key) });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -69,71 +62,120 @@ class Scheduler {
     }
   }
 
+  #nodeChanged(name: string): void {
+    const node = this.#nodes.get(name);
+    const isChanged = this.#room(name).setNode(node);
+    this.#forgetIfEmpty(name);
+    if (!isChanged) return; // a heartbeat
+    this.#waiting.allFreed();
+    this.#worker.notify("due");
+  }
+
   #podChanged(key: string, pod: Pod): void {
-    const now = this.#pods.get(key);
-    const isGone = now?.metadata.uid !== pod.metadata.uid;
-    if (isGone || (pod.spec?.nodeName ?? "") !== "") this.#assumed.delete(pod.metadata.uid ?? "");
-    // A running pod's status changes often, and makes no room.
-    if (isGone || isPodTerminal(pod) || isUnplaced(pod)) this.#worker.notify("all");
+    const { uid = "" } = pod.metadata;
+    const { nodeName = "" } = pod.spec ?? {};
+    const isGone = this.#pods.get(key)?.metadata.uid !== uid;
+    if (isGone || nodeName !== "") this.#assumed.delete(uid);
+    if (!isGone && isUnplaced(pod)) {
+      if (this.#assumed.has(uid)) return;
+      this.#waiting.put(pod);
+    } else {
+      this.#waiting.delete(uid);
+      if (!isGone && nodeName !== "" && !isPodTerminal(pod)) return this.#room(nodeName).add(uid, demandOf(pod));
+      this.#free(uid, nodeName);
+    }
+    this.#worker.notify("due");
   }
 
-  async #placeAll(): Promise<void> {
+  /** A pod that was assumed on a node may be gone before the watch told of its place. */
+  #free(uid: string, nodeName: string): void {
+    for (const [name, room] of nodeName === "" ? [...this.#rooms] : [[nodeName, this.#room(nodeName)] as const]) {
+      this.#waiting.freed(room.remove(uid));
+      this.#forgetIfEmpty(name);
+    }
+  }
+
+  #room(nodeName: string): NodeRoom {
+    let room = this.#rooms.get(nodeName);
+    if (room === undefined) this.#rooms.set(nodeName, (room = new NodeRoom()));
+    return room;
+  }
+
+  #forgetIfEmpty(nodeName: string): void {
+    if (this.#rooms.get(nodeName)?.isEmpty === true) this.#rooms.delete(nodeName);
+  }
+
+  /** Places what fits by now, the oldest first, then tells the others why not. */
+  async #placeDue(): Promise<void> {
     if (!this.#pods.isSynced || !this.#nodes.isSynced) return;
-    const waiting = [...this.#pods.values()].filter((pod) => isUnplaced(pod) && !this.#assumed.has(pod.metadata.uid ?? ""));
-    const oldestFirst = waiting.toSorted((left, right) =>
-      (left.metadata.creationTimestamp ?? "").localeCompare(right.metadata.creationTimestamp ?? ""),
-    );
-    for (const pod of oldestFirst) {
-      if (this.#signal.aborted) return;
-      try {
-        await this.#place(pod);
-        this.#failures = 0;
-      } catch (cause) {
-        if (isAbort(cause, this.#signal)) return;
-        if (cause instanceof ApiError && (cause.code === 404 || cause.code === 409)) continue; // gone or changed: the watch tells
-        this.#log.warn("pod not placed", { pod: objectKey(pod), error: cause });
-        void this.#retryLater();
-      }
+    const due = this.#waiting.takeDue();
+    const failed = new Set<WaitingGroup>();
+    for (let fitting = due; !this.#signal.aborted;) {
+      fitting = fitting.filter((group) => group.pods.size > 0 && !failed.has(group) && this.#verdict(group).kind === "fits");
+      const [next] = fitting.toSorted((left, right) => (ageOf(left) < ageOf(right) ? -1 : 1));
+      if (next === undefined) break;
+      if (!(await this.#try(next, async () => this.#placeOldest(next)))) failed.add(next);
+    }
+    for (const group of due) if (group.pods.size > 0 && !failed.has(group)) await this.#tellGroup(group);
+  }
+
+  async #tellGroup(group: WaitingGroup): Promise<void> {
+    const verdict = this.#verdict(group);
+    if (verdict.kind === "fits") {
+      this.#waiting.retry(group); // room came free while the others were seen to
+      return this.#worker.notify("due");
+    }
+    this.#waiting.settle(group, verdict.message, verdict.waitsFor);
+    for (const uid of group.untold) {
+      if (this.#signal.aborted || !(await this.#try(group, async () => this.#tell(group, uid)))) return;
     }
   }
 
-  async #retryLater(): Promise<void> {
+  #verdict({ demand }: WaitingGroup): ReturnType<typeof findNode> {
+    return findNode(demand, this.#rooms);
+  }
+
+  /** One write for a group. False where it failed: the group is due again after a while. */
+  async #try(group: WaitingGroup, write: () => Promise<void>): Promise<boolean> {
+    try {
+      await write();
+      this.#failures = 0;
+      await giveWay();
+      return true;
+    } catch (cause) {
+      if (isAbort(cause, this.#signal)) return false;
+      this.#log.warn("pod not placed", { pod: group.oldest === undefined ? "" : objectKey(group.oldest), error: cause });
+      void this.#retryLater(group);
+      return false;
+    }
+  }
+
+  async #retryLater(group: WaitingGroup): Promise<void> {
     await this.#clock.sleep(backoffMs(RETRY_CURVE, this.#failures++), this.#signal).catch(() => {}); // only ever aborted
-    if (!this.#signal.aborted) this.#worker.notify("all");
+    if (this.#signal.aborted) return;
+    this.#waiting.retry(group);
+    this.#worker.notify("due");
   }
 
-  async #place(pod: Pod): Promise<void> {
-    const { namespace = "", name = "", uid = "" } = pod.metadata;
-    const candidates = [...this.#nodes.values()];
-    const found = candidates.map((node) => ({ node, reasons: misfits(pod, node, this.#podsOn(node.metadata.name ?? "", uid)) }));
-    const nodeName = found.find(({ reasons }) => reasons.length === 0)?.node.metadata.name;
-    if (nodeName === undefined) {
-      const message = unschedulableMessage(
-        found.flatMap(({ reasons }) => reasons),
-        candidates.length,
-      );
-      return this.#tellUnschedulable(pod, message);
-    }
-    await this.#client.patch(
-      pods,
-      { namespace, name },
-      { type: "merge", body: { metadata: { uid }, spec: { nodeName } } },
-      {},
-      this.#signal,
-    );
-    this.#assumed.set(uid, { pod, nodeName });
-    this.#recorder.record(subjectOf(pod), "Normal", "Scheduled", `Successfully assigned ${namespace}/${name} to ${nodeName}`);
+  async #placeOldest(group: WaitingGroup): Promise<void> {
+    const { oldest, demand } = group;
+    const verdict = this.#verdict(group);
+    if (oldest === undefined || verdict.kind !== "fits") return;
+    const { namespace = "", name = "", uid = "" } = oldest.metadata;
+    const { nodeName } = verdict;
+    const isWritten = await this.#patch(oldest, { spec: { nodeName } });
+    this.#waiting.delete(uid);
+    if (!isWritten) return;
+    this.#room(nodeName).add(uid, demand);
+    this.#assumed.add(uid);
+    this.#recorder.record(subjectOf(oldest), "Normal", "Scheduled", `Successfully assigned ${namespace}/${name} to ${nodeName}`);
   }
 
-  #podsOn(nodeName: string, exceptUid: string): Pod[] {
-    const placed = [...this.#pods.values()].filter((pod) => pod.spec?.nodeName === nodeName);
-    const assumed = [...this.#assumed.values()].filter((entry) => entry.nodeName === nodeName).map(({ pod }) => pod);
-    return [...placed, ...assumed].filter(({ metadata }) => metadata.uid !== exceptUid);
-  }
-
-  async #tellUnschedulable(pod: Pod, message: string): Promise<void> {
-    const known = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
-    if (known?.status === "False" && known.message === message) return;
+  async #tell(group: WaitingGroup, uid: string): Promise<void> {
+    const { message } = group;
+    const pod = group.pods.get(uid);
+    const known = pod?.status?.conditions?.find(({ type }) => type === "PodScheduled");
+    if (pod === undefined || (known?.status === "False" && known.message === message)) return void group.untold.delete(uid);
     const condition: PodCondition = {
       type: "PodScheduled",
       ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
@@ -145,12 +187,28 @@ class Scheduler {
           ? known.lastTransitionTime
           : `${new Date(this.#clock.nowMs()).toISOString().slice(0, 19)}Z`,
     };
-    const { namespace = "", name = "", uid = "" } = pod.metadata;
     const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
+    await this.#patch(pod, { status: { conditions: [...others, condition] } }, "status");
+    group.untold.delete(uid);
     this.#recorder.record(subjectOf(pod), "Warning", "FailedScheduling", message);
-    const body = { metadata: { uid }, status: { conditions: [...others, condition] } };
-    await this.#client.patch(pods, { namespace, name }, { type: "merge", body }, { subresource: "status" }, this.#signal);
   }
+
+  /** False where the pod is gone or another one by now: the watch tells. */
+  async #patch({ metadata }: Pod, change: object, subresource?: "status"): Promise<boolean> {
+    const { namespace = "", name = "", uid = "" } = metadata;
+    const options = subresource === undefined ? {} : { subresource };
+    try {
+      await this.#client.patch(pods, { namespace, name }, { type: "merge", body: { metadata: { uid }, ...change } }, options, this.#signal);
+      return true;
+    } catch (cause) {
+      if (cause instanceof ApiError && (cause.code === 404 || cause.code === 409)) return false;
+      throw cause;
+    }
+  }
+}
+
+function ageOf({ oldest }: WaitingGroup): string {
+  return oldest === undefined ? "" : createdAt(oldest);
 }
 
 function isUnplaced(pod: Pod): boolean {
