@@ -11,7 +11,8 @@ import { keepNodeRegistered } from "./node-registration.ts";
 import { readResolvConf } from "./pod-resolv-conf.ts";
 import { PodRecord } from "./pod-record.ts";
 import { removeAtOnce, runTurn } from "./pod-worker.ts";
-import { referenceNames } from "./references.ts";
+import { ReferenceIndex } from "./reference-index.ts";
+import type { ReferenceNames } from "./references.ts";
 import type { Services } from "./services.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { WakeTimers } from "./wake-timers.ts";
@@ -45,6 +46,7 @@ export class Kubelet {
   readonly #worker: KeyedWorker<string>;
   readonly #timers: WakeTimers;
   readonly #pods: Reflector<Pod>;
+  readonly #references = new ReferenceIndex();
   readonly #gone = new Set<string>();
   readonly #background = new Set<Promise<void>>();
   #records = new Map<string, PodRecord>();
@@ -152,6 +154,7 @@ export class Kubelet {
       !isInApi || (pod.metadata.deletionTimestamp !== undefined && record.pod?.metadata.deletionTimestamp === undefined);
     if (isDeletionNew) record.retryAtMs = 0; // a removal does not wait out the trouble that a start had
     record.takeObject(pod);
+    this.#references.put(uid, pod);
     record.isInApi = isInApi;
     if (this.#pods.isSynced) this.#worker.notify(uid);
   }
@@ -172,18 +175,18 @@ export class Kubelet {
     }
     if (!record.isTornDown || record.isInApi) return;
     this.#records.delete(uid);
+    this.#references.delete(uid);
     this.#gone.add(uid);
     const [oldest] = this.#gone;
     if (this.#gone.size > GONE_LIMIT && oldest !== undefined) this.#gone.delete(oldest);
   }
 
-  async #watchReferenced<T extends KubeObject>(resource: Resource<T>, kind: "configMaps" | "secrets", signal: AbortSignal): Promise<void> {
+  async #watchReferenced<T extends KubeObject>(resource: Resource<T>, kind: keyof ReferenceNames, signal: AbortSignal): Promise<void> {
     const { client, clock, log } = this.#options;
-    const onChange = (_key: string, { metadata: { namespace, name = "" } }: T): void => {
-      for (const record of this.#records.values()) {
-        if (record.namespace !== namespace || record.pod === undefined || !referenceNames(record.pod)[kind].has(name)) continue;
-        record.retrySoon();
-        this.#worker.notify(record.uid);
+    const onChange = (_key: string, { metadata: { namespace = "", name = "" } }: T): void => {
+      for (const uid of this.#references.users(kind, namespace, name)) {
+        this.#records.get(uid)?.retrySoon();
+        this.#worker.notify(uid);
       }
     };
     await new Reflector({ client, resource, clock, log, onChange }).run(signal);
