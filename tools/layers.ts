@@ -39,7 +39,7 @@ export const layers: readonly Layer[] = [
   { path: "engine/logs", mayImport: engineCommon },
   { path: "engine/scheduler", mayImport: ["api", "kit", "client"] },
   { path: "engine/kubelet/plan.ts", mayImport: ["api"] },
-  { path: "engine/kubelet", mayImport: ["api", "kit", "client", "engine/errors.ts", ...kubeletInterfaces] },
+  { path: "engine/kubelet", mayImport: ["api", "kit", "client", "engine/errors.ts", "engine/linux/remove-tree.ts", ...kubeletInterfaces] },
   { path: "engine/apiserver", mayImport: ["api", "kit", "engine/errors.ts", "engine/store", "engine/kubelet/node-server.ts"] },
   { path: "engine/node-api", mayImport: ["api", "kit", "engine/errors.ts", "engine/images/images.ts"] },
   {
@@ -47,6 +47,7 @@ export const layers: readonly Layer[] = [
     mayImport: [
       "kit",
       "engine/errors.ts",
+      "engine/linux/remove-tree.ts",
       "engine/runtime/oci/choose-runtime.ts",
       "engine/network/foreign-firewalls.ts",
       "engine/network/names.ts",

@@ -1,13 +1,18 @@
-import { chmod, copyFile, lstat, mkdir, readdir, rm, rmdir, symlink, writeFile } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { chmod, copyFile, lstat, mkdir, readdir, rmdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isErrno, run } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
+import { removeTree } from "../linux/remove-tree.ts";
 
 /**
  * Makes a root file system of unpacked packages, whose maintainer scripts never ran: takes away what mmdebstrap put in for
  * itself and what is only to be read, and adds what programs take for granted: users, /tmp, a shell named `sh`, the
- * certificates of the machine. Nothing else of the machine goes in.
+ * certificates of the machine. Nothing else of the machine goes in. Throws IMAGE_INVALID where the packages made a link of a folder in which
+ * that would happen: it would happen elsewhere on the machine.
  */
 export async function finishAptRootfs(root: string, options: { certificates: string; signal: AbortSignal }): Promise<void> {
+  await refuseLinks(root);
   await removeLeftovers(root);
   for (const [path, mode] of folders) {
     await mkdir(join(root, path), { recursive: true });
@@ -15,7 +20,7 @@ export async function finishAptRootfs(root: string, options: { certificates: str
   }
   for (const [path, target] of links) await linkIfMissing(join(root, path), target);
   for (const [path, content] of files) await writeIfMissing(join(root, path), content);
-  await copyIfMissing(options.certificates, join(root, "etc/ssl/certs/ca-certificates.crt"));
+  await copyIfMissing(options.certificates, join(root, certificatesPath));
   await addShell(root, options.signal);
 }
 
@@ -76,25 +81,48 @@ const files: readonly (readonly [path: string, content: string])[] = [
   ],
 ];
 
+const certificatesPath = "etc/ssl/certs/ca-certificates.crt";
+
+/** What mmdebstrap put in for itself, and manuals. */
+const leftovers = [
+  "dev",
+  "etc/fstab",
+  "etc/hostname",
+  "etc/resolv.conf",
+  "etc/apt/sources.list",
+  "var/lib/dpkg",
+  "var/lib/apt/lists",
+  "var/cache/apt",
+  "var/log/apt",
+  "usr/share/man",
+  "usr/share/info",
+  "usr/share/lintian",
+];
+
+/** Folders in which more is removed or made. */
+const workedIn = ["etc/apt/sources.list.d", "etc/apt/apt.conf.d", "etc/dpkg/dpkg.cfg.d", "usr/share/doc", "usr/bin", "usr/sbin"];
+
+async function refuseLinks(root: string): Promise<void> {
+  const above = [...leftovers, certificatesPath, ...[...links, ...files].map(([path]) => path)].map((path) => dirname(path));
+  const all = new Set([...above, ...workedIn, ...folders.map(([path]) => path).filter((path) => path !== "dev")]);
+  for (const path of all) {
+    for (let folder = path; folder !== "."; folder = dirname(folder)) {
+      if ((await statIfThere(join(root, folder)))?.isSymbolicLink() === true)
+        throw new EngineError("IMAGE_INVALID", `Cannot finish the root file system of packages: /${folder} is a symbolic link in it`);
+    }
+  }
+}
+
 async function removeLeftovers(root: string): Promise<void> {
-  const ours = [
-    "dev",
-    "etc/fstab",
-    "etc/hostname",
-    "etc/resolv.conf",
-    "etc/apt/sources.list",
-    "var/lib/dpkg",
-    "var/lib/apt/lists",
-    "var/cache/apt",
-    "var/log/apt",
-  ];
-  const manuals = ["usr/share/man", "usr/share/info", "usr/share/lintian"];
-  for (const path of [...ours, ...manuals]) await rm(join(root, path), { recursive: true, force: true });
+  for (const path of leftovers) await removeTree(join(root, path));
   await removeMatching(join(root, "etc/apt/sources.list.d"), /^\d{4}/);
   await removeMatching(join(root, "etc/apt/apt.conf.d"), /mmdebstrap$/);
   await removeMatching(join(root, "etc/dpkg/dpkg.cfg.d"), /mmdebstrap$/);
-  // Licences stay: who passes the image on must pass them on.
-  for (const name of await list(join(root, "usr/share/doc"))) await removeMatching(join(root, "usr/share/doc", name), /^(?!copyright$)/);
+  // Licences stay: who passes the image on must pass them on. Packages share them by links.
+  for (const name of await list(join(root, "usr/share/doc"))) {
+    const folder = join(root, "usr/share/doc", name);
+    if ((await statIfThere(folder))?.isDirectory() === true) await removeMatching(folder, /^(?!copyright$)/);
+  }
   for (const path of ["sources.list.d", "apt.conf.d", "preferences.d", "auth.conf.d", "trusted.gpg.d", "."])
     await removeIfEmpty(join(root, "etc/apt", path));
   for (const path of ["etc/dpkg/dpkg.cfg.d", "etc/dpkg", "var/lib/apt"]) await removeIfEmpty(join(root, path));
@@ -135,18 +163,21 @@ async function copyIfMissing(from: string, to: string): Promise<void> {
 }
 
 async function exists(path: string): Promise<boolean> {
+  return (await statIfThere(path)) !== undefined;
+}
+
+async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
-    await lstat(path);
-    return true;
+    return await lstat(path);
   } catch (cause) {
-    if (isErrno(cause, "ENOENT", "ENOTDIR")) return false;
+    if (isErrno(cause, "ENOENT", "ENOTDIR")) return undefined;
     throw cause;
   }
 }
 
 async function removeMatching(folder: string, pattern: RegExp): Promise<void> {
   for (const name of await list(folder)) {
-    if (pattern.test(name)) await rm(join(folder, name), { recursive: true });
+    if (pattern.test(name)) await removeTree(join(folder, name));
   }
 }
 

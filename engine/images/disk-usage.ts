@@ -1,16 +1,12 @@
-import { lstat, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { run } from "@peapod/kit";
 
-/** The sum of the regular files under a folder, each inode once. */
-export async function sumFiles(folder: string): Promise<number> {
-  const seen = new Set<number>();
-  let sum = 0;
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const { ino, size, nlink } = await lstat(join(entry.parentPath, entry.name));
-    if (nlink > 1 && seen.has(ino)) continue;
-    seen.add(ino);
-    sum += size;
-  }
-  return sum;
+/** Of the list of files: that of ten million. */
+const LIST_LIMIT_BYTES = 256 * 1024 * 1024;
+
+/** The sum of the regular files under a folder, each inode once. `find` goes by descriptors: no folder is too deep for it. */
+export async function sumFiles(folder: string, signal: AbortSignal): Promise<number> {
+  const options = { signal, limitBytes: LIST_LIMIT_BYTES };
+  const { stdout } = await run("find", [folder, "-xdev", "-type", "f", "-printf", "%i %s\n"], options);
+  const sizes = new Map(stdout.split("\n").map((line) => [line, Number(line.split(" ")[1] ?? 0)]));
+  return sizes.values().reduce((sum, size) => sum + size, 0);
 }

@@ -1,7 +1,8 @@
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { readTextIfPresent, writeFileAtomic } from "@peapod/kit";
+import { isErrno, readTextIfPresent, writeFileAtomic } from "@peapod/kit";
 import type { ImageConfig } from "./images.ts";
+import type { Workplace } from "./workplace.ts";
 
 /** What is kept of an image: everything but its layers. */
 export interface ImageRecord {
@@ -26,14 +27,14 @@ export class ImageIndex {
   }
 
   /** Reads what is there. `isComplete` tells whether all layers of an image are here; an image that lacks one is forgotten. */
-  static async open(imagesDir: string, isComplete: (record: ImageRecord) => boolean): Promise<ImageIndex> {
+  static async open(imagesDir: string, isComplete: (record: ImageRecord) => boolean, workplace: Workplace): Promise<ImageIndex> {
     const index = new ImageIndex(imagesDir);
     await mkdir(index.#recordsDir, { recursive: true, mode: 0o700 });
     for (const file of await readdir(index.#recordsDir)) {
       const path = join(index.#recordsDir, file);
-      const record = file.endsWith(".json") && !file.startsWith(".") ? parseRecord(await readFile(path, "utf8")) : undefined;
+      const record = file.endsWith(".json") && !file.startsWith(".") ? await readRecord(path) : undefined;
       if (record !== undefined && isComplete(record)) index.#records.set(record.id, record);
-      else await rm(path, { force: true });
+      else await workplace.discardLeftover(path, async () => index.#records.has(`sha256:${file.slice(0, -".json".length)}`));
     }
     const names = JSON.parse((await readTextIfPresent(index.#namesPath)) ?? "{}") as Record<string, string>; // written by #saveNames
     index.#names = new Map(Object.entries(names).filter(([, id]) => index.#records.has(id)));
@@ -112,10 +113,11 @@ export function lonelyDigests(names: readonly string[], removed: string): string
   return names.filter((name) => name.includes("@") && repository(name) === repository(removed) && !others.has(repository(name)));
 }
 
-function parseRecord(text: string): ImageRecord | undefined {
+async function readRecord(path: string): Promise<ImageRecord | undefined> {
   try {
-    return JSON.parse(text) as ImageRecord; // written by put()
-  } catch {
-    return undefined; // a file that somebody broke: the image is pulled again
+    return JSON.parse(await readFile(path, "utf8")) as ImageRecord; // written by put()
+  } catch (cause) {
+    if (cause instanceof SyntaxError || isErrno(cause, "EISDIR")) return undefined; // what somebody broke: the image is pulled again
+    throw cause;
   }
 }

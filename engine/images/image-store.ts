@@ -1,42 +1,39 @@
-import { createHash, randomUUID } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { run } from "@peapod/kit";
+import { type Cleanups, run } from "@peapod/kit";
 import { ImageIndex, type ImageRecord } from "./image-index.ts";
 import { parseImageConfig } from "./image-config.ts";
 import type { Image } from "./images.ts";
 import { LayerStore } from "./layer-store.ts";
+import { Workplace } from "./workplace.ts";
 
 /**
  * Images and layers on disk, under `stateDir/images`. A layer is complete or not there; an image is there only with all its layers;
- * a name only with its image. What is being made lies in `tmp`, which is emptied when the store is opened.
+ * a name only with its image. What is being made, and what is being removed, lies in `tmp`, which is emptied when the store is opened.
  */
 export class ImageStore {
   readonly layers: LayerStore;
   readonly index: ImageIndex;
-  readonly #tmpDir: string;
+  readonly workplace: Workplace;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(parts: { layers: LayerStore; index: ImageIndex; tmpDir: string }) {
+  private constructor(parts: { layers: LayerStore; index: ImageIndex; workplace: Workplace }) {
     this.layers = parts.layers;
     this.index = parts.index;
-    this.#tmpDir = parts.tmpDir;
+    this.workplace = parts.workplace;
   }
 
-  static async open(imagesDir: string): Promise<ImageStore> {
-    const tmpDir = join(imagesDir, "tmp");
-    await rm(tmpDir, { recursive: true, force: true, maxRetries: 5 }); // what a killed process started may be dying in there
-    await mkdir(tmpDir, { recursive: true, mode: 0o700 });
-    const layers = await LayerStore.open(imagesDir);
-    const index = await ImageIndex.open(imagesDir, ({ diffIds }) => diffIds.every((diffId) => layers.get(diffId) !== undefined));
-    return new ImageStore({ layers, index, tmpDir });
+  static async open(imagesDir: string, cleanups: Cleanups): Promise<ImageStore> {
+    const workplace = await Workplace.open(join(imagesDir, "tmp"), cleanups);
+    const layers = await LayerStore.open(imagesDir, workplace);
+    const isComplete = ({ diffIds }: ImageRecord): boolean => diffIds.every((diffId) => layers.get(diffId) !== undefined);
+    const index = await ImageIndex.open(imagesDir, isComplete, workplace);
+    return new ImageStore({ layers, index, workplace });
   }
 
   /** A folder to make something in; removed when disposed, and when the store is opened again. */
   async workDir(): Promise<AsyncDisposable & { readonly path: string }> {
-    const path = join(this.#tmpDir, randomUUID());
-    await mkdir(path, { mode: 0o700 });
-    return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+    return this.workplace.makeFolder();
   }
 
   /** Keeps an image whose layers are here, or held, under these names. Gives its record. */
@@ -57,7 +54,7 @@ export class ImageStore {
 
   /** Removes the layers that no image has; gives the bytes won back. */
   async removeUnusedLayers(): Promise<number> {
-    return this.layers.removeUnused(new Set(this.index.records().flatMap(({ diffIds }) => diffIds)), this.#tmpDir);
+    return this.layers.removeUnused(new Set(this.index.records().flatMap(({ diffIds }) => diffIds)));
   }
 
   /** Runs `work` while no other exclusive work runs. */

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isErrno } from "@peapod/kit";
+import type { Workplace } from "./workplace.ts";
 
 /** What is known of a layer that lies here, unpacked. */
 export interface Layer {
@@ -20,19 +21,21 @@ export class LayerStore {
   readonly #layersDir: string;
   /** Where the short names lie. Mount from here. */
   readonly linksDir: string;
+  readonly #workplace: Workplace;
   readonly #layers = new Map<string, Layer>();
   readonly #links = new Map<string, string>();
   /** Counts, for each layer, the work under way that needs it. */
   readonly #holds = new Map<string, number>();
 
-  private constructor(imagesDir: string) {
+  private constructor(imagesDir: string, workplace: Workplace) {
+    this.#workplace = workplace;
     this.#layersDir = join(imagesDir, "layers");
     this.linksDir = join(imagesDir, "l");
   }
 
   /** Finds what is there, and mends the short names. */
-  static async open(imagesDir: string): Promise<LayerStore> {
-    const store = new LayerStore(imagesDir);
+  static async open(imagesDir: string, workplace: Workplace): Promise<LayerStore> {
+    const store = new LayerStore(imagesDir, workplace);
     await mkdir(store.#layersDir, { recursive: true, mode: 0o700 });
     await mkdir(store.linksDir, { recursive: true, mode: 0o700 });
     await store.#load();
@@ -79,7 +82,7 @@ export class LayerStore {
   }
 
   /** Removes the layers that nothing holds and `wanted` lacks; gives the bytes won back. */
-  async removeUnused(wanted: ReadonlySet<string>, trashDir: string): Promise<number> {
+  async removeUnused(wanted: ReadonlySet<string>): Promise<number> {
     const unused = this.#layers.values().filter(({ diffId }) => !wanted.has(diffId) && !this.#holds.has(diffId));
     let freedBytes = 0;
     for (const layer of unused.toArray()) {
@@ -87,9 +90,7 @@ export class LayerStore {
       const link = this.#links.get(layer.diffId);
       this.#links.delete(layer.diffId);
       if (link !== undefined) await rm(join(this.linksDir, link), { force: true });
-      const trash = join(trashDir, `layer-${layer.diffId.slice(7)}`);
-      await rename(this.#path(layer.diffId), trash);
-      await rm(trash, { recursive: true, force: true });
+      await this.#workplace.discard(this.#path(layer.diffId));
       freedBytes += layer.sizeBytes;
     }
     return freedBytes;
@@ -101,14 +102,15 @@ export class LayerStore {
 
   async #load(): Promise<void> {
     for (const hex of await readdir(this.#layersDir)) {
-      const layer = await readLayer(join(this.#layersDir, hex));
-      if (layer === undefined) await rm(join(this.#layersDir, hex), { recursive: true, force: true });
+      const path = join(this.#layersDir, hex);
+      const layer = await readLayer(path);
+      if (layer === undefined) await this.#workplace.discardLeftover(path, async () => (await readLayer(path)) !== undefined);
       else this.#layers.set(layer.diffId, layer);
     }
     for (const link of await readdir(this.linksDir)) {
-      const diffId = `sha256:${(await readlink(join(this.linksDir, link))).split("/")[2]}`;
+      const diffId = `sha256:${(await readLinkIfLink(join(this.linksDir, link)))?.split("/")[2]}`;
       if (this.#layers.has(diffId) && !this.#links.has(diffId)) this.#links.set(diffId, link);
-      else await rm(join(this.linksDir, link));
+      else await this.#workplace.discardLeftover(join(this.linksDir, link), async () => [...this.#links.values()].includes(link));
     }
     for (const diffId of this.#layers.keys()) {
       if (!this.#links.has(diffId)) await this.#link(diffId);
@@ -129,7 +131,16 @@ async function readLayer(path: string): Promise<Layer | undefined> {
   try {
     return JSON.parse(await readFile(join(path, "layer.json"), "utf8")) as Layer; // written by add()
   } catch (cause) {
-    if (cause instanceof SyntaxError || isErrno(cause, "ENOENT", "ENOTDIR")) return undefined;
+    if (cause instanceof SyntaxError || isErrno(cause, "ENOENT", "ENOTDIR", "EISDIR")) return undefined;
+    throw cause;
+  }
+}
+
+async function readLinkIfLink(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path);
+  } catch (cause) {
+    if (isErrno(cause, "EINVAL")) return undefined;
     throw cause;
   }
 }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Logger, Scope } from "@peapod/kit";
+import { Cleanups, type Logger, type Scope, systemClock } from "@peapod/kit";
 import { EngineError, hasCode } from "../errors.ts";
 import { makeAptImage, readMachineSuite } from "./apt-image.ts";
 import { loadArchive } from "./archive-load.ts";
@@ -29,10 +29,11 @@ export interface ImagesOptions {
 
 /** Opens the images of a state directory. What a killed process left half-made is removed. Closing the scope ends the pulls. */
 export async function openImages(options: ImagesOptions): Promise<ImageService> {
-  const store = await ImageStore.open(join(options.stateDir, "images"));
-  const mounts = await RootfsMounts.open({ stateDir: options.stateDir, runDir: options.runDir, linksDir: store.layers.linksDir });
+  const { stateDir, runDir, log, scope } = options;
+  const store = await ImageStore.open(join(stateDir, "images"), new Cleanups({ clock: systemClock, log, signal: scope.signal }));
+  const mounts = await RootfsMounts.open({ stateDir, runDir, linksDir: store.layers.linksDir, workplace: store.workplace });
   const images = new Images({ ...options, store, mounts, machineSuite: await readMachineSuite() });
-  options.scope.defer(() => images.idle());
+  scope.defer(() => images.idle());
   return images;
 }
 
@@ -204,7 +205,7 @@ class Images implements ImageService {
     const onStep = (message: string): void => report({ phase: "making", message });
     const made = await makeAptImage(reference, { workDir: work.path, suite, machineSuite: this.#machineSuite, onStep, signal });
     using _held = this.#store.layers.hold([made.diffId]);
-    const sizeBytes = await sumFiles(join(work.path, "diff"));
+    const sizeBytes = await sumFiles(join(work.path, "diff"), signal);
     await this.#store.sync(work.path, signal);
     await this.#store.layers.add({ diffId: made.diffId, sizeBytes }, work.path);
     return await this.#store.commit(made.config, [name], Date.now());

@@ -3,16 +3,21 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Scope } from "@peapod/kit";
+import { Cleanups, Scope, silentLogger, systemClock } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
 import { mount, unmount } from "../linux/libc.ts";
+import { nestFolders } from "../linux/nested-folders.fixture.ts";
+import { removeTree } from "../linux/remove-tree.ts";
 import { LayerStore } from "./layer-store.ts";
 import { RootfsMounts } from "./rootfs.ts";
+import { Workplace } from "./workplace.ts";
 
 async function setUp(scope: Scope, layerCount: number, name = "peapod-rootfs-") {
   const folder = await mkdtemp(join(tmpdir(), name));
-  scope.defer(() => rm(folder, { recursive: true, force: true }));
-  const layers = await LayerStore.open(join(folder, "images"));
+  scope.defer(() => removeTree(folder));
+  const cleanups = new Cleanups({ clock: systemClock, log: silentLogger, signal: scope.signal });
+  const workplace = await Workplace.open(join(folder, "images/tmp"), cleanups);
+  const layers = await LayerStore.open(join(folder, "images"), workplace);
   const links: string[] = [];
   for (let index = 0; index < layerCount; index += 1) {
     const work = join(folder, `work${index}`);
@@ -23,7 +28,7 @@ async function setUp(scope: Scope, layerCount: number, name = "peapod-rootfs-") 
     await layers.add({ diffId, sizeBytes: 1 }, work);
     links.push(layers.linkOf(diffId));
   }
-  const dirs = { stateDir: folder, runDir: join(folder, "run"), linksDir: layers.linksDir };
+  const dirs = { stateDir: folder, runDir: join(folder, "run"), linksDir: layers.linksDir, workplace };
   return { folder, links, mounts: await RootfsMounts.open(dirs), dirs };
 }
 
@@ -70,12 +75,12 @@ test("RootfsMounts.mount() starts anew where a reboot took the mount away", asyn
 
 test("RootfsMounts.mount() says so where the state directory cannot carry an overlay", async () => {
   await using scope = new Scope();
-  const { mounts, links, folder } = await setUp(scope, 1);
+  const { mounts, links, folder, dirs } = await setUp(scope, 1);
   const below = await mounts.mount("below", links);
   scope.defer(() => mounts.remove("below"));
   const on = { stateDir: join(below, "state"), runDir: join(folder, "run2") };
-  const layers = await LayerStore.open(join(on.stateDir, "images"));
-  const stacked = await RootfsMounts.open({ ...on, linksDir: layers.linksDir });
+  const layers = await LayerStore.open(join(on.stateDir, "images"), dirs.workplace);
+  const stacked = await RootfsMounts.open({ ...dirs, ...on, linksDir: layers.linksDir });
   await assert.rejects(stacked.mount("key", []), (error) => hasCode(error, "MACHINE_LACKS") && /PEAPOD_STATE_DIR/.test(error.message));
   assert.deepEqual(await stacked.list(), []);
 });
@@ -89,4 +94,21 @@ test("RootfsMounts.remove() takes away what was mounted over a root, and refuses
   await mounts.remove("key");
   assert.doesNotMatch(await readFile("/proc/mounts", "utf8"), new RegExp(root));
   await assert.rejects(mounts.remove("../key"), /cannot be a file name/);
+});
+
+test("RootfsMounts.remove() is done with what nothing can walk by its path, and with what cannot be removed yet", async (t) => {
+  await using scope = new Scope();
+  const { mounts, links, folder } = await setUp(scope, 1);
+  await nestFolders(await mounts.mount("deep", links), t.signal);
+  await mounts.remove("deep");
+  assert.deepEqual(await readdir(join(folder, "images/tmp")), []);
+  await mkdir(join(await mounts.mount("busy", links), "mounted"));
+  const below = join(folder, "rootfs/busy/upper/mounted");
+  mount(below, { source: "tmpfs", type: "tmpfs" });
+  await mounts.remove("busy");
+  assert.deepEqual(await mounts.list(), []);
+  const [left = "none"] = await readdir(join(folder, "images/tmp"));
+  assert.deepEqual(await readdir(await mounts.mount("busy", links)), ["f0", "top"], "its name is free at once");
+  await mounts.remove("busy");
+  unmount(join(folder, "images/tmp", left, "upper/mounted"));
 });

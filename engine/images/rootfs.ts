@@ -1,9 +1,11 @@
 import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, statfsSync, statSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { mount, unmount } from "../linux/libc.ts";
+import { removeTree } from "../linux/remove-tree.ts";
+import type { Workplace } from "./workplace.ts";
 
 const OVERLAYFS_MAGIC = 0x794c7630;
 const O_PATH = 0x20_0000;
@@ -11,6 +13,14 @@ const O_PATH = 0x20_0000;
 const LAYER_LIMIT = 500;
 /** What an image without layers lies on, seen from the folder of the short names. */
 const emptyLayer = "../empty";
+
+export interface RootfsOptions {
+  readonly stateDir: string;
+  readonly runDir: string;
+  /** Where the layers' short names lie. */
+  readonly linksDir: string;
+  readonly workplace: Workplace;
+}
 
 /**
  * The containers' writable root file systems: overlays of an image's layers and a folder in `stateDir/rootfs/KEY`,
@@ -20,15 +30,17 @@ export class RootfsMounts {
   readonly #writableDir: string;
   readonly #mountsDir: string;
   readonly #linksDir: string;
+  readonly #workplace: Workplace;
   #volatile = ",volatile";
 
-  private constructor(options: { stateDir: string; runDir: string; linksDir: string }) {
+  private constructor(options: RootfsOptions) {
     this.#writableDir = join(options.stateDir, "rootfs");
     this.#mountsDir = join(options.runDir, "rootfs");
     this.#linksDir = options.linksDir;
+    this.#workplace = options.workplace;
   }
 
-  static async open(options: { stateDir: string; runDir: string; linksDir: string }): Promise<RootfsMounts> {
+  static async open(options: RootfsOptions): Promise<RootfsMounts> {
     const mounts = new RootfsMounts(options);
     await mkdir(mounts.#writableDir, { recursive: true, mode: 0o700 });
     await mkdir(mounts.#mountsDir, { recursive: true, mode: 0o700 });
@@ -40,7 +52,7 @@ export class RootfsMounts {
   async mount(key: string, links: readonly string[]): Promise<string> {
     const target = this.#target(key);
     if (isMountPoint(target)) return target;
-    await rm(join(this.#writableDir, key), { recursive: true, force: true });
+    await this.#workplace.discard(join(this.#writableDir, key));
     const lower = stack(links);
     if (lower.length > LAYER_LIMIT)
       throw new EngineError("IMAGE_INVALID", `The image has ${lower.length} layers; overlayfs takes ${LAYER_LIMIT}`);
@@ -53,12 +65,12 @@ export class RootfsMounts {
     return target;
   }
 
-  /** Unmounts and removes. Safe to repeat. */
+  /** Unmounts and removes: what a container made of it does not keep it here. Safe to repeat. */
   async remove(key: string): Promise<void> {
     const target = this.#target(key);
     while (unmount(target)); // somebody may have mounted over it
-    await rm(target, { recursive: true, force: true });
-    await rm(join(this.#writableDir, key), { recursive: true, force: true });
+    await removeTree(target);
+    await this.#workplace.discard(join(this.#writableDir, key));
   }
 
   /** The keys that have a folder or a mount. */

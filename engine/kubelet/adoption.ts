@@ -57,9 +57,17 @@ export async function compareWithMachine(services: Services, records: ReadonlyMa
   return [...changed];
 }
 
-async function removeUnusedRootfs({ images }: Services, keys: readonly string[], containers: readonly Container[]): Promise<void> {
+/** One that cannot be removed is told of, and tried again by whoever wants its name or looks here next. */
+async function removeUnusedRootfs({ images, log }: Services, keys: readonly string[], containers: readonly Container[]): Promise<void> {
   const used = new Set(containers.map(({ pod, name, attempt }) => rootfsKey(pod.uid, name, attempt)));
-  await Promise.all(keys.filter((key) => !used.has(key)).map(async (key) => images.removeRootfs(key)));
+  const remove = async (key: string): Promise<void> => {
+    try {
+      await images.removeRootfs(key);
+    } catch (error) {
+      log.warn("root file system not removed, tried again later", { key, error });
+    }
+  };
+  await Promise.all(keys.filter((key) => !used.has(key)).map(remove));
 }
 
 /** The pods that have a folder of logs: `<namespace>_<name>_<uid>`. */

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { pods } from "@peapod/api";
 import { ApiError } from "@peapod/client";
 import { isAbort } from "@peapod/kit";
+import { removeTree } from "../linux/remove-tree.ts";
 import type { PortMapping } from "../network/network.ts";
 import { podLinuxResources, podLogsPath, rootfsKey } from "./container-config.ts";
 import type { Action } from "./plan.ts";
@@ -217,7 +218,7 @@ async function tearDown(turn: Turn): Promise<void> {
     [...record.containers.values()].map(async ({ name, attempt }) => services.images.removeRootfs(rootfsKey(record.uid, name, attempt))),
   );
   await inVolumeOrder(record, async () => services.volumes.tearDown(record.uid));
-  await rm(podLogsPath(services.podLogsDir, record), { recursive: true, force: true });
+  await removeTree(podLogsPath(services.podLogsDir, record));
   forgetMachine(record);
   services.log.info("pod removed", { pod: record.name, uid: record.uid });
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { run } from "@peapod/kit";
+import { nestFolders } from "./nested-folders.fixture.ts";
 import { removeTree } from "./remove-tree.ts";
 
 function folder(t: { after(release: () => Promise<void>): void }): string {
@@ -14,8 +14,7 @@ function folder(t: { after(release: () => Promise<void>): void }): string {
 
 test("removeTree() removes folders nested deeper than any path can name", async (t) => {
   const top = folder(t);
-  const nest = 'for (1..3000) { mkdir("a" x 10) && chdir("a" x 10) or die "$!" } open(my $file, ">", "file") or die';
-  await run("perl", ["-e", nest], { signal: t.signal, cwd: top });
+  await nestFolders(top, t.signal);
   await removeTree(top);
   assert.equal(existsSync(top), false);
 });

@@ -36,9 +36,9 @@ export class AddressBook {
     this.#reservations = new Map();
     for (const name of readdirSync(join(directory, "pods"))) {
       const path = join(directory, "pods", name);
-      const reservation = parseReservation(readFileSync(path, "utf8"), cidr);
+      const reservation = readReservation(path, cidr);
       if (reservation !== undefined && name.endsWith(".json")) this.#reservations.set(name.slice(0, -".json".length), reservation);
-      else rmSync(path, { force: true });
+      else removeIfPossible(path);
     }
     this.#last = Number(readIfPresent(join(directory, "last")) ?? cidr.base + 1);
   }
@@ -99,14 +99,23 @@ export class AddressBook {
 }
 
 /** Only this engine writes these files; what cannot be read was cut short by a power failure. */
-function parseReservation(text: string, cidr: Cidr): Reservation | undefined {
+function readReservation(path: string, cidr: Cidr): Reservation | undefined {
   try {
-    const value = JSON.parse(text) as Reservation; // checked next, as far as a wrong one could do harm
+    const value = JSON.parse(readFileSync(path, "utf8")) as Reservation; // checked next, as far as a wrong one could do harm
     const address = parseAddress(value.ip);
     return address !== undefined && contains(cidr, address) ? value : undefined;
   } catch (cause) {
-    if (cause instanceof SyntaxError || cause instanceof TypeError) return undefined;
+    if (cause instanceof SyntaxError || cause instanceof TypeError || isErrno(cause, "EISDIR")) return undefined;
     throw cause;
+  }
+}
+
+/** What stays says nothing to anybody, and is looked at again by the next engine. */
+function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (cause) {
+    if (!isErrno(cause, "EPERM", "EACCES", "EBUSY", "EROFS", "ENOTEMPTY")) throw cause;
   }
 }
 

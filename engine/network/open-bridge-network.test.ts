@@ -255,7 +255,9 @@ test("openBridgeNetwork() clears away devices without a pod, and connections wit
     world.pod(first.network, "pod-a", [port(8080, 80)]),
     world.pod(first.network, "pod-b", [port(8081, 80)]),
   ]);
-  sh(`rm ${world.dir}/aaaa0007/network/pods/pod-a.json; echo half >${world.dir}/aaaa0007/network/pods/pod-z.json`);
+  sh(
+    `rm ${world.dir}/aaaa0007/network/pods/pod-a.json; echo half >${world.dir}/aaaa0007/network/pods/pod-z.json; mkdir -p ${world.dir}/aaaa0007/network/pods/pod-y.json/in`,
+  );
   b.sh("ip link del eth0");
   const { network } = await world.open("aaaa0007");
   assert.doesNotMatch(sh("ip link"), /ppv/);

@@ -51,7 +51,12 @@ export async function openBridgeNetwork(options: BridgeNetworkOptions): Promise<
     await ensureBridge(names, cidr);
     return new AddressBook(directory, cidr);
   });
-  await forgetLost(book, names, engineId);
+  try {
+    await forgetLost(book, names, engineId);
+  } catch (cause) {
+    // Whoever connects a pod by one of these devices removes it first.
+    log.warn("devices without a pod are not removed", { bridge: names.bridge, cause });
+  }
   const network = new BridgeNetwork({
     book,
     names,

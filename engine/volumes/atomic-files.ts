@@ -138,10 +138,19 @@ function removeStale(directory: string, wanted: ReadonlyMap<string, VolumeFile>,
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
     if (GENERATION.test(entry.name)) {
-      if (entry.name !== generation) rmSync(path, { recursive: true, force: true });
+      if (entry.name !== generation) removeGeneration(path);
     } else if (entry.isSymbolicLink() && !names.has(entry.name) && readlinkSync(path) === join(DATA, entry.name)) {
       unlinkSync(path);
     }
+  }
+}
+
+/** What cannot be removed now is in nobody's way: it is tried again with the next call. */
+function removeGeneration(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (cause) {
+    if (!isErrno(cause, "EBUSY", "EPERM", "EACCES", "ENOTEMPTY")) throw cause;
   }
 }
 

@@ -23,6 +23,7 @@ import { type TestContext, test } from "node:test";
 import { silentLogger } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
 import { mount, MS, unmount } from "../linux/libc.ts";
+import { nestFolders } from "../linux/nested-folders.fixture.ts";
 import { mountsUnder } from "./mounts.ts";
 import { openVolumes } from "./open-volumes.ts";
 import type { VolumeFile, VolumePlan, VolumeService } from "./volumes.ts";
@@ -373,6 +374,14 @@ test("tearDown() unmounts and removes everything but what a hostPath names, and 
   assert.deepEqual(mountsUnder(join(dir, "state")), []);
   assert.deepEqual(await volumes.listPods(), []);
   assert.equal(readFileSync(join(dir, "host/inner/precious"), "utf8"), "x");
+});
+
+test("tearDown() removes folders nested deeper than any path can name", async (t) => {
+  const { volumes } = open(t);
+  const path = await volumes.setUp(POD, "scratch", emptyDir);
+  await nestFolders(path, t.signal);
+  await volumes.tearDown(POD);
+  assert.deepEqual(await volumes.listPods(), []);
 });
 
 test("writePodFile() makes a file, and changes it in place", async (t) => {

@@ -13,12 +13,12 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostPathVolumeSource } from "@peapod/api";
 import { isErrno, type Logger } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { unmount } from "../linux/libc.ts";
+import { removeTree } from "../linux/remove-tree.ts";
 import { writeFilesAtomically } from "./atomic-files.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { mountsUnder } from "./mounts.ts";
@@ -93,7 +93,7 @@ class DiskVolumes implements VolumeService {
     const left = mountsUnder(pod);
     if (left.length > 0) throw new EngineError("VOLUME_FAILED", `Cannot remove the volumes of pod ${podUid}: ${left[0]} is still mounted`);
     try {
-      await rm(pod, { recursive: true, force: true });
+      await removeTree(pod);
     } catch (cause) {
       throw new EngineError("VOLUME_FAILED", `Cannot remove the volumes of pod ${podUid}: ${messageOf(cause)}`, { cause });
     }

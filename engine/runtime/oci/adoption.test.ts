@@ -8,6 +8,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { eventually } from "@peapod/kit";
 import { hasCode } from "../../errors.ts";
+import { mount, unmount } from "../../linux/libc.ts";
+import { nestFolders } from "../../linux/nested-folders.fixture.ts";
 import { containerConfig, sandboxConfig } from "../runtime.conformance.ts";
 import { type OciTestBed, withOciRuntime } from "./oci-test-bed.ts";
 
@@ -100,6 +102,24 @@ test("files that a dead engine left half-written are cleared up", async () => {
     const next = await bed.reopen();
     assert.deepEqual([await next.listContainers(), await next.listPodSandboxes()], [[], []]);
     for (const folder of ["containers", "sandboxes"]) assert.deepEqual(readdirSync(join(bed.runDir, folder)), []);
+  });
+});
+
+test("a new engine starts with what cannot be removed yet, and with what is mounted and lost its record", async (t) => {
+  await withOciRuntime(async (bed) => {
+    const [shm, busy] = [join(bed.runDir, "sandboxes/lost/shm"), join(bed.runDir, "containers/busy/in")];
+    for (const path of [shm, busy]) {
+      mkdirSync(path, { recursive: true });
+      mount(path, { source: "tmpfs", type: "tmpfs" });
+      t.after(() => void unmount(path)); // where the test fails
+    }
+    await nestFolders(shm, t.signal);
+    const next = await bed.reopen();
+    assert.deepEqual([await next.listContainers(), await next.listPodSandboxes()], [[], []]);
+    assert.deepEqual(readdirSync(join(bed.runDir, "sandboxes")), []);
+    unmount(busy);
+    await bed.reopen();
+    assert.deepEqual(readdirSync(join(bed.runDir, "containers")), []);
   });
 });
 

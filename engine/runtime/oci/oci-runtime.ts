@@ -1,6 +1,6 @@
 import { realpathSync, rmdirSync, rmSync } from "node:fs";
 import { release } from "node:os";
-import { type Clock, isErrno, type Logger, type Scope, startInterval, systemClock, watchFolder } from "@peapod/kit";
+import { Cleanups, type Clock, isErrno, type Logger, type Scope, startInterval, systemClock, watchFolder } from "@peapod/kit";
 import type {
   Container,
   ContainerConfig,
@@ -54,6 +54,7 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
   const runtimePath = options.runtimePath ?? (await chooseRuntime(scope.signal));
   const { name, version } = await readRuntimeVersion(runtimePath, scope.signal);
   const cgroups = new Cgroups(engineId);
+  const clock = options.clock ?? systemClock;
   const context: RuntimeContext = {
     runtime: { path: runtimePath, root: directories.runtime },
     conmonPath: findProgram("conmon", "conmon"),
@@ -67,7 +68,8 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
     },
     seccomp: await loadSeccomp(options.seccompProfilePath),
     bootId: readBootId(),
-    clock: options.clock ?? systemClock,
+    clock,
+    cleanups: new Cleanups({ clock, log, signal: scope.signal }),
     log,
   };
   return new OciRuntime(context, `${name}://${version}`, scope);

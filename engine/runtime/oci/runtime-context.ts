@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Clock, Logger } from "@peapod/kit";
+import type { Cleanups, Clock, Logger } from "@peapod/kit";
 import type { Cgroups } from "./cgroups.ts";
 import type { RuntimeCommand } from "./conmon.ts";
 import type { MachineFacts } from "./oci-config.ts";
@@ -16,6 +16,7 @@ export interface RuntimeContext {
   readonly seccomp: OciSeccomp | undefined;
   readonly bootId: string;
   readonly clock: Clock;
+  readonly cleanups: Cleanups;
   readonly log: Logger;
 }
 

@@ -5,6 +5,7 @@ import { isErrno } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import { mount, MS, unmount } from "../../linux/libc.ts";
 import { pinNamespaces } from "../../linux/namespaces.ts";
+import { removeTree } from "../../linux/remove-tree.ts";
 import type { PodMetadata, PodSandbox, PodSandboxConfig } from "../runtime.ts";
 import { makePrivateDirectory, readRecord, recordFiles, writeRecord } from "./container-record.ts";
 import type { SandboxPaths } from "./oci-config.ts";
@@ -76,10 +77,9 @@ export class Sandboxes {
   async stop(id: string): Promise<void> {
     const record = this.#records.get(id);
     if (record === undefined) return;
-    const paths = this.#paths(record);
     if (record.sharesProcesses) await endPause(this.#context, this.pauseCgroup(record));
     this.#pauses.delete(id);
-    for (const path of [join(this.#directory(id), "ns", "pid"), paths.net, paths.ipc, paths.uts, paths.shm]) unmount(path);
+    for (const path of mountPlaces(this.#directory(id))) unmount(path);
   }
 
   /** Removes what is left of a stopped sandbox. Safe to repeat. */
@@ -89,7 +89,7 @@ export class Sandboxes {
     if (record.sharesProcesses) await deletePause(this.#context, id);
     const others = [...this.#records.values()].filter((other) => other.id !== id && other.pod.uid === record.pod.uid);
     if (others.length === 0) await this.#context.cgroups.remove(this.#context.cgroups.podPath(record.pod.uid));
-    rmSync(this.#directory(id), { recursive: true, force: true });
+    await removeTree(this.#directory(id));
     this.#records.delete(id);
   }
 
@@ -114,8 +114,11 @@ export class Sandboxes {
   #adopt(id: string): void {
     const record = readRecord<SandboxRecord>(this.#directory(id), recordFiles.sandbox);
     if (record === undefined) {
-      // The engine died before it wrote the record, and nothing is made before.
-      rmSync(this.#directory(id), { recursive: true, force: true });
+      // The engine died before it wrote the record, and nothing is made before: what is mounted here lost its record.
+      void this.#context.cleanups.attempt(`remove sandbox ${id}`, () => {
+        for (const path of mountPlaces(this.#directory(id))) unmount(path);
+        rmSync(this.#directory(id), { recursive: true, force: true });
+      });
       return;
     }
     this.#records.set(id, record);
@@ -161,6 +164,11 @@ export class Sandboxes {
       shm: join(directory, "shm"),
     };
   }
+}
+
+/** Where things are mounted in a sandbox's directory. */
+function mountPlaces(directory: string): string[] {
+  return [...["pid", "net", "ipc", "uts"].map((name) => join(directory, "ns", name)), join(directory, "shm")];
 }
 
 function mountShm(path: string, sizeBytes: number): void {
