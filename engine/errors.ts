@@ -6,6 +6,12 @@ const codes = {
   STATE_DIR_BUSY: { retry: false },
   /** The API's address is taken, or not this machine's. */
   LISTEN_FAILED: { retry: false },
+  /** What the store's disk does to it. */
+  STORE_FULL: { retry: true },
+  STORE_READ_ONLY: { retry: true },
+  STORE_FAILED: { retry: false },
+  STORE_DAMAGED: { retry: false },
+  STORE_TOO_NEW: { retry: false },
   IMAGE_NAME_INVALID: { retry: false },
   IMAGE_NOT_FOUND: { retry: true },
   IMAGE_PULL_FAILED: { retry: true },

@@ -22,7 +22,7 @@ import { announce } from "./presence.ts";
 import { openOciRuntime } from "./runtime/oci/oci-runtime.ts";
 import { runScheduler } from "./scheduler/scheduler.ts";
 import { holdDirs } from "./state-dir.ts";
-import { openStore } from "./store/sqlite-store.ts";
+import { openStore } from "./store/open-store.ts";
 import { VERSION } from "./version.ts";
 import { openVolumes } from "./volumes/open-volumes.ts";
 

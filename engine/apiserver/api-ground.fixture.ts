@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Client, connectInProcess } from "@peapod/client";
 import type { Pod, PodSpec } from "@peapod/api";
 import { Scope, systemClock } from "@peapod/kit";
-import { openStore } from "../store/sqlite-store.ts";
+import { openStore } from "../store/open-store.ts";
 import { ObjectApi } from "./object-api.ts";
 
 /** An API over a store of its own, for a test; closing it removes the files. */

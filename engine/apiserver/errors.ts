@@ -1,5 +1,7 @@
 import { badRequest, expired, failure, internalError, PatchError, SelectorError, type Status, unknownPath } from "@peapod/api";
+import { hasCode } from "../errors.ts";
 import { HistoryGone } from "../store/store.ts";
+import { storeTroubles } from "../store/store-error.ts";
 
 /** A request that ends with this Status. */
 export class StatusError extends Error {
@@ -17,6 +19,7 @@ export function statusOf(error: unknown): Status {
   if (error instanceof SelectorError) return badRequest(error.message);
   if (error instanceof PatchError) return error.kind === "malformed" ? badRequest(error.message) : failure(422, "Invalid", error.message);
   if (error instanceof HistoryGone) return expired("The resourceVersion for the provided watch is too old.");
+  if (hasCode(error, ...storeTroubles)) return failure(503, "ServiceUnavailable", error.message);
   return internalError(error instanceof Error ? error.message : String(error));
 }
 

@@ -253,7 +253,7 @@ test("list() pages, selects, and its version goes on to a watch", async () => {
     (error) => ground.api.statusOf(error).code === 400,
   );
   assert.throws(
-    () => ground.api.list(pods, { resourceVersion: "99999" }),
+    () => ground.api.list(pods, { resourceVersion: "9000000000000000" }),
     (error) => ground.api.statusOf(error).code === 504,
   );
   assert.throws(
@@ -305,7 +305,7 @@ test("watch() begins with what is there, marks where that ends, and refuses what
     (error) => ground.api.statusOf(error).code === 422,
   );
   assert.throws(
-    () => ground.api.watch(pods, { resourceVersion: "99999" }, stop.signal),
+    () => ground.api.watch(pods, { resourceVersion: "9000000000000000" }, stop.signal),
     (error) => ground.api.statusOf(error).code === 504,
   );
   assert.throws(

@@ -62,6 +62,21 @@ export class ObjectApi {
     return deleteSelected(this.#ground, resource, selection, options);
   }
 
+  /** Resolves when all that was written until now is on disk: only then a client's write is acknowledged. Rejects where it cannot come there. */
+  async sync(): Promise<void> {
+    await this.#ground.store.sync();
+  }
+
+  /** Resolves when a client may be shown something of this version: no client's write is lost once another client saw it. */
+  async settled(version: string | undefined): Promise<void> {
+    if (version !== undefined && version !== "") await this.#ground.store.settled(version);
+  }
+
+  /** What is wrong with the store's disk, for a person. */
+  get trouble(): string | undefined {
+    return this.#ground.store.trouble;
+  }
+
   statusOf(error: unknown): Status {
     return statusOf(error);
   }

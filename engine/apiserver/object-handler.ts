@@ -31,7 +31,10 @@ export interface ObjectGround {
   readonly clock: Clock;
 }
 
-/** Answers a request for objects: reads method, query and body, calls the verb, and gives the answer its form. */
+/**
+ * Answers a request for objects: reads method, query and body, calls the verb, and gives the answer its form. A write is answered when it
+ * is on disk.
+ */
 export async function handleObjects(ground: ObjectGround, route: ObjectRoute, exchange: Exchange): Promise<void> {
   const { resource, subresource } = route;
   if (subresource !== undefined && subresource !== "status" && subresource !== "finalize") throw notAllowed(route, exchange);
@@ -42,17 +45,23 @@ export async function handleObjects(ground: ObjectGround, route: ObjectRoute, ex
       if (route.name !== undefined || !resource.verbs.includes("create")) throw notAllowed(route, exchange);
       const body = await readObjectBody(exchange.request);
       const options = writeOptions(exchange);
-      return sendObject(ground, exchange, resource, 201, ground.api.create(resource, namespaceOf(route, body), body ?? {}, options));
+      const made = ground.api.create(resource, namespaceOf(route, body), body ?? {}, options);
+      await acknowledge(ground, exchange);
+      return sendObject(ground, exchange, resource, 201, made);
     }
     case "PUT": {
       const place = placeOf(route, exchange);
       const body = await readObjectBody(exchange.request);
-      return sendObject(ground, exchange, resource, 200, ground.api.update(resource, place, body, writeOptions(exchange, subresource)));
+      const updated = ground.api.update(resource, place, body, writeOptions(exchange, subresource));
+      await acknowledge(ground, exchange);
+      return sendObject(ground, exchange, resource, 200, updated);
     }
     case "PATCH": {
       const place = placeOf(route, exchange);
       const patch = await readPatch(exchange);
-      return sendObject(ground, exchange, resource, 200, ground.api.patch(resource, place, patch, writeOptions(exchange, subresource)));
+      const patched = ground.api.patch(resource, place, patch, writeOptions(exchange, subresource));
+      await acknowledge(ground, exchange);
+      return sendObject(ground, exchange, resource, 200, patched);
     }
     case "DELETE":
       if (subresource !== undefined) throw notAllowed(route, exchange);
@@ -66,8 +75,11 @@ async function read(ground: ObjectGround, route: ObjectRoute, exchange: Exchange
   const { resource, name } = route;
   const { query } = exchange;
   const isWatch = query.flag("watch");
-  if (name !== undefined && !isWatch)
-    return sendObject(ground, exchange, resource, 200, ground.api.get(resource, placeOf(route, exchange)));
+  if (name !== undefined && !isWatch) {
+    const object = ground.api.get(resource, placeOf(route, exchange));
+    await ground.api.settled(object.metadata.resourceVersion);
+    return sendObject(ground, exchange, resource, 200, object);
+  }
   const named = name === undefined ? undefined : `metadata.name=${name}`;
   const selection = selectionOf(route, exchange, named);
   const version = {
@@ -84,7 +96,9 @@ async function read(ground: ObjectGround, route: ObjectRoute, exchange: Exchange
     return await streamWatch({ ...ground, resource, request, include: includeOf(exchange) }, exchange);
   }
   const page = { ...given("limit", query.integer("limit")), ...given("continue", query.text("continue")) };
-  sendList(ground, exchange, resource, ground.api.list(resource, { ...selection, ...version, ...page }));
+  const list = ground.api.list(resource, { ...selection, ...version, ...page });
+  await ground.api.settled(list.resourceVersion);
+  sendList(ground, exchange, resource, list);
 }
 
 async function remove(ground: ObjectGround, route: ObjectRoute, exchange: Exchange): Promise<void> {
@@ -93,9 +107,11 @@ async function remove(ground: ObjectGround, route: ObjectRoute, exchange: Exchan
   if (route.name === undefined) {
     if (!resource.verbs.includes("deletecollection")) throw notAllowed(route, exchange);
     const deleted = ground.api.deleteCollection(resource, selectionOf(route, exchange), options);
+    await acknowledge(ground, exchange);
     return sendList(ground, exchange, resource, { items: deleted.map(({ object }) => object), resourceVersion: "" });
   }
   const { kind, object } = ground.api.delete(resource, placeOf(route, exchange), options);
+  await acknowledge(ground, exchange);
   if (kind === "terminating" || resource.kind === "Pod" || resource.kind === "ServiceAccount")
     return sendObject(ground, exchange, resource, 200, object);
   const { name = "", uid = "" } = object.metadata;
@@ -104,6 +120,11 @@ async function remove(ground: ObjectGround, route: ObjectRoute, exchange: Exchan
     200,
     success({ name, ...(resource.group === "" ? {} : { group: resource.group }), kind: resource.plural, uid }),
   );
+}
+
+async function acknowledge({ api }: ObjectGround, { response }: Exchange): Promise<void> {
+  await api.sync();
+  if (api.trouble !== undefined) addWarning(response, api.trouble);
 }
 
 function sendObject(ground: ObjectGround, exchange: Exchange, resource: Resource, code: number, object: KubeObject): void {

@@ -94,9 +94,9 @@ function checkVersion(store: Store, request: ListRequest): void {
     throw new StatusError(expired(`The resourceVersion for the provided list is too old: only the newest, ${newest}, can be read`));
 }
 
-/** A resource version of a request as a number. Throws 400. */
+/** A resource version of a request as a number; one beyond whole numbers is higher than any that is given out. Throws 400. */
 export function parseVersion(text: string): number {
-  if (!/^\d{1,15}$/.test(text))
+  if (!/^\d{1,19}$/.test(text))
     throw new StatusError(badRequest(`Invalid resource version ${JSON.stringify(text)}: a decimal number was expected`));
   return Number(text);
 }

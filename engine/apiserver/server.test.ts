@@ -137,7 +137,7 @@ test("serve() streams a watch, as objects and as tables, and ends it when the ti
       ["DELETED", "Pod"],
     ],
   );
-  const expired = await ask(served, "/api/v1/pods?watch=1&resourceVersion=999999");
+  const expired = await ask(served, "/api/v1/pods?watch=1&resourceVersion=9000000000000000");
   assert.equal(expired.code, 504);
 });
 

@@ -18,7 +18,10 @@ export interface WatchStream {
 /** Upstream ends a watch that says nothing of time within an hour; clients begin it anew. */
 const LONGEST_SECONDS = 3_600;
 
-/** Answers with a resource's changes, a line of JSON each, until the time is up, the client is gone or the server stops. */
+/**
+ * Answers with a resource's changes, a line of JSON each, until the time is up, the client is gone or the server stops. A client that falls
+ * too far behind is told 410 as its last event; one that does not read is cut off.
+ */
 export async function streamWatch(watch: WatchStream, exchange: Exchange): Promise<void> {
   const { response, query, request } = exchange;
   const form = negotiate(request.headers.accept, ["Table", "PartialObjectMetadata"]);
@@ -27,11 +30,15 @@ export async function streamWatch(watch: WatchStream, exchange: Exchange): Promi
   const timer = startTimer(() => timeout.abort(), (seconds === 0 ? LONGEST_SECONDS : seconds) * 1_000);
   const signal = AbortSignal.any([exchange.signal, timeout.signal]);
   try {
-    const events = watch.api.watch(watch.resource, watch.request, signal); // throws before anything is answered
+    const onBehind = (): void => {
+      if (response.writableNeedDrain) response.destroy();
+    };
+    const events = watch.api.watch(watch.resource, { ...watch.request, onBehind }, signal); // throws before anything is answered
     response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-cache, private", "Transfer-Encoding": "chunked" });
     response.flushHeaders();
     let withHeaders = true;
     for await (const event of events) {
+      await watch.api.settled(event.object.metadata.resourceVersion);
       await writeChunk(response, `${JSON.stringify({ type: event.type, object: shape(watch, form, event, withHeaders) })}\n`, signal);
       withHeaders = false;
     }

@@ -1,6 +1,6 @@
 import { invalidStatus, type KubeObject, type Resource, type Status } from "@peapod/api";
 import { startTimer } from "@peapod/kit";
-import { HistoryGone, type Store, type StoreEvent } from "../store/store.ts";
+import { HistoryGone, type Store, type StoreEvent, type WatchOptions } from "../store/store.ts";
 import { StatusError, statusOf } from "./errors.ts";
 import { groupVersion, storeName } from "./object-key.ts";
 import { parseVersion, tooLargeVersion } from "./reading.ts";
@@ -12,6 +12,8 @@ export interface WatchRequest extends Selection {
   readonly resourceVersionMatch?: string;
   readonly sendInitialEvents?: boolean;
   readonly allowWatchBookmarks?: boolean;
+  /** Called when the watch is ended because its reader is too far behind, which may be waiting for a client that does not read. */
+  readonly onBehind?: () => void;
 }
 
 export interface WatchEvent {
@@ -34,12 +36,16 @@ export function watchObjects(store: Store, resource: Resource, request: WatchReq
   if (asked > newest) throw tooLargeVersion(asked, newest);
   const initial = request.sendInitialEvents ?? asked === 0;
   const since = initial || asked === 0 ? undefined : version;
-  const within = request.namespace === undefined ? {} : { namespace: request.namespace };
+  const within = withinOf(request);
   if (since !== undefined) {
     const events = gone(() => store.watch(storeName(resource), { ...within, since }, signal));
     return follow({ store, resource, request, matches }, events, signal);
   }
   return fromNow({ store, resource, request, matches }, initial, signal);
+}
+
+function withinOf({ namespace, onBehind }: WatchRequest): Pick<WatchOptions, "namespace" | "onBehind"> {
+  return { ...(namespace === undefined ? {} : { namespace }), ...(onBehind === undefined ? {} : { onBehind }) };
 }
 
 interface Watched {
@@ -51,7 +57,7 @@ interface Watched {
 
 async function* fromNow(watched: Watched, initial: boolean, signal: AbortSignal): AsyncGenerator<WatchEvent> {
   const { store, resource, request, matches } = watched;
-  const within = request.namespace === undefined ? {} : { namespace: request.namespace };
+  const within = withinOf(request);
   const { items, resourceVersion } = store.list(storeName(resource), within);
   const events = store.watch(storeName(resource), { ...within, since: resourceVersion }, signal);
   if (initial) {

@@ -8,7 +8,7 @@ import { ObjectApi } from "../apiserver/object-api.ts";
 import { FakeImages } from "../images/fake-images.ts";
 import { FakeNetwork } from "../network/fake-network.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
-import { openStore } from "../store/sqlite-store.ts";
+import { openStore } from "../store/open-store.ts";
 import { FakeVolumes } from "../volumes/fake-volumes.ts";
 import { Kubelet } from "./kubelet.ts";
 import type { MachineFacts } from "./node-object.ts";

@@ -7,7 +7,7 @@ import { events, nodes, type Pod, pods } from "@peapod/api";
 import { type Client, connectInProcess } from "@peapod/client";
 import { eventually, Scope, silentLogger, systemClock } from "@peapod/kit";
 import { ObjectApi } from "../apiserver/object-api.ts";
-import { openStore } from "../store/sqlite-store.ts";
+import { openStore } from "../store/open-store.ts";
 import { runScheduler } from "./scheduler.ts";
 
 class Cluster implements AsyncDisposable {

@@ -1,20 +1,38 @@
 import type { DatabaseSync } from "node:sqlite";
+import { EngineError } from "../errors.ts";
 
-const VERSION = 1;
+const VERSION = 2;
 
 /**
- * Makes an opened database ready: its pragmas, and its tables where it is new.
- * Throws an Error that names the file and both versions where a newer version wrote it.
+ * Makes an opened database ready: its pragmas, and its tables where it is new or of an earlier version. A new store's versions begin at
+ * `firstVersion`. Throws STORE_DAMAGED where the file is no database, STORE_TOO_NEW where a newer program wrote it.
  */
-export function openSchema(database: DatabaseSync, path: string): void {
-  const version = versionOf(database, path);
+export function openSchema(database: DatabaseSync, path: string, firstVersion: number): void {
+  database.exec(`
+    PRAGMA locking_mode = EXCLUSIVE; -- one process has the state directory; and no index file that a full disk could refuse
+    PRAGMA busy_timeout = 2000;
+    PRAGMA temp_store = MEMORY; -- nothing of a Secret in a temporary file
+  `);
+  const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
   if (version > VERSION)
-    throw new Error(
+    throw new EngineError(
+      "STORE_TOO_NEW",
       `Cannot open ${path}: it has store version ${version}, this program knows up to ${VERSION}; use the newer program, or another state directory`,
     );
-  // NORMAL with a WAL: a killed process loses nothing, a power cut at most the newest transactions, never consistency.
-  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 8388608");
-  if (version === VERSION) return;
+  // The store syncs the write-ahead log itself, off the event loop, before a write is acknowledged; NORMAL keeps checkpoints in order.
+  database.exec(`
+    PRAGMA auto_vacuum = INCREMENTAL;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA journal_size_limit = 8388608;
+  `);
+  if (version === 0) create(database, firstVersion);
+  if (version === 1) forgetHistory(database);
+  if (Number(database.prepare("PRAGMA auto_vacuum").get()?.["auto_vacuum"]) === 0) rewrite(database);
+  database.exec("PRAGMA secure_delete = ON"); // what is deleted or replaced is overwritten, in the file and not only in the index
+}
+
+function create(database: DatabaseSync, firstVersion: number): void {
   database.exec(`
     BEGIN IMMEDIATE;
     CREATE TABLE objects (
@@ -22,24 +40,31 @@ export function openSchema(database: DatabaseSync, path: string): void {
       version INTEGER NOT NULL, object TEXT NOT NULL,
       UNIQUE (resource, namespace, name)
     ) STRICT;
-    -- written: bytes of JSON written to the history ever, up to and with this row; it grows with version.
-    CREATE TABLE history (
-      version INTEGER PRIMARY KEY, written INTEGER NOT NULL, type TEXT NOT NULL,
-      resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-      object TEXT NOT NULL, previous TEXT
-    ) STRICT;
-    CREATE INDEX history_by_resource ON history (resource, version);
-    CREATE INDEX history_by_written ON history (written);
+    -- One row: no version above was ever given to anybody.
+    CREATE TABLE versions (reserved INTEGER NOT NULL) STRICT;
+    INSERT INTO versions VALUES (${firstVersion});
     PRAGMA user_version = ${VERSION};
     COMMIT;
   `);
 }
 
-function versionOf(database: DatabaseSync, path: string): number {
+/** Version 1 kept the history in the file, with the data of deleted Secrets. */
+function forgetHistory(database: DatabaseSync): void {
+  database.exec(`
+    BEGIN IMMEDIATE;
+    CREATE TABLE versions (reserved INTEGER NOT NULL) STRICT;
+    INSERT INTO versions SELECT max(ifnull((SELECT max(version) FROM history), 1), ifnull((SELECT max(version) FROM objects), 1));
+    DROP TABLE history;
+    PRAGMA user_version = ${VERSION};
+    COMMIT;
+  `);
+}
+
+/** Writes a file of version 1 anew, so that nothing of its history is left in free pages, and free pages can be given back from now on. */
+function rewrite(database: DatabaseSync): void {
   try {
-    const row = database.prepare("PRAGMA user_version").get();
-    return Number(row?.["user_version"]);
-  } catch (cause) {
-    throw new Error(`Cannot open ${path}: it is not a database, or a damaged one; move it away to start with an empty store`, { cause });
+    database.exec("VACUUM");
+  } catch {
+    // Not enough room for it: the file is as good as before, and the next start tries again.
   }
 }

@@ -8,7 +8,8 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Scope } from "@peapod/kit";
-import { openStore } from "./sqlite-store.ts";
+import { openStore } from "./open-store.ts";
+import { HistoryGone } from "./store.ts";
 import { storeConformance } from "./store.conformance.ts";
 
 storeConformance("SqliteStore", async (use) => {
@@ -18,29 +19,39 @@ storeConformance("SqliteStore", async (use) => {
   });
 });
 
-test("openStore() finds objects, versions and history again", async () => {
+test("openStore() finds objects again, and goes on above every version that was given out", async () => {
   await inTemporaryFolder(async (folder) => {
     const path = join(folder, "store.db");
     const key = { resource: "pods", namespace: "default", name: "a" };
-    const object = { apiVersion: "v1", kind: "Pod", metadata: { name: "a" } };
+    let made: string;
     let version: string;
     {
       await using scope = new Scope();
       const store = openStore(path, scope);
-      store.create(key, object);
-      store.delete(key);
+      made = store.create(key, { apiVersion: "v1", kind: "Pod", metadata: { name: "a" } }).metadata.resourceVersion ?? "";
+      store.create({ ...key, name: "b" }, { apiVersion: "v1", kind: "Pod", metadata: { name: "b" } });
+      store.delete({ ...key, name: "b" });
       version = store.resourceVersion;
     }
     await using scope = new Scope();
     const store = openStore(path, scope);
-    assert.equal(store.resourceVersion, version);
+    assert.equal(store.get(key)?.metadata.resourceVersion, made);
+    assert.ok(Number(store.resourceVersion) > Number(version));
     const { signal } = new AbortController();
-    const types: string[] = [];
-    for await (const event of store.watch("pods", { since: "1" }, signal)) {
-      types.push(event.type);
-      if (event.type === "DELETED") break;
-    }
-    assert.deepEqual(types, ["ADDED", "DELETED"]);
+    for (const since of [made, version]) assert.throws(() => store.watch("pods", { since }, signal), HistoryGone);
+  });
+});
+
+test("openStore() of a store without its file begins above the versions of the one before", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const path = join(folder, "store.db");
+    const open = async (): Promise<number> => {
+      await using scope = new Scope();
+      return Number(openStore(path, scope).resourceVersion);
+    };
+    const first = await open();
+    await rm(path);
+    assert.ok((await open()) > first);
   });
 });
 
@@ -51,10 +62,10 @@ test("openStore() says so when the file is of a newer version, or no database", 
     const database = new DatabaseSync(newer);
     database.exec("PRAGMA user_version = 99");
     database.close();
-    assert.throws(() => openStore(newer, scope), /store version 99, this program knows up to 1/);
+    assert.throws(() => openStore(newer, scope), /store version 99, this program knows up to 2/);
     const other = join(folder, "other.db");
     await writeFile(other, "this is not a database, whatever its name says, not at all");
-    assert.throws(() => openStore(other, scope), /is not a database/);
+    assert.throws(() => openStore(other, scope), /is damaged, or no database/);
   });
 });
 
@@ -68,8 +79,8 @@ test("openStore() keeps every acknowledged write of a writer killed at any momen
       for (const name of acknowledged)
         assert.ok(store.get({ resource: "pods", namespace: `round-${round}`, name }), `${name} of round ${round} is lost`);
       assert.ok(acknowledged.length > 0);
-      const newest = Math.max(1, ...store.list("pods").items.map((item) => Number(item.metadata.resourceVersion)));
-      assert.equal(store.resourceVersion, String(newest));
+      const newest = Math.max(...store.list("pods").items.map((item) => Number(item.metadata.resourceVersion)));
+      assert.ok(Number(store.resourceVersion) > newest);
     }
   });
 });
@@ -88,7 +99,7 @@ const writer = `
 `;
 
 async function writeUntilKilled(path: string, round: number, afterMs: number): Promise<string[]> {
-  const module = new URL("./sqlite-store.ts", import.meta.url).href;
+  const module = new URL("./open-store.ts", import.meta.url).href;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", writer, module, path, `round-${round}`], {
     stdio: ["ignore", "pipe", "inherit"],
     cwd: import.meta.dirname,

@@ -1,11 +1,14 @@
-import { chmodSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { KubeObject } from "@peapod/api";
-import type { Scope } from "@peapod/kit";
-import { openSchema } from "./schema.ts";
+import { startTimer, type Timer } from "@peapod/kit";
+import { EngineError } from "../errors.ts";
+import type { GroupSync } from "./group-sync.ts";
+import { History } from "./history.ts";
+import { deepFreeze, ObjectCache } from "./object-cache.ts";
+import type { Room } from "./room.ts";
 import { prepareStatements, type Row, type Statements } from "./statements.ts";
+import { isFull, notSynced, storeError, storeFull } from "./store-error.ts";
 import {
-  HistoryGone,
   type ListOptions,
   type ObjectKey,
   type ObjectList,
@@ -14,8 +17,7 @@ import {
   type StoreEvent,
   type WatchOptions,
 } from "./store.ts";
-import { ObjectCache, deepFreeze } from "./object-cache.ts";
-import { StoreReader } from "./store-reader.ts";
+import { type ReaderLimits, StoreReader } from "./store-reader.ts";
 
 export interface StoreLimits {
   /** Changes that the history keeps. */
@@ -24,75 +26,92 @@ export interface StoreLimits {
   readonly historyBytes: number;
   /** Changes that wait for one reader before it is ended with HistoryGone. */
   readonly readerChanges: number;
+  /** Bytes of JSON of those. */
+  readonly readerBytes: number;
 }
 
-const defaultLimits: StoreLimits = { historyChanges: 10_000, historyBytes: 64 * 1024 * 1024, readerChanges: 4_096 };
+/** Versions are reserved on disk, so many at once. */
+const RESERVED_VERSIONS = 100_000;
+/** What nobody waits for is on disk this much later. */
+const UPKEEP_AFTER_MS = 1_000;
+/** What an object may grow by when the disk is full: a mark that it is being deleted, a pod's last status. */
+const SMALL_GROWTH = 4_096;
+/** Free pages that a file keeps for what comes next; what is more is given back to the disk, so many at once. */
+const FREE_PAGES = 1_024;
+const VACUUM_PAGES = 512;
+const VACUUM_EVERY_MS = 50;
+/** The one kind that the store knows: what was deleted or replaced of it is nowhere on disk a moment later. */
+const SECRETS = "secrets";
 
-/** The history is cut once in so many changes: cutting costs more than writing one. */
-const CUT_EVERY = 256;
-
-/**
- * Opens the database file at `path`, made if absent with mode 0600, and closes it with the scope.
- * An acknowledged write survives the end of the process at any moment; a power cut may undo the newest ones, never half of one.
- * Throws an Error that says so where the file was written by a newer version or is no database.
- */
-export function openStore(path: string, scope: Scope, limits: Partial<StoreLimits> = {}): Store {
-  const database = new DatabaseSync(path);
-  try {
-    chmodSync(path, 0o600);
-    openSchema(database, path);
-  } catch (cause) {
-    database.close();
-    throw cause;
-  }
-  const store = new SqliteStore(database, { ...defaultLimits, ...limits });
-  scope.defer(() => store.close());
-  return store;
+/** An opened database with what belongs to it. */
+export interface StoreParts {
+  readonly path: string;
+  readonly database: DatabaseSync;
+  readonly groupSync: GroupSync;
+  readonly room: Room;
+  readonly limits: StoreLimits;
 }
 
-class SqliteStore implements Store {
+/** Objects in SQLite. Reads and writes are synchronous; `sync` makes them durable. */
+export class SqliteStore implements Store {
+  readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
-  readonly #limits: StoreLimits;
+  readonly #groupSync: GroupSync;
+  readonly #room: Room;
+  readonly #readerLimits: ReaderLimits;
+  readonly #history: History;
   readonly #cache = new ObjectCache();
   readonly #readers = new Set<StoreReader>();
   /** The newest resource version. */
   #newest: number;
-  /** The newest version that the history no longer tells of. */
-  #floor: number;
-  /** Bytes ever written to the history. */
-  #written: number;
+  /** Versions up to this one may be given out: on disk it says that they were. */
+  #reserved: number;
+  /** Whether the log may hold something of a Secret that is no more. */
+  #isToWipe = false;
+  #upkeep: Timer | undefined;
 
-  constructor(database: DatabaseSync, limits: StoreLimits) {
+  constructor({ path, database, groupSync, room, limits }: StoreParts) {
+    this.#path = path;
     this.#database = database;
-    this.#limits = limits;
+    this.#groupSync = groupSync;
+    this.#room = room;
     this.#statements = prepareStatements(database);
-    const span = this.#statements.span();
-    this.#newest = span.newest ?? 1; // never 0: that is "any version" to the API's clients
-    this.#floor = (span.oldest ?? 2) - 1;
-    this.#written = span.written ?? 0;
+    this.#readerLimits = { changes: limits.readerChanges, bytes: limits.readerBytes };
+    this.#reserved = this.#statements.reserved();
+    this.#newest = this.#reserved + 1; // no version is used twice, whatever was lost
+    this.#history = new History(this.#newest, { changes: limits.historyChanges, bytes: limits.historyBytes });
+    this.#reserve();
+    if (!room.isShort()) this.#wipeLog();
   }
 
   get resourceVersion(): string {
     return String(this.#newest);
   }
 
+  get trouble(): string | undefined {
+    if (this.#groupSync.failure !== undefined) return notSynced(this.#path, this.#groupSync.failure).message;
+    return this.#room.isShort() ? storeFull(this.#path).message : undefined;
+  }
+
   get(key: ObjectKey): KubeObject | undefined {
     const cached = this.#cache.get(key);
     if (cached !== undefined) return cached;
-    const row = this.#statements.get(key);
+    const row = this.#try(() => this.#statements.get(key));
     return row === undefined ? undefined : this.#parse(key.resource, row);
   }
 
   list(resource: string, options: ListOptions = {}): ObjectList {
     const { namespace, limit, after } = options;
     const from = after ?? { namespace: namespace ?? "", name: "" };
-    const rows = this.#statements.list(resource, namespace, from, limit);
-    const items = rows.map((row) => this.#cache.get({ resource, ...row }) ?? this.#parse(resource, row));
-    const last = rows.at(-1);
-    const remaining =
-      limit === undefined || rows.length < limit || last === undefined ? 0 : this.#statements.countAfter(resource, namespace, last);
-    return { items, resourceVersion: this.resourceVersion, remaining };
+    return this.#try(() => {
+      const rows = this.#statements.list(resource, namespace, from, limit);
+      const items = rows.map((row) => this.#cache.get({ resource, ...row }) ?? this.#parse(resource, row));
+      const last = rows.at(-1);
+      const remaining =
+        limit === undefined || rows.length < limit || last === undefined ? 0 : this.#statements.countAfter(resource, namespace, last);
+      return { items, resourceVersion: this.resourceVersion, remaining };
+    });
   }
 
   create(key: ObjectKey, object: KubeObject): KubeObject {
@@ -109,15 +128,30 @@ class SqliteStore implements Store {
     return this.#write("DELETED", key, previous, previous);
   }
 
+  async sync(): Promise<void> {
+    try {
+      await this.#groupSync.sync();
+    } catch (cause) {
+      throw notSynced(this.#path, cause);
+    }
+  }
+
+  async settled(version: string): Promise<void> {
+    await this.#groupSync.settled(Number(version));
+  }
+
   watch(resource: string, options: WatchOptions, signal: AbortSignal): AsyncIterable<StoreEvent> {
-    this.#checkReach(Number(options.since));
+    this.#history.checkReach(Number(options.since));
     return this.#read(resource, options, signal);
   }
 
-  close(): void {
+  /** Ends the watches, brings everything to disk and closes the file. */
+  async close(): Promise<void> {
+    this.#upkeep?.[Symbol.dispose]();
     for (const reader of this.#readers) reader.end(undefined);
     this.#readers.clear();
-    this.#database.close();
+    this.#database.close(); // brings the log into the file, and syncs both
+    await this.#groupSync.close();
   }
 
   #expect(key: ObjectKey, expected: string | undefined): KubeObject {
@@ -129,26 +163,50 @@ class SqliteStore implements Store {
   }
 
   #write(type: StoreEvent["type"], key: ObjectKey, object: KubeObject, previous: KubeObject | undefined): KubeObject {
+    if (this.#groupSync.failure !== undefined) throw notSynced(this.#path, this.#groupSync.failure);
+    if (this.#newest === this.#reserved) this.#reserve();
     const version = this.#newest + 1;
     const json = JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } });
-    const previousJson = previous === undefined ? null : JSON.stringify(previous);
-    const written = this.#written + json.length + (previousJson?.length ?? 0);
-    this.#transact(() => {
-      this.#statements.addHistory({ version, written, type, key, json, previousJson });
+    const previousJson = previous === undefined ? undefined : JSON.stringify(previous);
+    const growth = type === "DELETED" ? 0 : json.length - (previousJson?.length ?? -SMALL_GROWTH);
+    if (growth > SMALL_GROWTH && this.#room.isShort()) throw storeFull(this.#path);
+    this.#commit(() => {
       if (type === "DELETED") this.#statements.remove(key);
       else this.#statements.put(key, version, json);
-      if (version % CUT_EVERY === 0)
-        this.#floor =
-          this.#statements.cutHistory(version - this.#limits.historyChanges, written - this.#limits.historyBytes) ?? this.#floor;
     });
     this.#newest = version;
-    this.#written = written;
+    this.#groupSync.wrote(version);
+    if (key.resource === SECRETS && type !== "ADDED") this.#isToWipe = true;
+    this.#keepUp();
     const stored = deepFreeze(JSON.parse(json) as KubeObject); // what went in was a KubeObject
     if (type === "DELETED") this.#cache.delete(key);
     else this.#cache.set(key, stored);
+    this.#history.add({ version, type, key, json, previousJson });
     const event: StoreEvent = { type, object: stored, previous, resourceVersion: String(version) };
-    for (const reader of this.#readers) reader.offer(key, event);
+    for (const reader of this.#readers) reader.offer(key, event, json.length);
     return stored;
+  }
+
+  /** Says on disk that the next versions were given out, before any of them is. */
+  #reserve(): void {
+    const reserved = this.#newest + RESERVED_VERSIONS;
+    this.#commit(() => this.#statements.reserve(reserved));
+    this.#groupSync.syncNow();
+    this.#reserved = reserved;
+  }
+
+  /** Makes a change, whole or not at all; on a full disk once more, in the room that is kept for it. */
+  #commit(change: () => void): void {
+    this.#try(() => {
+      try {
+        this.#transact(change);
+      } catch (cause) {
+        if (!isFull(cause)) throw cause;
+        this.#room.giveUp();
+        this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)"); // the log then begins anew, in the room that it has
+        this.#transact(change);
+      }
+    });
   }
 
   #transact(change: () => void): void {
@@ -162,48 +220,65 @@ class SqliteStore implements Store {
     }
   }
 
+  #keepUp(afterMs = UPKEEP_AFTER_MS): void {
+    this.#upkeep ??= startTimer(() => {
+      this.#upkeep = undefined;
+      this.#upkeepNow();
+    }, afterMs).unref();
+  }
+
+  /** What is done a moment after a write, for all that came meanwhile at once. */
+  #upkeepNow(): void {
+    this.sync().catch(() => {}); // kept: `trouble` tells it, and no write is taken any more
+    try {
+      if (this.#isToWipe && !this.#room.isShort()) this.#wipeLog();
+      if (this.#statements.freePages() > FREE_PAGES) {
+        this.#database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES}); PRAGMA wal_checkpoint(PASSIVE)`);
+        this.#keepUp(VACUUM_EVERY_MS);
+      }
+      this.#room.keep();
+    } catch (cause) {
+      if (!(storeError(cause, this.#path) instanceof EngineError)) throw cause; // the disk's doing: the next write meets it, too, and tells
+    }
+  }
+
+  /** Brings the log into the file and empties it: nothing of what was deleted is left in it. */
+  #wipeLog(): void {
+    this.#try(() => this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
+    this.#isToWipe = false;
+    this.#room.lostLog();
+    this.#room.keep();
+  }
+
+  #try<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (cause) {
+      throw storeError(cause, this.#path);
+    }
+  }
+
   #parse(resource: string, row: Row): KubeObject {
     const object = deepFreeze(JSON.parse(row.object) as KubeObject); // only #write writes rows
     this.#cache.set({ resource, namespace: row.namespace, name: row.name }, object);
     return object;
   }
 
-  #checkReach(since: number): void {
-    if (Number.isSafeInteger(since) && since >= this.#floor && since <= this.#newest) return;
-    throw new HistoryGone(`The history reaches from version ${this.#floor} to ${this.#newest}, not to ${since}`);
-  }
-
   async *#read(resource: string, options: WatchOptions, signal: AbortSignal): AsyncGenerator<StoreEvent> {
     signal.throwIfAborted();
-    this.#checkReach(Number(options.since));
-    const reader = new StoreReader(resource, options.namespace, this.#limits.readerChanges);
+    this.#history.checkReach(Number(options.since));
+    const reader = new StoreReader(resource, options, this.#readerLimits);
     this.#readers.add(reader);
     const end = (): void =>
       reader.end(signal.reason instanceof Error ? signal.reason : new Error("The watch was ended", { cause: signal.reason }));
     signal.addEventListener("abort", end, { once: true });
     try {
-      // What the reader is offered from here on comes after `until`, so nothing is lost or doubled between the two.
-      const until = this.#newest;
-      yield* this.#replay(resource, options, until);
+      // What the reader is offered from here on comes after `#newest`, so nothing is lost or doubled between the two.
+      yield* this.#history.between(resource, options.namespace, Number(options.since), this.#newest);
       yield* reader.events();
     } finally {
       signal.removeEventListener("abort", end);
       this.#readers.delete(reader);
-    }
-  }
-
-  *#replay(resource: string, options: WatchOptions, until: number): Generator<StoreEvent> {
-    let since = Number(options.since);
-    while (since < until) {
-      this.#checkReach(since);
-      const rows = this.#statements.history(resource, options.namespace, since, until);
-      for (const row of rows) {
-        const previous = row.previous === null ? undefined : deepFreeze(JSON.parse(row.previous) as KubeObject); // only #write writes rows
-        yield { type: row.type, object: deepFreeze(JSON.parse(row.object) as KubeObject), previous, resourceVersion: String(row.version) };
-      }
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      since = last.version;
     }
   }
 }

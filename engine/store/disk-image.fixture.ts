@@ -1,0 +1,42 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A disk of a test's own: ext4 in a file, mounted. Its end unmounts and removes it. */
+export interface DiskImage extends Disposable {
+  /** Where it is mounted. */
+  readonly root: string;
+  /** What the disk would hold if the power were cut now: what was not synced is not in it. Mounted too, and removed with its own end. */
+  cut(): DiskImage;
+  /** Mounts it again with other options, such as `ro`. */
+  remount(options: string): void;
+}
+
+/** Makes a disk of so many MiB. Root's only. */
+export function diskImage(sizeMiB: number): DiskImage {
+  const folder = mkdtempSync(join(tmpdir(), "peapod-disk-"));
+  const file = join(folder, "disk");
+  execFileSync("truncate", ["-s", `${sizeMiB}M`, file]);
+  execFileSync("mkfs.ext4", ["-q", "-m", "0", file]);
+  return mounted(folder, file);
+}
+
+function mounted(folder: string, file: string): DiskImage {
+  const root = join(folder, "root");
+  mkdirSync(root);
+  execFileSync("mount", ["-o", "loop", file, root]);
+  return {
+    root,
+    cut: () => {
+      const copy = mkdtempSync(join(tmpdir(), "peapod-cut-"));
+      execFileSync("cp", ["--sparse=always", file, join(copy, "disk")]);
+      return mounted(copy, join(copy, "disk"));
+    },
+    remount: (options) => void execFileSync("mount", ["-o", `remount,${options}`, root]),
+    [Symbol.dispose]: () => {
+      execFileSync("umount", [root]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
