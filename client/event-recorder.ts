@@ -28,6 +28,9 @@ interface Pending {
   readonly type: "Normal" | "Warning";
   readonly reason: string;
   readonly message: string;
+  /** By the wall clock, as it is shown. */
+  readonly time: string;
+  /** By the monotonic clock. */
   readonly atMs: number;
   readonly name: string;
 }
@@ -35,6 +38,7 @@ interface Pending {
 interface Known {
   readonly name: string;
   count: number;
+  /** By the monotonic clock. */
   lastMs: number;
 }
 
@@ -62,7 +66,9 @@ export class EventRecorder {
 
   /** Notes an event. Never waits, never fails. */
   record(subject: EventSubject, type: "Normal" | "Warning", reason: string, message: string): void {
-    this.#waiting.push({ subject, type, reason, message, atMs: this.#options.clock.nowMs(), name: this.#nextName(subject) });
+    const { clock } = this.#options;
+    const [time, atMs] = [timestamp(clock.nowMs()), clock.monotonicMs()];
+    this.#waiting.push({ subject, type, reason, message, time, atMs, name: this.#nextName(subject) });
     if (this.#waiting.length > WAITING_LIMIT) {
       this.#waiting.shift();
       this.#dropped += 1;
@@ -111,7 +117,7 @@ export class EventRecorder {
     const namespace = event.subject.namespace || "default";
     try {
       if (known !== undefined && event.atMs - known.lastMs < COUNT_WITHIN_MS) {
-        const body = { count: known.count + 1, lastTimestamp: timestamp(event.atMs) };
+        const body = { count: known.count + 1, lastTimestamp: event.time };
         try {
           await client.patch(events, { namespace, name: known.name }, { type: "merge", body }, {}, signal);
           this.#remember(key, { name: known.name, count: known.count + 1, lastMs: event.atMs });
@@ -135,7 +141,7 @@ export class EventRecorder {
     if (oldest !== undefined) this.#known.delete(oldest);
   }
 
-  #object({ subject, type, reason, message, atMs, name }: Pending, namespace: string): Event {
+  #object({ subject, type, reason, message, time, name }: Pending, namespace: string): Event {
     const { component, host } = this.#options;
     return {
       apiVersion: "v1",
@@ -146,8 +152,8 @@ export class EventRecorder {
       message: message.slice(0, 1024),
       type,
       count: 1,
-      firstTimestamp: timestamp(atMs),
-      lastTimestamp: timestamp(atMs),
+      firstTimestamp: time,
+      lastTimestamp: time,
       source: { component, ...(host === "" ? {} : { host }) },
       reportingComponent: component,
       reportingInstance: host,

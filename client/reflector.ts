@@ -48,7 +48,7 @@ export class Reflector<T extends KubeObject> {
     const { client, resource, selection = {}, clock, log } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
-      const startMs = clock.nowMs();
+      const startMs = clock.monotonicMs();
       try {
         const { items, resourceVersion } = await client.list(resource, selection, signal);
         this.#replace(items);
@@ -61,7 +61,7 @@ export class Reflector<T extends KubeObject> {
         if (!(cause instanceof ApiError && cause.code === 410)) log.warn("watch failed", { resource: resource.plural, error: cause });
       }
       if (signal.aborted) return;
-      if (clock.nowMs() - startMs > CURVE.maximumMs) failures = 0; // a quiet one that worked
+      if (clock.monotonicMs() - startMs > CURVE.maximumMs) failures = 0; // a quiet one that worked
       try {
         await clock.sleep(backoffMs(CURVE, failures++), signal);
       } catch (cause) {

@@ -11,12 +11,12 @@ export async function untilIdle(
   signal: AbortSignal,
 ): Promise<void> {
   const { client, clock, log, idleMs } = options;
-  let idleSinceMs = clock.nowMs();
+  let idleSinceMs = clock.monotonicMs();
   for (;;) {
     await clock.sleep(Math.max(idleMs / LOOKS, 50), signal);
     const { items } = await client.list(pods, {}, signal);
-    if (items.some(isLeftToRun)) idleSinceMs = clock.nowMs();
-    else if (clock.nowMs() - idleSinceMs >= idleMs) {
+    if (items.some(isLeftToRun)) idleSinceMs = clock.monotonicMs();
+    else if (clock.monotonicMs() - idleSinceMs >= idleMs) {
       log.info("nothing left to run, ending", { idleMinutes: idleMs / 60_000 });
       return;
     }

@@ -10,6 +10,14 @@ export interface Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/**
+ * When something that was stored by the wall clock happened, by the monotonic one: never later than now, so that a duration counted from
+ * it is never longer than it is as a whole, however the wall clock was stepped meanwhile.
+ */
+export function monotonicOf(clock: Pick<Clock, "nowMs" | "monotonicMs">, storedMs: number): number {
+  return clock.monotonicMs() - Math.max(0, clock.nowMs() - storedMs);
+}
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),

@@ -1,6 +1,6 @@
 export { type BackoffCurve, backoffMs } from "./backoff.ts";
 export { Cleanups } from "./cleanups.ts";
-export { type Clock, systemClock } from "./clock.ts";
+export { type Clock, monotonicOf, systemClock } from "./clock.ts";
 export { eventually } from "./eventually.ts";
 export { giveWay } from "./give-way.ts";
 export { isErrno, readTextIfPresent, writeFileAtomic } from "./files.ts";
@@ -9,6 +9,7 @@ export { splitLines } from "./lines.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel, silentLogger } from "./log.ts";
 export { CommandError, type CommandOptions, type CommandResult, run } from "./run.ts";
 export { Scope } from "./scope.ts";
+export { SteppingClock } from "./stepping-clock.ts";
 export { isAbort, runTogether, type Task, untilSignal } from "./tasks.ts";
 export { abortAfter, delay, startInterval, startTimer, type Timer } from "./timers.ts";
 export { watchFolder } from "./watch-folder.ts";

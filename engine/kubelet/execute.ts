@@ -137,13 +137,13 @@ async function setUpVolumes(turn: Turn): Promise<void> {
 /** Begins the kill and leaves it to itself: the pod's next turns must not wait out its grace. */
 async function killContainer(turn: Turn, action: Extract<Action, { kind: "kill-container" }>): Promise<void> {
   const { services, record, signal } = turn;
-  const { id, name, graceSeconds, message } = action;
+  const { id, name, grace, message } = action;
   if (!record.killing.has(id)) recordEvent(services, record, "Normal", "Killing", message, name);
-  const killing = { graceSeconds };
+  const killing = { graceSeconds: grace.wholeSeconds };
   record.killing.set(id, killing);
   const end = async (): Promise<void> => {
     try {
-      await services.runtime.stopContainer(id, graceSeconds, signal);
+      await services.runtime.stopContainer(id, grace.leftSeconds, signal);
     } catch (cause) {
       if (isAbort(cause, signal)) return;
       services.log.error("container not stopped", { pod: record.name, container: name, error: cause });
@@ -164,7 +164,7 @@ async function removeContainer(
   await services.images.removeRootfs(rootfsKey(record.uid, name, attempt));
   const logPath = record.containers.get(id)?.logPath;
   if (logPath !== undefined) await rm(logPath, { force: true });
-  record.containers.delete(id);
+  record.dropContainer(id);
 }
 
 async function stopSandbox({ services, record, signal }: Turn, { id }: { id: string }): Promise<void> {
@@ -224,7 +224,7 @@ async function tearDown(turn: Turn): Promise<void> {
 }
 
 function forgetMachine(record: PodRecord): void {
-  record.containers.clear();
+  for (const id of record.containers.keys()) record.dropContainer(id);
   record.sandboxes.clear();
   record.volumes = undefined;
   record.podFiles = undefined;

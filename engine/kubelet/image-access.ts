@@ -47,7 +47,7 @@ export async function availableImage(turn: Turn, container: Container): Promise<
     recordEvent(services, record, "Warning", "Failed", "Error: ErrImageNeverPull", container.name);
     return undefined;
   }
-  if (notes.pullBackoff !== undefined && services.clock.nowMs() < notes.pullBackoff.untilMs) {
+  if (notes.pullBackoff !== undefined && services.clock.monotonicMs() < notes.pullBackoff.untilMs) {
     const message = `Back-off pulling image "${reference}"`;
     const { untilMs, reason } = notes.pullBackoff;
     notes.failure = { reason: "ImagePullBackOff", message: `${message}: ${reason}`, retryAtMs: untilMs };
@@ -80,13 +80,13 @@ async function pullImage(
   signal: AbortSignal,
 ): Promise<void> {
   const reference = container.image ?? "";
-  const startedMs = services.clock.nowMs();
+  const startedMs = services.clock.monotonicMs();
   try {
     const image = await services.images.pullImage(reference, signal);
     notes.pulled = image;
     delete notes.pullBackoff;
     delete notes.failure;
-    const took = goDuration(services.clock.nowMs() - startedMs);
+    const took = goDuration(services.clock.monotonicMs() - startedMs);
     const message = `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${image.sizeBytes} bytes.`;
     recordEvent(services, record, "Normal", "Pulled", message, container.name);
   } catch (cause) {
@@ -103,7 +103,7 @@ function noteImageFailure(services: Services, record: PodRecord, container: Cont
     recordEvent(services, record, "Warning", "Failed", "Error: InvalidImageName", container.name);
     return;
   }
-  const nowMs = services.clock.nowMs();
+  const nowMs = services.clock.monotonicMs();
   const delayMs =
     notes.pullBackoff === undefined ? PULL_CURVE.initialMs : Math.min(notes.pullBackoff.delayMs * 2, backoffMs(PULL_CURVE, 30));
   notes.pullBackoff = { delayMs, untilMs: nowMs + delayMs, reason: `ErrImagePull: ${said}` };
@@ -113,5 +113,5 @@ function noteImageFailure(services: Services, record: PodRecord, container: Cont
 }
 
 function fail(services: Services, notes: ContainerNotes, reason: string, message: string, retryInMs: number): void {
-  notes.failure = { reason, message, retryAtMs: services.clock.nowMs() + retryInMs };
+  notes.failure = { reason, message, retryAtMs: services.clock.monotonicMs() + retryInMs };
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Event, events, type Pod, pods } from "@peapod/api";
 import { ApiError, type Client, connectInProcess } from "@peapod/client";
-import { eventually, type Logger, Scope, silentLogger, systemClock } from "@peapod/kit";
+import { type Clock, eventually, type Logger, Scope, silentLogger, systemClock } from "@peapod/kit";
 import { ObjectApi } from "../apiserver/object-api.ts";
 import { FakeImages } from "../images/fake-images.ts";
 import { FakeNetwork } from "../network/fake-network.ts";
@@ -14,6 +14,12 @@ import { Kubelet } from "./kubelet.ts";
 import type { MachineFacts } from "./node-object.ts";
 
 const NODE = "node-1";
+
+interface TestNodeOptions {
+  readonly endsOnStop?: () => boolean;
+  readonly log?: Logger;
+  readonly clock?: Clock;
+}
 
 const machine: MachineFacts = {
   cpus: 4,
@@ -36,16 +42,18 @@ export class TestNode implements AsyncDisposable {
   readonly network = new FakeNetwork();
   readonly podLogsDir: string;
   readonly log: Logger;
+  readonly clock: Clock;
   kubelet: Kubelet;
   readonly #scope: Scope;
   #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
 
-  private constructor(scope: Scope, folder: string, runtime: FakeRuntime, log: Logger) {
+  private constructor(scope: Scope, folder: string, runtime: FakeRuntime, { log = silentLogger, clock = systemClock }: TestNodeOptions) {
     this.#scope = scope;
     this.runtime = runtime;
     this.log = log;
+    this.clock = clock;
     this.podLogsDir = join(folder, "pods");
-    const api = new ObjectApi({ store: openStore(join(folder, "store.db"), scope), clock: systemClock });
+    const api = new ObjectApi({ store: openStore(join(folder, "store.db"), scope), clock });
     api.prepare();
     this.client = connectInProcess(api);
     this.kubelet = this.#makeKubelet();
@@ -53,11 +61,12 @@ export class TestNode implements AsyncDisposable {
     this.images.add("app:2");
   }
 
-  static async open(options: { endsOnStop?: () => boolean; log?: Logger } = {}): Promise<TestNode> {
+  static async open(options: TestNodeOptions = {}): Promise<TestNode> {
     const scope = new Scope();
     const folder = await mkdtemp(join(tmpdir(), "peapod-kubelet-"));
     scope.defer(async () => rm(folder, { recursive: true, force: true }));
-    return new TestNode(scope, folder, new FakeRuntime(options), options.log ?? silentLogger);
+    const { clock = systemClock } = options;
+    return new TestNode(scope, folder, new FakeRuntime({ ...options, nowMs: () => clock.nowMs() }), options);
   }
 
   get signal(): AbortSignal {
@@ -167,7 +176,7 @@ export class TestNode implements AsyncDisposable {
   }
 
   #makeKubelet(): Kubelet {
-    const { client, runtime, images, volumes, network, podLogsDir, log } = this;
-    return new Kubelet({ client, runtime, images, volumes, network, clock: systemClock, log, nodeName: NODE, machine, podLogsDir });
+    const { client, runtime, images, volumes, network, podLogsDir, log, clock } = this;
+    return new Kubelet({ client, runtime, images, volumes, network, clock, log, nodeName: NODE, machine, podLogsDir });
   }
 }

@@ -146,14 +146,14 @@ export class Kubelet {
     if (record.pod === undefined && pod.status !== undefined) {
       record.pod = pod;
       record.status = pod.status;
-      record.recallFromStatus(pod.status, this.#options.clock.nowMs());
+      record.recallFromStatus(pod.status, this.#options.clock);
     }
     record.namespace = namespace;
     record.name = name;
     const isDeletionNew =
       !isInApi || (pod.metadata.deletionTimestamp !== undefined && record.pod?.metadata.deletionTimestamp === undefined);
     if (isDeletionNew) record.retryAtMs = 0; // a removal does not wait out the trouble that a start had
-    record.takeObject(pod);
+    record.takeObject(pod, this.#options.clock);
     this.#references.put(uid, pod);
     record.isInApi = isInApi;
     if (this.#pods.isSynced) this.#worker.notify(uid);

@@ -1,6 +1,6 @@
-import { type Lease, leases, type Namespace, namespaces, nodes } from "@peapod/api";
-import { ApiError, type Client, type EventRecorder } from "@peapod/client";
-import { type Clock, isAbort, type Logger } from "@peapod/kit";
+import { type Lease, leases, type Namespace, namespaces, type Node, nodes } from "@peapod/api";
+import { ApiError, type Client, type EventRecorder, Reflector } from "@peapod/client";
+import { type Clock, isAbort, type Logger, runTogether } from "@peapod/kit";
 import { type MachineFacts, nodeObject, nodeStatus } from "./node-object.ts";
 
 export interface NodeRegistrationOptions {
@@ -19,23 +19,44 @@ const LEASE_SECONDS = 40;
 const LEASE_RENEW_MS = 10_000;
 const STATUS_EVERY_MS = 300_000;
 
-/** Registers the node, and keeps its lease and its status fresh until the signal is aborted. */
+/** Registers the node, again too where somebody deletes it, and keeps its lease and its status fresh until the signal is aborted. */
 export async function keepNodeRegistered(options: NodeRegistrationOptions, signal: AbortSignal): Promise<void> {
-  const { clock, log } = options;
-  let statusAtMs = 0;
-  while (!signal.aborted) {
-    try {
-      if (clock.nowMs() >= statusAtMs) {
-        await writeNode(options, statusAtMs === 0, signal);
-        statusAtMs = clock.nowMs() + STATUS_EVERY_MS;
+  const { client, nodeName, clock, log } = options;
+  let statusDueMs = -Infinity;
+  let wake = new AbortController();
+  const own: Reflector<Node> = new Reflector({
+    client,
+    resource: nodes,
+    selection: { fieldSelector: `metadata.name=${nodeName}` },
+    clock,
+    log,
+    onChange: (key) => {
+      if (own.get(key) !== undefined) return;
+      log.warn("node was deleted, registering it again", { node: nodeName });
+      statusDueMs = -Infinity;
+      wake.abort();
+    },
+  });
+  const keep = async (each: AbortSignal): Promise<void> => {
+    let isFirst = true;
+    while (!each.aborted) {
+      wake = new AbortController();
+      try {
+        if (clock.monotonicMs() >= statusDueMs) {
+          statusDueMs = clock.monotonicMs() + STATUS_EVERY_MS; // before the write: a deletion during it counts
+          await writeNode(options, isFirst, each);
+          isFirst = false;
+        }
+        await renewLease(options, each);
+      } catch (cause) {
+        if (isAbort(cause, each)) return;
+        statusDueMs = -Infinity;
+        log.warn("node not kept fresh", { node: nodeName, error: cause });
       }
-      await renewLease(options, signal);
-    } catch (cause) {
-      if (isAbort(cause, signal)) return;
-      log.warn("node not kept fresh", { node: options.nodeName, error: cause });
+      await clock.sleep(LEASE_RENEW_MS, AbortSignal.any([each, wake.signal])).catch(() => {}); // only ever aborted
     }
-    await clock.sleep(LEASE_RENEW_MS, signal).catch(() => {}); // only ever aborted
-  }
+  };
+  await runTogether({ keep, watch: async (each) => own.run(each) }, signal);
 }
 
 async function writeNode(

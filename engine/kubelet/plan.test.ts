@@ -21,12 +21,13 @@ const container = (state: ContainerSeen["state"], more: Partial<ContainerSeen> =
   ...more,
 });
 const running: ContainerSeen["state"] = { kind: "running", startedAtMs: 50_000 };
-const ended = (exitCode: number, finishedAtMs = 95_000): Ended => ({
+const ended = (exitCode: number, endedAtMs = 95_000): Ended => ({
   kind: "ended",
   exitCode,
   reason: exitCode === 0 ? "Completed" : "Error",
   startedAtMs: 50_000,
-  finishedAtMs,
+  finishedAtMs: 0, // by a clock that means nothing here
+  endedAtMs,
 });
 const memories = (memory: Partial<ContainerMemory> = {}): PodSeen["memories"] =>
   new Map([["web", { isPulling: false, specHash: "h", ...memory }]]);
@@ -37,13 +38,20 @@ const seen = (more: Partial<PodSeen> = {}): PodSeen => ({
   containers: [container(running)],
   memories: memories(),
   retryAtMs: 0,
+  deletedAtMs: 100_000,
   phase: "Running",
   isTornDown: false,
   ...more,
 });
-const deleted = { deletionTimestamp: new Date(130_000).toISOString(), deletionGracePeriodSeconds: 30 };
+const deleted = { deletionTimestamp: "2026-01-01T00:00:00Z", deletionGracePeriodSeconds: 30 };
 const base = { wanted: pod() as Pod | undefined, seen: seen(), nowMs: 100_000 };
-const kill = (graceSeconds: number, message: string): Action => ({ kind: "kill-container", id: "c0", name: "web", graceSeconds, message });
+const kill = (wholeSeconds: number, message: string, leftSeconds = wholeSeconds): Action => ({
+  kind: "kill-container",
+  id: "c0",
+  name: "web",
+  grace: { wholeSeconds, leftSeconds },
+  message,
+});
 const start = (attempt: number, delayMs?: number): Action => ({
   kind: "start-container",
   name: "web",
@@ -184,7 +192,7 @@ const cases: { does: string; given?: { wanted?: Pod | undefined; seen?: PodSeen;
   {
     does: "gives it what is left of the grace after a restart",
     given: { wanted: pod({}, deleted), nowMs: 120_000 },
-    want: [kill(11, "Stopping container web")],
+    want: [kill(30, "Stopping container web", 10)],
   },
   {
     does: "does not kill twice",
@@ -228,7 +236,9 @@ const cases: { does: string; given?: { wanted?: Pod | undefined; seen?: PodSeen;
   {
     does: "kills an older start that still runs before it starts another",
     given: { seen: seen({ containers: [container({ kind: "running", startedAtMs: 0 }), container(ended(1), { id: "c1", attempt: 1 })] }) },
-    want: [{ kind: "kill-container", id: "c0", name: "web", graceSeconds: 2, message: "Stopping container web" }],
+    want: [
+      { kind: "kill-container", id: "c0", name: "web", grace: { wholeSeconds: 2, leftSeconds: 2 }, message: "Stopping container web" },
+    ],
   },
   {
     does: "gives back what a finished pod does not need",
@@ -247,7 +257,7 @@ for (const { does, given, want } of cases) {
 const anyState = fc.oneof(
   fc.constant<ContainerSeen["state"]>({ kind: "created" }),
   fc.nat(200_000).map((startedAtMs): ContainerSeen["state"] => ({ kind: "running", startedAtMs })),
-  fc.tuple(fc.nat(255), fc.nat(200_000)).map(([exitCode, finishedAtMs]): ContainerSeen["state"] => ended(exitCode, finishedAtMs)),
+  fc.tuple(fc.nat(255), fc.nat(200_000)).map(([exitCode, endedAtMs]): ContainerSeen["state"] => ended(exitCode, endedAtMs)),
 );
 const anySeen = fc
   .record({
@@ -258,6 +268,7 @@ const anySeen = fc
     isPulling: fc.boolean(),
     specHash: fc.constantFrom("h", "other"),
     retryAtMs: fc.constantFrom(0, 150_000),
+    deletedAtMs: fc.nat(200_000),
     phase: fc.constantFrom(undefined, "Pending", "Running", "Succeeded", "Failed"),
     isTornDown: fc.boolean(),
   })

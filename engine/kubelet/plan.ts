@@ -13,7 +13,7 @@ import type { Container, Pod } from "@peapod/api";
  */
 export type PodState = "wanted" | "finished" | "terminating" | "terminated" | "gone";
 
-/** What is known of a pod on this machine. */
+/** What is known of a pod on this machine. Times are by the monotonic clock, but for those that are only shown. */
 export interface PodSeen {
   /** Oldest first. */
   readonly sandboxes: readonly SandboxSeen[];
@@ -27,6 +27,8 @@ export interface PodSeen {
   readonly memories: ReadonlyMap<string, ContainerMemory>;
   /** After trouble with the pod as a whole: not before this time. */
   readonly retryAtMs: number;
+  /** When its deletion was asked for. */
+  readonly deletedAtMs: number | undefined;
   /** Its last known phase. */
   readonly phase: string | undefined;
   /** Whether everything of it has been removed. */
@@ -49,7 +51,7 @@ export interface ContainerSeen {
   readonly specHash: string;
   readonly sandboxId: string | undefined;
   readonly state: { readonly kind: "created" } | { readonly kind: "running"; readonly startedAtMs: number } | Ended;
-  /** Set while it is being stopped. */
+  /** Set while it is being stopped: the whole grace that it was given. */
   readonly killing?: { readonly graceSeconds: number };
 }
 
@@ -59,8 +61,12 @@ export interface Ended {
   readonly exitCode: number;
   readonly reason: "Completed" | "Error" | "OOMKilled" | "ContainerStatusUnknown" | "StartError";
   readonly message?: string;
+  /** By the wall clock, to be shown. */
   readonly startedAtMs?: number;
+  /** By the wall clock, to be shown. */
   readonly finishedAtMs: number;
+  /** By the monotonic clock: what waits are counted from. */
+  readonly endedAtMs: number;
 }
 
 export interface ContainerMemory {
@@ -79,13 +85,19 @@ export interface RestartBackoff {
   readonly restartedAtMs: number;
 }
 
+/** How long a container gets between SIGTERM and SIGKILL: as a whole, and what is left of it. */
+export interface Grace {
+  readonly wholeSeconds: number;
+  readonly leftSeconds: number;
+}
+
 /** What to do next. Actions of one plan do not wait for each other, but where a container needs its pod's sandbox. */
 export type Action =
   | { readonly kind: "create-sandbox"; readonly attempt: number }
   | { readonly kind: "attach-network" }
   | { readonly kind: "set-up-volumes" }
   | { readonly kind: "start-container"; readonly name: string; readonly attempt: number; readonly backoff?: RestartBackoff }
-  | { readonly kind: "kill-container"; readonly id: string; readonly name: string; readonly graceSeconds: number; readonly message: string }
+  | { readonly kind: "kill-container"; readonly id: string; readonly name: string; readonly grace: Grace; readonly message: string }
   | { readonly kind: "remove-container"; readonly id: string; readonly name: string; readonly attempt: number }
   | { readonly kind: "stop-sandbox"; readonly id: string }
   | { readonly kind: "remove-sandbox"; readonly id: string }
@@ -98,6 +110,7 @@ export type Action =
 
 /** The shortest time a container gets between SIGTERM and SIGKILL, as upstream's minimumGracePeriodInSeconds. */
 const MINIMUM_GRACE_SECONDS = 2;
+const MINIMUM_GRACE: Grace = { wholeSeconds: MINIMUM_GRACE_SECONDS, leftSeconds: MINIMUM_GRACE_SECONDS };
 const BACKOFF_INITIAL_MS = 10_000;
 const BACKOFF_MAXIMUM_MS = 300_000;
 /** A container that ran this long starts from the shortest back-off again. */
@@ -105,7 +118,7 @@ const BACKOFF_RESET_MS = 600_000;
 /** The newest, and the one before it for `logs --previous`. */
 const KEPT_CONTAINERS = 2;
 
-/** The next actions that bring `seen` closer to `wanted` (undefined: the API has it no more). Pure: time is an argument. */
+/** The next actions that bring `seen` closer to `wanted` (undefined: the API has it no more). Pure: time, by the monotonic clock, is an argument. */
 export function planPod(wanted: Pod | undefined, seen: PodSeen, nowMs: number): Action[] {
   const state = podState(wanted, seen);
   switch (state) {
@@ -150,8 +163,8 @@ export function wantsRestart(pod: Pod, last: ContainerSeen, seen: PodSeen): bool
 
 /** When a container that ended may be started again. */
 export function restartAtMs(ended: Ended, backoff: RestartBackoff | undefined): number {
-  if (backoff === undefined || isWornOut(ended, backoff)) return ended.finishedAtMs;
-  return ended.finishedAtMs + backoff.delayMs;
+  if (backoff === undefined || isWornOut(ended, backoff)) return ended.endedAtMs;
+  return ended.endedAtMs + backoff.delayMs;
 }
 
 /** The back-off that holds for the next start of a container. A changed definition starts without one. */
@@ -183,7 +196,7 @@ function planRunning(pod: Pod, seen: PodSeen, nowMs: number): Action[] {
 function planNewSandbox(pod: Pod, seen: PodSeen, nowMs: number): Action[] {
   const running = seen.containers.filter(isRunning);
   if (running.length > 0)
-    return running.flatMap((container) => kill(container, graceSeconds(pod, nowMs), `Stopping container ${container.name}`));
+    return running.flatMap((container) => kill(container, graceOf(pod, seen, nowMs), `Stopping container ${container.name}`));
   const unstopped = seen.sandboxes.filter((sandbox) => !sandbox.isStopped);
   if (unstopped.length > 0) return unstopped.map(({ id }) => ({ kind: "stop-sandbox", id }));
   if (seen.containers.some(({ state }) => state.kind === "created")) return []; // planTidying removes them first
@@ -201,12 +214,12 @@ function planContainer(pod: Pod, container: Container, seen: PodSeen, sandbox: S
   const last = newest(seen, container.name);
   const strays = seen.containers.filter((one) => one.name === container.name && one !== last && isRunning(one));
   // An older start that still runs: never two of one container.
-  if (strays.length > 0) return strays.flatMap((stray) => kill(stray, MINIMUM_GRACE_SECONDS, `Stopping container ${container.name}`));
+  if (strays.length > 0) return strays.flatMap((stray) => kill(stray, MINIMUM_GRACE, `Stopping container ${container.name}`));
   if (last === undefined || last.state.kind === "ended") return planStart(pod, container, seen, nowMs);
   if (last.state.kind === "created") return []; // left over from a crash: planTidying removes it first
-  if (last.sandboxId !== sandbox.id) return kill(last, graceSeconds(pod, nowMs), `Stopping container ${container.name}`);
+  if (last.sandboxId !== sandbox.id) return kill(last, graceOf(pod, seen, nowMs), `Stopping container ${container.name}`);
   if (!isOutdated(last, seen)) return [];
-  return kill(last, graceSeconds(pod, nowMs), `Container ${container.name} definition changed, will be restarted`);
+  return kill(last, graceOf(pod, seen, nowMs), `Container ${container.name} definition changed, will be restarted`);
 }
 
 /** Starts a container that does not run, waits for the time it may start, or does nothing where it stays ended. */
@@ -248,7 +261,7 @@ function planTidying(seen: PodSeen): Action[] {
 
 function planStop(wanted: Pod | undefined, seen: PodSeen, nowMs: number): Action[] {
   // What runs of a pod that the API no longer has was deleted by force: it gets the shortest grace, whatever it had before.
-  const grace = wanted === undefined ? MINIMUM_GRACE_SECONDS : graceSeconds(wanted, nowMs);
+  const grace = wanted === undefined ? MINIMUM_GRACE : graceOf(wanted, seen, nowMs);
   const kills = seen.containers.filter(isRunning).flatMap((container) => kill(container, grace, `Stopping container ${container.name}`));
   return isPulling(seen) ? [{ kind: "cancel-pulls" }, ...kills] : kills;
 }
@@ -265,19 +278,19 @@ function planFinished(wanted: Pod | undefined, seen: PodSeen, nowMs: number): Ac
 }
 
 /** Kills a container unless that is under way; with a shorter grace, again. */
-function kill(container: ContainerSeen, grace: number, message: string): Action[] {
+function kill(container: ContainerSeen, grace: Grace, message: string): Action[] {
   if (container.id === undefined) return [];
-  if (container.killing !== undefined && container.killing.graceSeconds <= grace) return [];
-  return [{ kind: "kill-container", id: container.id, name: container.name, graceSeconds: grace, message }];
+  if (container.killing !== undefined && container.killing.graceSeconds <= grace.wholeSeconds) return [];
+  return [{ kind: "kill-container", id: container.id, name: container.name, grace, message }];
 }
 
-/** The deletion's own grace, less what of it has passed; else the specification's. */
-function graceSeconds(pod: Pod, nowMs: number): number {
+/** What a container of a pod gets: what is left of a deletion's grace, else the specification's. */
+function graceOf(pod: Pod, { deletedAtMs }: PodSeen, nowMs: number): Grace {
   const { deletionGracePeriodSeconds, deletionTimestamp } = pod.metadata;
-  const grace = deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
-  // The timestamp has whole seconds, cut off: one more is still in time.
-  const leftSeconds = deletionTimestamp === undefined ? grace : Math.ceil((Date.parse(deletionTimestamp) - nowMs) / 1000) + 1;
-  return Math.max(MINIMUM_GRACE_SECONDS, Math.min(grace, leftSeconds));
+  const whole = deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
+  const left = deletionTimestamp === undefined || deletedAtMs === undefined ? whole : whole - Math.floor((nowMs - deletedAtMs) / 1_000);
+  const wholeSeconds = Math.max(MINIMUM_GRACE_SECONDS, whole);
+  return { wholeSeconds, leftSeconds: Math.min(wholeSeconds, Math.max(MINIMUM_GRACE_SECONDS, left)) };
 }
 
 function notBefore(seen: PodSeen, nowMs: number, plan: () => Action[]): Action[] {
@@ -290,7 +303,7 @@ function nextBackoff(ended: Ended, backoff: RestartBackoff | undefined, nowMs: n
 }
 
 function isWornOut(ended: Ended, backoff: RestartBackoff): boolean {
-  return ended.finishedAtMs - backoff.restartedAtMs > BACKOFF_RESET_MS;
+  return ended.endedAtMs - backoff.restartedAtMs > BACKOFF_RESET_MS;
 }
 
 function isOutdated(container: ContainerSeen, seen: PodSeen): boolean {

@@ -1,10 +1,13 @@
 import type { Pod, PodStatus } from "@peapod/api";
-import { backoffMs } from "@peapod/kit";
+import { backoffMs, type Clock, monotonicOf } from "@peapod/kit";
 import type { Image } from "../images/images.ts";
 import type { PodAddress } from "../network/network.ts";
 import type { Container, PodSandbox } from "../runtime/runtime.ts";
 import { containerSpecHash } from "./container-config.ts";
 import { type ContainerMemory, type ContainerSeen, type Ended, newest, type PodSeen, type RestartBackoff } from "./plan.ts";
+
+/** What tells the time: when something happened, and how long that is ago. */
+type Times = Pick<Clock, "nowMs" | "monotonicMs">;
 
 const RESTART_CURVE = { initialMs: 10_000, maximumMs: 300_000 };
 
@@ -36,7 +39,7 @@ export interface PodFiles {
   readonly hostname: string;
 }
 
-/** Everything the kubelet holds in memory of one pod. Only the pod's own turn, and what it started, change it. */
+/** Everything the kubelet holds in memory of one pod; its times are by the monotonic clock. Only the pod's own turn, and what it started, change it. */
 export class PodRecord {
   readonly uid: string;
   /** "" while only something that knows no names tells of the pod, such as its volumes. */
@@ -48,6 +51,8 @@ export class PodRecord {
   readonly sandboxes = new Map<string, SandboxNotes>();
   /** As the runtime last showed them. */
   readonly containers = new Map<string, Container>();
+  /** When those that ended did so, by id. */
+  readonly #ends = new Map<string, number>();
   /** Containers that ended and that the runtime does not know, by name. */
   readonly lostEnds = new Map<string, ContainerSeen>();
   readonly killing = new Map<string, { readonly graceSeconds: number }>();
@@ -66,6 +71,8 @@ export class PodRecord {
   retryAtMs = 0;
   /** Troubles of the pod as a whole, one after the other. */
   troubles = 0;
+  /** When its deletion was asked for. */
+  deletedAtMs: number | undefined;
   isTornDown = false;
   isObjectDeleted = false;
   readonly #watchers = new Set<() => void>();
@@ -84,7 +91,11 @@ export class PodRecord {
   }
 
   /** Takes the object as the API has it now. What is remembered of an image that is no longer wanted goes: its pull, failures and back-offs. */
-  takeObject(pod: Pod): void {
+  takeObject(pod: Pod, clock: Times): void {
+    if (pod.metadata.deletionTimestamp !== undefined && this.deletedAtMs === undefined) {
+      const isNew = this.pod !== undefined && this.pod.metadata.deletionTimestamp === undefined;
+      this.deletedAtMs = isNew ? clock.monotonicMs() : deletionAtMs(pod, clock);
+    }
     for (const { name, image } of pod.spec?.containers ?? []) {
       const before = this.pod?.spec?.containers.find((other) => other.name === name);
       if (before === undefined || before.image === image) continue;
@@ -140,14 +151,32 @@ export class PodRecord {
     return notes !== undefined && isLive(notes) ? notes.sandbox : undefined;
   }
 
-  /** The runtime knows a container no more: what ran ended, nobody knows how. */
-  forget(id: string, nowMs: number): void {
-    const container = this.containers.get(id);
+  /** Takes a container as an earlier engine left it. */
+  adoptContainer(container: Container, clock: Times): void {
+    this.containers.set(container.id, container);
+    if ("finishedAtMs" in container.state) this.#ends.set(container.id, monotonicOf(clock, container.state.finishedAtMs));
+  }
+
+  /** Takes a container as the runtime shows it; where it has ended, it did so just now. */
+  noteContainer(container: Container, clock: Times): void {
+    this.containers.set(container.id, container);
+    if ("finishedAtMs" in container.state && !this.#ends.has(container.id)) this.#ends.set(container.id, clock.monotonicMs());
+  }
+
+  /** Nothing is left of a container. */
+  dropContainer(id: string): void {
     this.containers.delete(id);
+    this.#ends.delete(id);
+  }
+
+  /** The runtime knows a container no more: what ran ended, nobody knows how. */
+  forget(id: string, clock: Times): void {
+    const container = this.containers.get(id);
+    const state = container === undefined ? undefined : this.#stateOf(container);
+    this.dropContainer(id);
     this.killing.delete(id);
-    if (container === undefined) return;
-    const state = stateOf(container);
-    if (state.kind === "running") this.recallEnd(container.name, container.attempt, unknownEnd(nowMs));
+    if (container === undefined || state === undefined) return;
+    if (state.kind === "running") this.recallEnd(container.name, container.attempt, unknownEnd(clock.nowMs(), clock.monotonicMs()));
     else if (state.kind === "ended") this.recallEnd(container.name, container.attempt, state);
   }
 
@@ -175,6 +204,7 @@ export class PodRecord {
       containers: [...known, ...lost].sort((left, right) => left.attempt - right.attempt),
       memories: new Map((this.pod?.spec?.containers ?? []).map(({ name }) => [name, this.#memory(name)])),
       retryAtMs: this.retryAtMs,
+      deletedAtMs: this.deletedAtMs,
       phase: this.status.phase,
       isTornDown: this.isTornDown,
     };
@@ -184,21 +214,28 @@ export class PodRecord {
    * What the API's status says of containers that the machine does not show (a reboot, a lost state directory): one that ran ended
    * with an unknown code. So restart counts and ends survive whatever happens to the machine.
    */
-  recallFromStatus(status: PodStatus, nowMs: number): void {
+  recallFromStatus(status: PodStatus, clock: Times): void {
+    const nowMs = clock.nowMs();
     const seen = this.seen("missing");
     for (const { name, restartCount, state = {}, lastState = {} } of status.containerStatuses ?? []) {
       const last = newest(seen, name);
       // A crash loop goes on where it was: the back-off after `n` restarts, as if each had been too short.
       if (state.waiting?.reason === "CrashLoopBackOff" && restartCount > 0) {
         const delayMs = backoffMs(RESTART_CURVE, restartCount - 1);
-        this.notesOf(name).backoff = { delayMs, restartedAtMs: Date.parse(lastState.terminated?.startedAt ?? "") || nowMs };
+        this.notesOf(name).backoff = {
+          delayMs,
+          restartedAtMs: monotonicOf(clock, Date.parse(lastState.terminated?.startedAt ?? "") || nowMs),
+        };
       }
       if (last !== undefined && last.attempt >= restartCount) continue;
       const end = state.terminated ?? (state.running === undefined ? lastState.terminated : undefined);
-      if (end !== undefined) this.recallEnd(name, restartCount, endOf(end, nowMs));
+      if (end !== undefined) this.recallEnd(name, restartCount, endOf(end, clock));
       else if (state.running !== undefined) {
         const startedAtMs = Date.parse(state.running.startedAt ?? "");
-        this.recallEnd(name, restartCount, { ...unknownEnd(nowMs), ...(Number.isNaN(startedAtMs) ? {} : { startedAtMs }) });
+        this.recallEnd(name, restartCount, {
+          ...unknownEnd(nowMs, clock.monotonicMs()),
+          ...(Number.isNaN(startedAtMs) ? {} : { startedAtMs }),
+        });
       }
     }
   }
@@ -212,9 +249,26 @@ export class PodRecord {
       attempt,
       specHash,
       sandboxId,
-      state: stateOf(container),
+      state: this.#stateOf(container),
       ...(killing === undefined ? {} : { killing: { graceSeconds: killing.graceSeconds } }),
     };
+  }
+
+  #stateOf({ id, state }: Container): ContainerSeen["state"] {
+    const endedAtMs = this.#ends.get(id) ?? 0;
+    switch (state.kind) {
+      case "created":
+        return state;
+      case "running":
+        return { kind: "running", startedAtMs: state.startedAtMs };
+      case "exited": {
+        const { exitCode, startedAtMs, finishedAtMs } = state;
+        const reason = exitCode === 0 ? "Completed" : state.oomKilled ? "OOMKilled" : "Error";
+        return { kind: "ended", exitCode, reason, startedAtMs, finishedAtMs, endedAtMs };
+      }
+      case "unknown":
+        return { ...unknownEnd(state.finishedAtMs, endedAtMs), startedAtMs: state.startedAtMs };
+    }
   }
 
   #memory(name: string): ContainerMemory {
@@ -237,38 +291,30 @@ function isLive({ sandbox, isBroken, isStopped }: SandboxNotes): boolean {
   return sandbox.state === "ready" && !isBroken && !isStopped;
 }
 
-function stateOf({ state }: Container): ContainerSeen["state"] {
-  switch (state.kind) {
-    case "created":
-      return state;
-    case "running":
-      return { kind: "running", startedAtMs: state.startedAtMs };
-    case "exited": {
-      const reason = state.exitCode === 0 ? "Completed" : state.oomKilled ? "OOMKilled" : "Error";
-      return { kind: "ended", exitCode: state.exitCode, reason, startedAtMs: state.startedAtMs, finishedAtMs: state.finishedAtMs };
-    }
-    case "unknown":
-      return { ...unknownEnd(state.finishedAtMs), startedAtMs: state.startedAtMs };
-  }
+/** When the deletion of a pod that is found being deleted was asked for. Its timestamp has whole seconds, cut off: one more is still in time. */
+function deletionAtMs({ metadata }: Pod, clock: Times): number {
+  const { deletionTimestamp = "", deletionGracePeriodSeconds = 0 } = metadata;
+  return monotonicOf(clock, Date.parse(deletionTimestamp) + 999 - deletionGracePeriodSeconds * 1_000);
 }
 
-function unknownEnd(finishedAtMs: number): Ended {
+function unknownEnd(finishedAtMs: number, endedAtMs: number): Ended {
   const message = "The container could not be located when the pod was last looked at. It used to be Running";
-  return { kind: "ended", exitCode: 137, reason: "ContainerStatusUnknown", message, finishedAtMs };
+  return { kind: "ended", exitCode: 137, reason: "ContainerStatusUnknown", message, finishedAtMs, endedAtMs };
 }
 
 type Termination = NonNullable<NonNullable<NonNullable<PodStatus["containerStatuses"]>[number]["state"]>["terminated"]>;
 
-function endOf(terminated: Termination, nowMs: number): Ended {
+function endOf(terminated: Termination, clock: Times): Ended {
   const reasons = ["Completed", "Error", "OOMKilled", "ContainerStatusUnknown", "StartError"] as const;
   const startedAtMs = Date.parse(terminated.startedAt ?? "");
-  const finishedAtMs = Date.parse(terminated.finishedAt ?? "");
+  const finishedAtMs = Date.parse(terminated.finishedAt ?? "") || clock.nowMs();
   return {
     kind: "ended",
     exitCode: terminated.exitCode,
     reason: reasons.find((reason) => reason === terminated.reason) ?? "Error",
     ...(terminated.message === undefined ? {} : { message: terminated.message }),
     ...(Number.isNaN(startedAtMs) ? {} : { startedAtMs }),
-    finishedAtMs: Number.isNaN(finishedAtMs) ? nowMs : finishedAtMs,
+    finishedAtMs,
+    endedAtMs: monotonicOf(clock, finishedAtMs),
   };
 }

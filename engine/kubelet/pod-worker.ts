@@ -22,12 +22,12 @@ export async function runTurn(services: Services, record: PodRecord, signal: Abo
     const inputs = await gather(services, record, signal);
     const turn = new Turn(services, record, inputs, signal);
     const seen = record.seen(inputs.volumes);
-    const actions = planPod(turn.pod, seen, services.clock.nowMs());
+    const actions = planPod(turn.pod, seen, services.clock.monotonicMs());
     if (podState(turn.pod, seen) === "terminated") await writeStatus(services, record, signal);
     await act(turn, actions);
     await writeStatus(services, record, signal);
     record.tellWatchers();
-    if (record.retryAtMs > services.clock.nowMs()) services.notifyAt(record.uid, record.retryAtMs);
+    if (record.retryAtMs > services.clock.monotonicMs()) services.notifyAt(record.uid, record.retryAtMs);
     else if (actions.some(leadsOn)) services.notify(record.uid);
   } catch (cause) {
     if (isAbort(cause, signal)) throw cause;
@@ -76,10 +76,10 @@ async function refresh({ runtime, clock }: Services, record: PodRecord): Promise
     ids.map(async (id) => {
       try {
         const container = await runtime.containerStatus(id);
-        if (record.containers.has(id)) record.containers.set(id, container);
+        if (record.containers.has(id)) record.noteContainer(container, clock);
       } catch (cause) {
         if (!hasCode(cause, "CONTAINER_NOT_FOUND")) throw cause;
-        record.forget(id, clock.nowMs());
+        record.forget(id, clock);
       }
     }),
   );
@@ -121,6 +121,7 @@ async function writeStatus(services: Services, record: PodRecord, signal: AbortS
     runtimeName: services.runtime.version.split("://")[0] ?? "",
     images: imagesOf(record),
     nowMs: services.clock.nowMs(),
+    monotonicMs: services.clock.monotonicMs(),
   });
   tellBackoffs(services, record, status);
   await services.statusWriter.write(record, status, signal);

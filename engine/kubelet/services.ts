@@ -28,7 +28,7 @@ export interface Services {
   readonly inBackground: (work: Promise<void>) => void;
   /** Asks for a turn of a pod. */
   readonly notify: (uid: string) => void;
-  /** Asks for a turn of a pod at a time. */
+  /** Asks for a turn of a pod at a time, by the monotonic clock. */
   readonly notifyAt: (uid: string, atMs: number) => void;
 }
 
@@ -62,7 +62,7 @@ const TROUBLE_CURVE = { initialMs: 1_000, maximumMs: 60_000 };
 
 /** Puts the pod's next try off, the longer the more often it failed. */
 export function noteTrouble(services: Services, record: PodRecord): void {
-  record.retryAtMs = services.clock.nowMs() + backoffMs(TROUBLE_CURVE, record.troubles);
+  record.retryAtMs = services.clock.monotonicMs() + backoffMs(TROUBLE_CURVE, record.troubles);
   record.troubles += 1;
 }
 

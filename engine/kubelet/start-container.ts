@@ -53,7 +53,7 @@ export async function startContainer(
     turn.signal.throwIfAborted();
     const message = describeError(cause);
     const reason = hasCode(cause, "CONTAINER_CONFIG_INVALID", "VOLUME_FAILED") ? "CreateContainerConfigError" : "CreateContainerError";
-    notes.failure = { reason, message, retryAtMs: services.clock.nowMs() + backoffMs(RETRY_CURVE, notes.failures) };
+    notes.failure = { reason, message, retryAtMs: services.clock.monotonicMs() + backoffMs(RETRY_CURVE, notes.failures) };
     notes.failures += 1;
     recordEvent(services, record, "Warning", "Failed", `Error: ${message}`, container.name);
     services.log.warn("container not created", { pod: record.name, container: container.name, error: cause });
@@ -102,7 +102,7 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
     return startFailed(turn, start, cause);
   }
   undo.move(); // it is the record's now
-  record.containers.set(id, await services.runtime.containerStatus(id));
+  record.noteContainer(await services.runtime.containerStatus(id), services.clock);
   services.log.info("container started", { pod: record.name, container: container.name, attempt, sandbox: sandbox.value.id });
   return "started";
 }
@@ -112,14 +112,14 @@ function startFailed({ services, record, signal }: Turn, { container, attempt }:
   signal.throwIfAborted();
   if (!hasCode(cause, "CONTAINER_START_FAILED")) throw cause;
   const message = describeError(cause);
-  const finishedAtMs = services.clock.nowMs();
   record.recallEnd(container.name, attempt, {
     kind: "ended",
     exitCode: START_ERROR_CODE,
     reason: "StartError",
     message,
     startedAtMs: 0,
-    finishedAtMs,
+    finishedAtMs: services.clock.nowMs(),
+    endedAtMs: services.clock.monotonicMs(),
   });
   recordEvent(services, record, "Warning", "Failed", `Error: ${message}`, container.name);
   return "start failed";

@@ -13,6 +13,7 @@ const facts: StatusFacts = {
   runtimeName: "runc",
   images: new Map([["c0", { image: "app:1", imageId: "sha256:abc" }]]),
   nowMs: 100_000,
+  monotonicMs: 5_000,
 };
 const pod = (spec: Partial<NonNullable<Pod["spec"]>> = {}, metadata: Partial<Pod["metadata"]> = {}): Pod => ({
   apiVersion: "v1",
@@ -36,6 +37,7 @@ const ended = (exitCode: number, more: Partial<Ended> = {}): Ended => ({
   reason: exitCode === 0 ? "Completed" : "Error",
   startedAtMs: 50_000,
   finishedAtMs: 95_000,
+  endedAtMs: 0,
   ...more,
 });
 const seen = (more: Partial<PodSeen> = {}): PodSeen => ({
@@ -45,6 +47,7 @@ const seen = (more: Partial<PodSeen> = {}): PodSeen => ({
   containers: [container(running)],
   memories: new Map([["web", { isPulling: false, specHash: "h" }]]),
   retryAtMs: 0,
+  deletedAtMs: undefined,
   phase: undefined,
   isTornDown: false,
   ...more,
@@ -172,7 +175,7 @@ const states: { does: string; wanted?: Pod; facts: PodSeen; want: object; lastEx
     does: "in a crash loop",
     facts: seen({
       containers: [container(ended(2))],
-      memories: new Map([["web", { isPulling: false, specHash: "h", backoff: { delayMs: 80_000, restartedAtMs: 90_000 } }]]),
+      memories: new Map([["web", { isPulling: false, specHash: "h", backoff: { delayMs: 80_000, restartedAtMs: -5_000 } }]]),
     }),
     want: { waiting: { reason: "CrashLoopBackOff", message: "back-off 1m20s restarting failed container=web pod=web_default(u)" } },
     lastExitCode: 2,

@@ -17,7 +17,10 @@ export interface StatusFacts {
   readonly runtimeName: string;
   /** The image and its id, by the runtime's container id or the container's name. */
   readonly images: ReadonlyMap<string, { readonly image: string; readonly imageId: string }>;
+  /** By the wall clock, for what is shown. */
   readonly nowMs: number;
+  /** By the monotonic clock, for what is waited for. */
+  readonly monotonicMs: number;
 }
 
 type Phase = NonNullable<PodStatus["phase"]>;
@@ -141,7 +144,7 @@ function containerState(
   if (isEnding || !wantsRestart(pod, last, seen)) return { terminated: terminated(last, last.state, facts) };
   if (failure !== undefined) return waiting;
   const backoff = currentBackoff(last, seen);
-  if (backoff !== undefined && facts.nowMs < restartAtMs(last.state, backoff)) {
+  if (backoff !== undefined && facts.monotonicMs < restartAtMs(last.state, backoff)) {
     const message = `back-off ${goDuration(backoff.delayMs)} restarting failed container=${container.name} pod=${podFullName(pod)}`;
     return { waiting: { reason: "CrashLoopBackOff", message } };
   }

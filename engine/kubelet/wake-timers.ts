@@ -1,6 +1,6 @@
 import type { Clock } from "@peapod/kit";
 
-/** At most one alarm for each key, the earliest asked for; a few timers in all, by the injected clock. */
+/** At most one alarm for each key, the earliest asked for; a few timers in all, by the monotonic clock. */
 export class WakeTimers {
   readonly #clock: Clock;
   readonly #wake: (key: string) => void;
@@ -31,7 +31,7 @@ export class WakeTimers {
 
   async #sleep(key: string, alarm: { readonly atMs: number; readonly cancel: AbortController }): Promise<void> {
     try {
-      await this.#clock.sleep(Math.max(0, alarm.atMs - this.#clock.nowMs()), alarm.cancel.signal);
+      await this.#clock.sleep(Math.max(0, alarm.atMs - this.#clock.monotonicMs()), alarm.cancel.signal);
     } catch {
       return; // cancelled: another alarm took its place, or nothing is to be woken any more
     }
