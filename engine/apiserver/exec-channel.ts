@@ -1,4 +1,5 @@
 import { asRecord, failure, type Status, success } from "@peapod/api";
+import { contain } from "@peapod/kit";
 import type { RawData, WebSocket } from "ws";
 import { startTimer } from "@peapod/kit";
 import type { NodeServer } from "../kubelet/node-server.ts";
@@ -37,7 +38,13 @@ export async function runExec(channel: ExecChannel): Promise<void> {
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
   const input = new InputQueue(channel);
-  client.on("message", (data: RawData) => input.take(toBuffer(data)));
+  client.on(
+    "message",
+    contain(
+      (data: RawData) => input.take(toBuffer(data)),
+      () => client.terminate(), // as when it breaks: the process ends with it
+    ),
+  );
   try {
     const outputs = [
       pump(client, channels.stdout, session.stdout, use.stdout, signal),
@@ -81,7 +88,7 @@ class InputQueue {
     if (!use.stdin) return;
     if (message[0] === channels.stdin && body.length > 0) this.#write(body);
     else if (isV5 && message[0] === channels.close && body[0] === channels.stdin)
-      this.#waiting = this.#waiting.then(() => session.closeStdin());
+      this.#waiting = this.#waiting.then(() => session.closeStdin()).catch(() => {}); // one that has ended has no input
   }
 
   /** What still waits is dropped: nobody reads it. */

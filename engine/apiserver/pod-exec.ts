@@ -74,6 +74,7 @@ export async function handleExecUpgrade(ground: ExecGround, route: Extract<Route
     if (isOurs(status) && !signal.aborted) ground.log.error("cannot exec", { pod: pod.metadata.name, error: cause });
     return new Refusal(status);
   });
+  if (!(started instanceof Refusal)) started.exitCode.catch(() => {}); // also where the upgrade fails, and nobody asks
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: MESSAGE_LIMIT_BYTES,

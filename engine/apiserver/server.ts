@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { methodNotAllowed } from "@peapod/api";
-import { type Clock, isErrno, type Logger, startTimer } from "@peapod/kit";
+import { badRequest, methodNotAllowed } from "@peapod/api";
+import { type Clock, contain, isErrno, type Logger, startTimer, untilSignal } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import type { NodeServer } from "../kubelet/node-server.ts";
 import { aggregated, coreVersions, groupList, groupOf, resourceList } from "./discovery.ts";
@@ -78,10 +78,20 @@ export async function serve(options: ServeOptions, signal: AbortSignal): Promise
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  server.on("request", (request, response) => void answer(ground, request, response, stop.signal));
+  const onBug = (cause: unknown, { socket, method, url }: IncomingMessage): void => {
+    log.error("request met a bug", { method, url, error: cause });
+    socket.destroy();
+  };
+  server.on(
+    "request",
+    contain(async (request: IncomingMessage, response: ServerResponse) => await answer(ground, request, response, stop.signal), onBug),
+  );
   server.on(
     "upgrade",
-    (request: IncomingMessage, socket: Duplex, head: Buffer) => void upgrade(ground, request, socket, head, stop.signal),
+    contain(
+      async (request: IncomingMessage, socket: Duplex, head: Buffer) => await upgrade(ground, request, socket, head, stop.signal),
+      onBug,
+    ),
   );
   server.on("tlsClientError", (error) => log.debug("connection refused", { error: error.message }));
   server.on("clientError", (_error, socket) => void socket.destroy());
@@ -90,7 +100,8 @@ export async function serve(options: ServeOptions, signal: AbortSignal): Promise
     const { port } = server.address() as AddressInfo; // a TCP server's
     options.onListening?.({ host: listen.host, port });
     log.info("API server listens", { host: listen.host, port });
-    await ending(server, signal);
+    server.on("error", (error) => log.warn("API server cannot accept a connection", { error })); // out of descriptors, or memory
+    await untilSignal([], signal);
   } finally {
     stop.abort();
     await close(server, sockets);
@@ -102,7 +113,7 @@ async function answer(options: Ground, request: IncomingMessage, response: Serve
   response.once("close", () => gone.abort());
   response.on("error", () => {}); // a client that goes away is no event of ours
   try {
-    const url = new URL(request.url ?? "/", "https://localhost");
+    const url = urlOf(request);
     const exchange: Exchange = {
       request,
       response,
@@ -116,6 +127,13 @@ async function answer(options: Ground, request: IncomingMessage, response: Serve
   } catch (cause) {
     fail(options.log, request, response, cause);
   }
+}
+
+/** Throws 400 for what is no path, such as `//[`. */
+function urlOf({ url = "/" }: IncomingMessage): URL {
+  const parsed = URL.parse(url, "https://localhost");
+  if (parsed === null) throw new StatusError(badRequest("the request's target is no path"));
+  return parsed;
 }
 
 function fail(log: Logger, request: IncomingMessage, response: ServerResponse, cause: unknown): void {
@@ -219,7 +237,7 @@ function sendOpenApi({ request, response }: Exchange, { body, etag }: OpenApiDoc
 async function upgrade(options: Ground, request: IncomingMessage, socket: Duplex, head: Buffer, stop: AbortSignal): Promise<void> {
   socket.on("error", () => {}); // as for requests
   try {
-    const url = new URL(request.url ?? "/", "https://localhost");
+    const url = urlOf(request);
     const route = parseRoute(url.pathname);
     if (route.kind !== "objects" || route.resource.kind !== "Pod" || route.subresource !== "exec") throw noSuchPath();
     await handleExecUpgrade(options, route, { request, socket, head, query: new Query(url.searchParams), stop });
@@ -245,19 +263,6 @@ async function listening(server: Server, { host, port }: { host: string; port: n
       ? "another program has it: choose another with --listen"
       : "choose another address with --listen";
     throw new EngineError("LISTEN_FAILED", `Cannot listen on ${where}; ${hint}`, { cause });
-  }
-}
-
-async function ending(server: Server, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject);
-  const end = (): void => resolve();
-  signal.addEventListener("abort", end, { once: true });
-  if (signal.aborted) resolve();
-  try {
-    await promise;
-  } finally {
-    signal.removeEventListener("abort", end);
   }
 }
 

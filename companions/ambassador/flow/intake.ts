@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isIP, Socket } from "node:net";
-import { startTimer } from "@peapod/kit";
+import { contain, startTimer } from "@peapod/kit";
 import type { Address } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { NativeHandle } from "./native.ts";
@@ -30,8 +30,16 @@ export class Intake {
     this.#local = localOf(bound);
   }
 
-  /** Never throws. */
-  take(handle: NativeHandle): void {
+  /** Never throws: what cannot be taken in is closed. */
+  readonly take: (handle: NativeHandle) => void = contain(
+    (handle) => this.#take(handle),
+    (cause, handle) => {
+      handle.close();
+      this.#acceptor.onRefused(cause);
+    },
+  );
+
+  #take(handle: NativeHandle): void | Promise<void> {
     // The kernel gives the lowest free number: a high one says that as many are in use.
     if (handle.fd >= this.#descriptorLimit) {
       handle.close();
@@ -44,8 +52,8 @@ export class Intake {
       return;
     }
     const ends = this.#endsOf(handle);
-    if (this.#options.acceptProxyProtocol) void this.#afterHeader(handle, ends);
-    else if (this.#acceptor.kind === "wire") this.#acceptor.onConnection(Wire.accepted(handle), ends);
+    if (this.#options.acceptProxyProtocol) return this.#afterHeader(handle, ends);
+    if (this.#acceptor.kind === "wire") this.#acceptor.onConnection(Wire.accepted(handle), ends);
     else this.#acceptor.onConnection(ordinarySocket(handle), ends);
   }
 
@@ -64,10 +72,8 @@ export class Intake {
       told = (await readProxyHeader(wire)) ?? ends;
     } catch (cause) {
       wire.destroy();
-      if (!(cause instanceof AmbassadorError || cause instanceof WireEnded)) throw cause;
-      const error =
-        cause instanceof AmbassadorError ? cause : new AmbassadorError("CLIENT_GONE", "No PROXY protocol header came", { cause });
-      return acceptor.onRefused(error);
+      const isGone = cause instanceof WireEnded;
+      return acceptor.onRefused(isGone ? new AmbassadorError("CLIENT_GONE", "No PROXY protocol header came", { cause }) : cause);
     } finally {
       timer[Symbol.dispose]();
       this.#waiting.delete(wire);

@@ -21,7 +21,7 @@ const base: ListenOptions = { listen: loopback, socketMode: 0o600, acceptProxyPr
 interface Seen<T> {
   readonly accepted: Promise<{ readonly client: T; readonly ends: Ends }>;
   readonly refused: Promise<AmbassadorError>;
-  readonly acceptor: { readonly onConnection: (client: T, ends: Ends) => void; readonly onRefused: (error: AmbassadorError) => void };
+  readonly acceptor: { readonly onConnection: (client: T, ends: Ends) => void; readonly onRefused: (error: unknown) => void };
 }
 
 function watch<T extends { destroy(): void }>(stack: AsyncDisposableStack): Seen<T> {
@@ -31,7 +31,11 @@ function watch<T extends { destroy(): void }>(stack: AsyncDisposableStack): Seen
     stack.defer(() => client.destroy());
     accepted.resolve({ client, ends });
   };
-  return { accepted: accepted.promise, refused: refused.promise, acceptor: { onConnection, onRefused: (error) => refused.resolve(error) } };
+  return {
+    accepted: accepted.promise,
+    refused: refused.promise,
+    acceptor: { onConnection, onRefused: (error) => refused.resolve(error as AmbassadorError) },
+  };
 }
 
 function stackOf(context: TestContext): AsyncDisposableStack {

@@ -28,8 +28,8 @@ export type Acceptor =
   /** The socket is paused, allows half-open connections, and has what came after a PROXY header unshifted. */
   | { readonly kind: "socket"; readonly onConnection: (client: Socket, ends: Ends) => void; readonly onRefused: OnRefused };
 
-/** A connection was ended before it was handed out: no PROXY header (CLIENT_PROTOCOL, CLIENT_GONE), or no descriptors left (LIMIT_REACHED). */
-export type OnRefused = (error: AmbassadorError) => void;
+/** A connection was ended before it was handed out: no PROXY header (CLIENT_PROTOCOL, CLIENT_GONE), no descriptors left (LIMIT_REACHED), or a bug. */
+export type OnRefused = (error: unknown) => void;
 
 export interface Listening {
   /** With the port that was got. */
@@ -46,7 +46,7 @@ export async function listen(options: ListenOptions, acceptor: Acceptor): Promis
   const admit = (server: Server, bound: Address): void => {
     servers.push(server);
     const taking = (intake ??= new Intake(options, bound, acceptor));
-    takeHandles(server, (handle) => taking.take(handle));
+    takeHandles(server, taking.take);
   };
   const close = async (): Promise<void> => {
     intake?.close();

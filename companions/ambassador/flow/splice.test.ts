@@ -172,3 +172,17 @@ test("splice() of wires that break as they are joined is over, and stays so when
   broken.finish();
   assert.equal(process.getActiveResourcesInfo().filter((name) => name === "Timeout").length, timers);
 });
+
+for (const who of ["fromClient", "fromUpstream", "isPause"] as const)
+  test(`splice() ends its own connection where ${who} throws, and rejects with that`, async (t) => {
+    const finish = new AbortController();
+    const broken = (): never => {
+      throw new Error("a bug");
+    };
+    const { client, server, result } = await onePair(t, { [who]: broken, finish: finish.signal });
+    const rejected = assert.rejects(result, /^Error: a bug$/);
+    const closed = [client, server].map((socket) => new Promise((resolve) => socket.resume().once("close", resolve)));
+    (who === "fromClient" ? client : server).write("words"); // a client that asked last is at no pause
+    finish.abort();
+    await Promise.all([rejected, ...closed]);
+  });

@@ -1,4 +1,4 @@
-import { startInterval, type Timer } from "@peapod/kit";
+import { contain, startInterval, type Timer } from "@peapod/kit";
 import { nativeError } from "./native.ts";
 import { CLIENT, UPSTREAM } from "./pump/counts.ts";
 import { type Loan, type LoanEnd, pump } from "./pump/pump.ts";
@@ -38,6 +38,7 @@ export function splice(client: Wire, upstream: Wire, taps: Splice = {}): Splicin
 
 /** Two wires that are spliced, until both are closed. */
 export class Splicing {
+  /** Rejects with what a tap threw, once both are closed. */
   readonly done: Promise<SpliceResult>;
   /** Who sent last, while bytes pass here. Undefined: nobody, which is a pause too. */
   lastFrom: Side | undefined;
@@ -47,9 +48,11 @@ export class Splicing {
   readonly #upstream: Wire;
   readonly #taps: Splice;
   readonly #resolve: (result: SpliceResult) => void;
+  readonly #reject: (cause: unknown) => void;
   #endedBy: Side | undefined;
   #errorCode: string | undefined;
   #isBroken = false;
+  #bug: { readonly cause: unknown } | undefined;
   #open = 2;
   #pauses: Timer | undefined;
   #loan: Loan | undefined;
@@ -60,9 +63,10 @@ export class Splicing {
     this.#client = client;
     this.#upstream = upstream;
     this.#taps = taps;
-    const { promise, resolve } = Promise.withResolvers<SpliceResult>();
+    const { promise, resolve, reject } = Promise.withResolvers<SpliceResult>();
     this.done = promise;
     this.#resolve = resolve;
+    this.#reject = reject;
     client.pour(new OneWay(this, "client", client, upstream, taps.fromClient));
     upstream.pour(new OneWay(this, "upstream", upstream, client, taps.fromUpstream));
     if (taps.finish?.aborted === true) this.finish();
@@ -73,12 +77,16 @@ export class Splicing {
   finish(): void {
     if (this.#pauses !== undefined || this.#open === 0) return;
     let before = this.#progress();
-    this.#pauses = startInterval(() => {
+    const look = (): void => {
       const now = this.#progress();
       const isQuiet = now.bytes === before.bytes && now.kept === 0 && before.kept === 0 && !this.#isAsking;
       if (isQuiet && this.#taps.isPause?.() !== false) this.break("upstream", undefined);
       before = now;
-    }, PAUSE_MS);
+    };
+    this.#pauses = startInterval(
+      contain(look, (cause) => this.fail("client", cause)),
+      PAUSE_MS,
+    );
   }
 
   /** What came, and what of it is kept: a side is not read while anything is, and may have more to say. */
@@ -98,7 +106,12 @@ export class Splicing {
     if (this.#taps.fromClient !== undefined || this.#taps.fromUpstream !== undefined) return; // piecesLeft goes on below 0
     this.piecesLeft = PIECES_BEFORE_PUMP;
     this.#isDue = true;
-    setImmediate(() => this.lendIfDue());
+    setImmediate(
+      contain(
+        () => this.lendIfDue(),
+        (cause) => this.fail("client", cause),
+      ),
+    );
   }
 
   /** At a moment when nothing is kept for a side: of a stream that never pauses there may be no other. Tells whether the pump has it now. */
@@ -126,6 +139,12 @@ export class Splicing {
     this.#endedBy ??= side;
   }
 
+  /** Something that has to do with this connection's bytes threw: it ends both sides, and `done` rejects with it. */
+  fail(side: Side, cause: unknown): void {
+    this.#bug ??= { cause };
+    this.break(side, cause instanceof Error ? cause : new Error(String(cause)));
+  }
+
   /** A side is of no use any more: ends both. */
   break(side: Side, error: Error | undefined): void {
     if (this.#isBroken) return; // what is said while the two are being ended
@@ -143,7 +162,8 @@ export class Splicing {
     if (this.#open > 0) return;
     this.#pauses?.[Symbol.dispose]();
     this.#taps.finish?.removeEventListener("abort", this.#finish);
-    this.#resolve({ endedBy: this.#endedBy ?? "client", errorCode: this.#errorCode });
+    if (this.#bug === undefined) this.#resolve({ endedBy: this.#endedBy ?? "client", errorCode: this.#errorCode });
+    else this.#reject(this.#bug.cause);
   }
 
   readonly #finish = (): void => this.finish();
@@ -171,7 +191,13 @@ class OneWay implements Sink {
     splicing.lastFrom = this.#side;
     if ((splicing.piecesLeft -= 1) === 0) splicing.toPump();
     if (this.#tap === undefined) return this.#to.send(buffer, count, isOwned, this);
-    const sent = this.#tap(buffer.subarray(0, count));
+    let sent: Buffer;
+    try {
+      sent = this.#tap(buffer.subarray(0, count));
+    } catch (cause) {
+      splicing.fail(this.#side, cause);
+      return false;
+    }
     return sent.length === 0 || this.#to.send(sent, sent.length, isOwned, this);
   }
 

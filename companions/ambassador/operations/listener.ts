@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { abortAfter, type Clock, type Logger } from "@peapod/kit";
+import { abortAfter, type Clock, contain, type LogFields, type Logger } from "@peapod/kit";
 import type { ListenerConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import { AmbassadorError } from "../errors.ts";
@@ -145,17 +145,24 @@ export class Listener {
   }
 
   /** Takes a client that has connected. Never throws. */
-  accept(transport: Wire | Socket, ends: Ends): void {
-    const { metrics, nextId } = this.#parts;
-    metrics.addConnection();
-    const connection = new Connection(nextId(), transport, ends, this.#connectionParts);
-    this.connections.add(connection);
-    void this.#serve(connection, transport);
-  }
+  readonly accept: (transport: Wire | Socket, ends: Ends) => void = contain(
+    (transport, ends) => {
+      const { metrics, nextId } = this.#parts;
+      metrics.addConnection();
+      const connection = new Connection(nextId(), transport, ends, this.#connectionParts);
+      this.connections.add(connection);
+      return this.#serve(connection, transport);
+    },
+    (cause, transport) => {
+      transport.destroy();
+      this.#bug({}, cause);
+    },
+  );
 
   /** Counts and logs a client that was turned away before it came in. */
-  refused(error: AmbassadorError): void {
+  refused(error: unknown): void {
     this.#parts.metrics.addConnection();
+    if (!(error instanceof AmbassadorError)) return this.#bug({}, error);
     this.#parts.metrics.addFailure(error.code);
     this.#log[error.code === "CLIENT_GONE" ? "debug" : "warn"]("connection refused", { code: error.code, error: error.message });
   }
@@ -228,12 +235,17 @@ export class Listener {
 
   #tell(connection: Connection, failure: unknown): void {
     const code = failure === undefined ? undefined : failureCode(failure, connection.end);
+    if (code === "INTERNAL") return this.#bug(accessFields(connection), failure);
     if (code !== undefined) this.#parts.metrics.addFailure(code);
-    if (code === "INTERNAL") return this.#log.error("connection met a bug", { ...accessFields(connection), code, error: failure });
     if (code !== undefined && (code !== "CLIENT_GONE" || this.#parts.logsAccess()))
       return this.#log.warn("connection failed", { ...accessFields(connection), code, error: messageOf(failure) });
     const level = this.config.protocol === "http" ? "debug" : "info"; // its requests have lines of their own
     if (this.#parts.logsAccess()) this.#log[level]("connection ended", accessFields(connection));
+  }
+
+  #bug(fields: LogFields, error: unknown): void {
+    this.#parts.metrics.addFailure("INTERNAL");
+    this.#log.error("connection met a bug", { ...fields, code: "INTERNAL", error });
   }
 
   #tellRequest(connection: Connection, fact: RequestFact): void {

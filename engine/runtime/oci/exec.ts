@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
-import { isErrno } from "@peapod/kit";
+import { contain, isErrno } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import type { ExecOptions, ExecSession } from "../runtime.ts";
 import type { Cgroups } from "./cgroups.ts";
@@ -49,7 +49,7 @@ export async function execInContainer(
   }
 }
 
-function prepareExec({ runtime, cgroups }: RuntimeContext, entry: ContainerEntry, { command, tty, size }: ExecOptions): ExecLaunch {
+function prepareExec({ runtime, cgroups, log }: RuntimeContext, entry: ContainerEntry, { command, tty, size }: ExecOptions): ExecLaunch {
   const spec = JSON.parse(readFileSync(join(entry.bundle, bundleFiles.config), "utf8")) as OciSpec; // our own file
   const hasTerm = spec.process.env.some((variable) => variable.startsWith("TERM="));
   const ociProcess: OciProcess = {
@@ -79,7 +79,10 @@ function prepareExec({ runtime, cgroups }: RuntimeContext, entry: ContainerEntry
       entry.record.id,
     ],
     pidPath,
-    kill: () => killSession(cgroups, entry.record.cgroupPath, pidPath),
+    kill: contain(
+      () => killSession(cgroups, entry.record.cgroupPath, pidPath),
+      (error) => log.warn("cannot kill what an exec started", { containerId: entry.record.id, error }), // of an event, its signal's
+    ),
     exitCode: (code) => (existsSync(pidPath) ? code : startFailure(readIfPresent(logPath), code)),
     end: () => {
       for (const path of [processPath, pidPath, logPath]) rmSync(path, { force: true });

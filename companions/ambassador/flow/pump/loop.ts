@@ -105,7 +105,17 @@ export class PumpLoop {
     }
   }
 
+  /** What the kernel refuses for one connection ends that one: the others are not to suffer. */
   #serve(side: Side, happened: number): void {
+    try {
+      this.#attend(side, happened);
+    } catch (cause) {
+      if (!(cause instanceof CallFailure)) throw cause;
+      this.#over(side, cause.errno);
+    }
+  }
+
+  #attend(side: Side, happened: number): void {
     if ((happened & (EPOLL.OUT | EPOLL.HUP)) !== 0) this.#flush(side); // a UNIX socket may hang up without room: what is kept for it can go nowhere
     if (side.other === undefined) return; // that was its end
     if (wants(side, EPOLL.IN)) {

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP } from "node:net";
-import { type Logger, startTimer } from "@peapod/kit";
+import { contain, type Logger, startTimer } from "@peapod/kit";
 import type { Address } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { formatAddress } from "../../flow/wire.ts";
@@ -60,7 +60,14 @@ export class AdminServer implements AsyncDisposable {
   async #listen(address: Address): Promise<Server> {
     const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 5_000, maxHeaderSize: 8_192 });
     server.maxConnections = MAX_CONNECTIONS;
-    server.on("request", (request, response) => void this.#answer(request, response));
+    const onBug = (cause: unknown, request: IncomingMessage): void => {
+      this.#parts.log.error("admin request met a bug", { path: request.url, error: cause });
+      request.socket.destroy();
+    };
+    server.on(
+      "request",
+      contain(async (request: IncomingMessage, response: ServerResponse) => await this.#answer(request, response), onBug),
+    );
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server
       .once("error", reject)
@@ -71,20 +78,23 @@ export class AdminServer implements AsyncDisposable {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new AmbassadorError("LISTEN_FAILED", `Cannot listen on ${formatAddress(address)} for the admin server: ${reason}`, { cause });
     }
+    server.on("error", (error) => this.#parts.log.warn("admin server cannot accept a connection", { error })); // out of descriptors, or memory
     return server;
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = new URL(`http://admin${request.url ?? "/"}`);
-    const { status, contentType, body } = await this.#find(request, pathname, searchParams).catch((cause: unknown): Answer => {
-      this.#parts.log.error("admin request met a bug", { path: pathname, error: cause });
+    const url = URL.parse(`http://admin${request.url ?? "/"}`);
+    const { status, contentType, body } = await this.#find(request, url).catch((cause: unknown): Answer => {
+      this.#parts.log.error("admin request met a bug", { path: url?.pathname, error: cause });
       return text(500, "this is a bug: the log says more");
     });
     response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body), ...SECURITY_HEADERS });
     response.end(request.method === "HEAD" ? undefined : body);
   }
 
-  async #find(request: IncomingMessage, path: string, query: URLSearchParams): Promise<Answer> {
+  async #find(request: IncomingMessage, url: URL | null): Promise<Answer> {
+    if (url === null) return text(400, "this is no path");
+    const { pathname: path, searchParams: query } = url;
     if (path === "/quitquitquit") return this.#quit(request);
     const route = this.#parts.routes.get(path);
     if (route === undefined) return text(404, `there is ${[...this.#parts.routes.keys()].join(", ")}`);

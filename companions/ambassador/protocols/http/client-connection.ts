@@ -114,6 +114,12 @@ export class ClientConnection {
     });
   }
 
+  /** Ends it for a bug, which `untilEnded` throws. */
+  breakOff(cause: unknown): void {
+    this.#bug ??= { cause };
+    this.#socket.destroy();
+  }
+
   /** Ends what takes too long. Called every now and then. */
   watch(nowMs: number, { handshakeMs, idleMs }: Times): void {
     if (this.#isTunnel || this.#socket.destroyed) return;
@@ -141,10 +147,7 @@ export class ClientConnection {
       () => {
         this.#ahead--;
       },
-      (cause: unknown) => {
-        this.#bug ??= { cause };
-        this.#socket.destroy();
-      },
+      (cause: unknown) => this.breakOff(cause),
     );
   }
 

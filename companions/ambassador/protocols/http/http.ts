@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { startInterval, type Timer } from "@peapod/kit";
+import { contain, startInterval, type Timer } from "@peapod/kit";
 import type { HttpListenerConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { makeProxyHeader } from "../../flow/proxy-protocol.ts";
@@ -71,11 +71,30 @@ function makeServer(connections: ReadonlyMap<Duplex, ClientConnection>): Server 
     shouldUpgradeCallback: (request) => asksToUpgrade(request),
   });
   server.maxHeadersCount = 0; // as many as the size allows: node:http would drop the others without a word
+  const onBug = (cause: unknown, socket: Duplex): void => connections.get(socket)?.breakOff(cause);
   for (const event of ["request", "checkContinue", "checkExpectation"] as const)
-    server.on(event, (request, response) => connections.get(request.socket)?.serve(request, response));
+    server.on(
+      event,
+      contain(
+        (request, response) => connections.get(request.socket)?.serve(request, response),
+        (cause, request) => onBug(cause, request.socket),
+      ),
+    );
   for (const event of ["upgrade", "connect"] as const)
-    server.on(event, (request, socket, head) => connections.get(socket)?.serveDetached(request, head));
-  server.on("clientError", (error, socket) => connections.get(socket)?.malformed(error));
+    server.on(
+      event,
+      contain(
+        (request, socket, head) => connections.get(socket)?.serveDetached(request, head),
+        (cause, _request, socket) => onBug(cause, socket),
+      ),
+    );
+  server.on(
+    "clientError",
+    contain(
+      (error, socket) => connections.get(socket)?.malformed(error),
+      (cause, _error, socket) => onBug(cause, socket),
+    ),
+  );
   return server;
 }
 
@@ -95,10 +114,14 @@ function makeWatcher(connections: ReadonlyMap<Duplex, ClientConnection>, times: 
     timer?.[Symbol.dispose]();
     timer = undefined;
   };
+  const watch = contain(
+    (connection: ClientConnection, nowMs: number) => connection.watch(nowMs, times),
+    (cause, connection) => connection.breakOff(cause),
+  );
   const look = (): void => {
     if (connections.size === 0) stop();
     const nowMs = performance.now();
-    for (const connection of connections.values()) connection.watch(nowMs, times);
+    for (const connection of connections.values()) watch(connection, nowMs);
   };
   return { start: () => (timer ??= startInterval(look, everyMs)), stop };
 }

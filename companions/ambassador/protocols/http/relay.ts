@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
+import { contain } from "@peapod/kit";
 import { AmbassadorError } from "../../errors.ts";
 import type { Exchange, Progress } from "./exchange.ts";
 import { trailersOf } from "./fields.ts";
@@ -22,11 +23,16 @@ export async function relay(
   const { isChunked } = begin(exchange, plan, answer, connection);
   if (answer.readableLength === 0 && !answer.complete) response.flushHeaders();
   const { promise, resolve } = Promise.withResolvers<void>();
-  answer.once("end", () => {
+  const onEnd = (): void => {
     if (!answer.complete) return;
     if (isChunked) response.addTrailers(trailersOf(answer.rawTrailers, () => false));
     response.end();
-  });
+  };
+  const onBug = (cause: unknown): void => {
+    progress.failure ??= new AmbassadorError("UPSTREAM_PROTOCOL", "The end of the upstream's answer cannot be passed on", { cause });
+    socket.destroy();
+  };
+  answer.once("end", contain(onEnd, onBug));
   answer.once("close", () => {
     if (answer.complete || response.writableEnded) return;
     progress.failure ??= new AmbassadorError("UPSTREAM_PROTOCOL", "The upstream ended in the middle of its answer");

@@ -1,5 +1,7 @@
-import { type ClientRequest, type IncomingMessage, request as requestPlain } from "node:http";
+import { type ClientRequest, type IncomingMessage, type InformationEvent, request as requestPlain } from "node:http";
 import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { contain } from "@peapod/kit";
 import { AmbassadorError } from "../../errors.ts";
 import { Wire } from "../../flow/wire.ts";
 import type { Exchange } from "./exchange.ts";
@@ -50,16 +52,22 @@ async function answerTo(outgoing: ClientRequest): Promise<Answer> {
     message.on("error", () => {}); // whoever relays it sees that it is not complete
     resolve({ kind: "response", message });
   });
-  outgoing.once("upgrade", (message, socket, head) => {
+  const onUpgrade = (message: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (!(socket instanceof Socket)) throw new Error("The upstream's connection is no socket");
     socket.allowHalfOpen = true;
     const wire = new Wire(socket); // at once: the upstream's end must not go unseen
     wire.unread(head);
     resolve({ kind: "upgrade", message, wire });
-  });
+  };
+  outgoing.once("upgrade", contain(onUpgrade, breakingOff(outgoing)));
   outgoing.on("error", (cause) => reject(errorOf(cause)));
   outgoing.once("close", () => reject(new AmbassadorError("UPSTREAM_PROTOCOL", "The upstream ended without an answer")));
   return await promise;
+}
+
+/** What cannot be done with what the upstream or the client sent ends the exchange. */
+function breakingOff(outgoing: ClientRequest): (cause: unknown) => void {
+  return (cause) => void outgoing.destroy(cause instanceof Error ? cause : new Error(String(cause)));
 }
 
 function errorOf(cause: Error): AmbassadorError {
@@ -71,14 +79,16 @@ function errorOf(cause: Error): AmbassadorError {
 
 function passInformation(outgoing: ClientRequest, { request, response, socket }: Exchange, plan: RequestPlan): void {
   let count = 0;
-  outgoing.once("continue", () => {
+  const onContinue = (): void => {
     if (plan.expectsContinue && !response.headersSent) response.writeContinue();
-  });
-  outgoing.on("information", (info) => {
+  };
+  const onInformation = (info: InformationEvent): void => {
     if (++count === MAX_INFORMATIONAL) outgoing.destroy(new AmbassadorError("UPSTREAM_PROTOCOL", "The upstream never comes to its answer"));
     if (count >= MAX_INFORMATIONAL || info.statusCode === 100 || request.httpVersion !== "1.1" || response.headersSent) return;
     socket.write(informationalHead(info), "latin1"); // the answers before it are out: requests of a connection are served in turn
-  });
+  };
+  outgoing.once("continue", contain(onContinue, breakingOff(outgoing)));
+  outgoing.on("information", contain(onInformation, breakingOff(outgoing)));
 }
 
 function sendBody(outgoing: ClientRequest, { request }: Exchange, plan: RequestPlan, isOwned: (name: string) => boolean): void {
@@ -87,10 +97,11 @@ function sendBody(outgoing: ClientRequest, { request }: Exchange, plan: RequestP
     return;
   }
   if (plan.expectsContinue || request.readableLength === 0) outgoing.flushHeaders();
-  request.once("end", () => {
+  const onEnd = (): void => {
     if (outgoing.destroyed) return;
     if (plan.body === "chunked") outgoing.addTrailers(trailersOf(request.rawTrailers, isOwned));
     outgoing.end();
-  });
+  };
+  request.once("end", contain(onEnd, breakingOff(outgoing)));
   request.pipe(outgoing, { end: false });
 }
