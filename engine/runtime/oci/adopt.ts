@@ -2,14 +2,15 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerEntry } from "./container-entry.ts";
 import { type ContainerProcesses, type ContainerRecord, readRecord, recordFiles } from "./container-record.ts";
+import { endLeftExecs } from "./left-execs.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
-import { isHeld } from "./start-gate.ts";
 
 /**
- * The containers that an earlier engine left, from their bundles. One is `created` while the runtime still holds it; a creation that
- * the last engine did not see through is `created` too, without processes: it can only be removed.
+ * The containers that an earlier engine left, from their bundles. One that was to start has started, or will as soon as the start is seen
+ * through; any other is `created`. A creation that the last engine did not see through is `created` too, without processes: it can only be
+ * removed.
  */
-export function adoptContainers({ directories, runtime, bootId, cleanups }: RuntimeContext): ContainerEntry[] {
+export function adoptContainers({ directories, cgroups, cleanups }: RuntimeContext): ContainerEntry[] {
   return readdirSync(directories.containers).flatMap((id) => {
     const bundle = join(directories.containers, id);
     const record = readRecord<ContainerRecord>(bundle, recordFiles.container);
@@ -18,9 +19,9 @@ export function adoptContainers({ directories, runtime, bootId, cleanups }: Runt
       void cleanups.attempt(`remove ${bundle}`, () => rmSync(bundle, { recursive: true, force: true }));
       return [];
     }
+    void cleanups.attempt(`end the commands left in ${bundle}`, () => endLeftExecs(cgroups, { bundle, cgroupPath: record.cgroupPath }));
     const processes = readRecord<ContainerProcesses>(bundle, recordFiles.processes);
     const startedAtMs = readRecord<number>(bundle, recordFiles.started);
-    const wasStarted = record.bootId !== bootId || !isHeld(runtime.root, id);
-    return [new ContainerEntry(record, bundle, processes, wasStarted ? startedAtMs : undefined)];
+    return [new ContainerEntry(record, bundle, processes, startedAtMs)];
   });
 }

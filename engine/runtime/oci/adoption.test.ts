@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,8 +10,9 @@ import { eventually } from "@peapod/kit";
 import { hasCode } from "../../errors.ts";
 import { mount, unmount } from "../../linux/libc.ts";
 import { nestFolders } from "../../linux/nested-folders.fixture.ts";
-import { containerConfig, sandboxConfig } from "../runtime.conformance.ts";
+import { collect, containerConfig, sandboxConfig } from "../runtime.conformance.ts";
 import { type OciTestBed, withOciRuntime } from "./oci-test-bed.ts";
+import { startGatePath, startKeeper } from "./start-gate.ts";
 
 const signal = AbortSignal.any([]);
 const WITHIN = { withinMs: 10_000 };
@@ -73,6 +74,79 @@ test("a container that goes on without its conmon is ended, and told of", async 
   });
 });
 
+test("a start that an engine died in is seen through, and runs once", async () => {
+  await withOciRuntime(async (bed) => {
+    const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
+    const mounts = [{ hostPath: bed.logDirectory, containerPath: "/out", readonly: false }];
+    const decided = (id: string): void => writeFileSync(join(bed.runDir, "containers", id, "started.json"), String(Date.now()));
+    // What an engine had done when it was killed, from the first step to the last.
+    const deaths: Record<string, (id: string) => void | Promise<void>> = {
+      undecided: () => {},
+      decided,
+      opened: (id) => {
+        decided(id);
+        startKeeper({ path: startGatePath(join(bed.runDir, "runtime"), id), sleepPath: "/bin/sleep" });
+      },
+      read: async (id) => {
+        const path = startGatePath(join(bed.runDir, "runtime"), id);
+        decided(id);
+        startKeeper({ path, sleepPath: "/bin/sleep" });
+        const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+        await eventually(() => readSync(fd, Buffer.alloc(8)) === 1, WITHIN); // EAGAIN is tried again
+        closeSync(fd);
+        assert.ok(existsSync(path));
+      },
+    };
+    const ids = await Promise.all(
+      Object.entries(deaths).map(async ([name, die]) => {
+        const args = ["sh", "-c", `trap 'exit 42' TERM; echo RUN >> /out/${name}; while :; do sleep 1000 & wait; done`];
+        const id = await bed.runtime.createContainer(sandboxId, containerConfig(bed, { name, args, mounts }), signal);
+        await die(id);
+        return id;
+      }),
+    );
+    const next = await bed.reopen();
+    for (const [index, name] of Object.keys(deaths).entries()) {
+      const id = ids[index] ?? "";
+      const isUndecided = name === "undecided";
+      assert.equal((await next.containerStatus(id)).state.kind, isUndecided ? "created" : "running", name);
+      if (isUndecided) continue;
+      await eventually(() => existsSync(join(bed.logDirectory, name)), WITHIN);
+      await next.stopContainer(id, 10, signal);
+      const { state } = await next.containerStatus(id);
+      assert.equal(state.kind === "exited" && state.exitCode, 42, name);
+      assert.equal(readFileSync(join(bed.logDirectory, name), "utf8"), "RUN\n", name);
+      assert.equal(bed.log(name), "", name);
+    }
+    assert.equal(existsSync(join(bed.logDirectory, "undecided")), false);
+  });
+});
+
+test("the commands and files of an exec whose engine died are ended and removed, and nothing else", async () => {
+  await withOciRuntime(async (bed) => {
+    const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
+    const id = await make(bed, sandboxId, "main");
+    await bed.runtime.startContainer(id, signal);
+    await Promise.all(
+      ["piped", "terminal"].map(async (name) => {
+        const command = ["sh", "-c", `touch /ready-${name}; sleep 7654 & sleep 7654`];
+        const session = await bed.runtime.exec(id, { command, tty: name === "terminal", stdin: false }, signal);
+        await Promise.race([eventually(() => existsSync(join(bed.rootfsPath, `ready-${name}`)), WITHIN), session.exitCode]);
+      }),
+    );
+    const bundle = join(bed.runDir, "containers", id);
+    const files = (): string[] => readdirSync(bundle).filter((name) => name.startsWith("exec-"));
+    await eventually(() => files().filter((name) => name.endsWith(".pid")).length === 2, WITHIN);
+    const next = await bed.reopen(); // as a new engine finds them, though this one still lives
+    assert.deepEqual(files(), []);
+    const session = await next.exec(id, { command: ["ps"], tty: false, stdin: false }, signal);
+    const listing = await collect(session.stdout);
+    assert.doesNotMatch(listing, /7654/);
+    assert.match(listing, /sleep 1000/);
+    assert.equal((await next.containerStatus(id)).state.kind, "running");
+  });
+});
+
 test("after a reboot nothing runs and no sandbox is ready", async () => {
   await withOciRuntime(async (bed) => {
     const { id: sandboxId } = await bed.runtime.runPodSandbox({ ...sandboxConfig, shareProcessNamespace: true }, signal);
@@ -125,17 +199,27 @@ test("a new engine starts with what cannot be removed yet, and with what is moun
 
 test("an engine killed at any moment leaves only what the next one finds and can remove", async () => {
   await withOciRuntime(async (bed) => {
-    for (let round = 0; round < 8; round += 1) {
+    const ranPath = join(bed.logDirectory, "ran");
+    for (let round = 0; round < 12; round += 1) {
       await killedEngine(bed, Math.random() * 150);
       const next = await bed.reopen();
-      for (const { id, state, logPath } of await next.listContainers()) {
+      const running = new Set<string>();
+      for (const { id, state, logPath, pod, name } of await next.listContainers()) {
         assert.ok(["created", "running"].includes(state.kind), `${id} is ${state.kind}`);
         if (state.kind !== "running") continue;
         await eventually(() => readFileSync(`/proc/${state.pid}/cmdline`, "latin1").startsWith("sh\0"), WITHIN);
         await eventually(() => readFileSync(logPath, "utf8").includes("up"), WITHIN);
+        running.add(`${pod.uid}-${name}`);
       }
+      // What the machine saw of them: each program wrote its name once when it ran.
+      const ran = existsSync(ranPath) ? readFileSync(ranPath, "utf8").split("\n").filter(Boolean) : [];
+      assert.equal(new Set(ran).size, ran.length, "one ran twice");
+      const lastPods = new Set((await next.listPodSandboxes()).map(({ pod }) => pod.uid));
+      const living = ran.filter((name) => lastPods.has(name.replace(/-[ab]$/, "")));
+      assert.deepEqual(new Set(living), running, "what ran is what is said to run");
       for (const { id } of await next.listPodSandboxes()) await next.removePodSandbox(id, signal);
       assert.deepEqual(await next.listContainers(), []);
+      rmSync(ranPath, { force: true });
       for (const folder of ["containers", "sandboxes", "exits", "runtime"])
         assert.deepEqual(readdirSync(join(bed.runDir, folder)), [], folder);
     }

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "@peapod/kit";
 import type { PodMetadata } from "../runtime.ts";
+import type { HeldProcess } from "./held-process.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 
 /** What the engine must know of a container to adopt it: written before the container is made, never changed. */
@@ -24,7 +25,7 @@ export interface ContainerRecord {
 
 /** The processes of a created container, written when conmon reported them and before anything may start. */
 export interface ContainerProcesses {
-  readonly container: ProcessIdentity;
+  readonly container: HeldProcess;
   /** Undefined where conmon had ended before it could be looked at. */
   readonly monitor?: ProcessIdentity;
 }

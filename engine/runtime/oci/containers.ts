@@ -12,11 +12,12 @@ import { readExitFile, wasOomKilled } from "./exit-file.ts";
 import { ociConfig, type SandboxPaths } from "./oci-config.ts";
 import { findMonitor, killHalfMade } from "./monitor-identity.ts";
 import { checkMountTargets } from "./mount-targets.ts";
-import { identifyProcess, isRunning, signalProcess } from "./process-identity.ts";
+import { identifyHeld, isStillHeld } from "./held-process.ts";
+import { isRunning, signalProcess } from "./process-identity.ts";
 import { resolveUser } from "./rootfs-user.ts";
 import { cleanRuntimeError, isProgramError, runRuntime } from "./runtime-command.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
-import { openStartGate } from "./start-gate.ts";
+import { openStartGate, startGatePath } from "./start-gate.ts";
 import { signalNumber } from "./signals.ts";
 
 /** A hundred times what it takes on a busy machine. */
@@ -86,14 +87,28 @@ export class Containers {
     const startedAtMs = clock.nowMs();
     writeRecord(entry.bundle, recordFiles.started, startedAtMs);
     try {
-      const isOpen = await openStartGate(runtime.root, id, entry.processes.container, signal);
-      if (!isOpen) await runRuntime(runtime, ["start", id], signal);
+      if (!(await this.#letGo(id, entry.processes, signal))) await runRuntime(runtime, ["start", id], signal);
     } catch (cause) {
       if (signal.aborted) throw cause;
       throw new EngineError("CONTAINER_START_FAILED", `Cannot start container "${entry.record.name}": ${messageOf(cause)}`, { cause });
     }
     entry.markStarted(startedAtMs);
     this.check(id);
+  }
+
+  /** Sees the starts through that an earlier engine died in: what it had decided to start starts, once. */
+  async finishStarts(signal: AbortSignal): Promise<void> {
+    await Promise.all(
+      [...this.#entries].map(async ([id, { processes, record, state }]) => {
+        if (state.kind !== "running" || processes === undefined || !isStillHeld(processes.container)) return;
+        try {
+          await this.#letGo(id, processes, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          this.#context.log.warn("cannot see a start through", { pod: record.pod.name, container: record.name, error });
+        }
+      }),
+    );
   }
 
   async stop(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
@@ -183,6 +198,12 @@ export class Containers {
     this.#end(entry, { exitCode: undefined, finishedAtMs: this.#context.clock.nowMs(), oomKilled: false });
   }
 
+  /** False where the runtime itself must be asked. */
+  async #letGo(id: string, { container }: ContainerProcesses, signal: AbortSignal): Promise<boolean> {
+    const { runtime, sleepPath } = this.#context;
+    return await openStartGate({ path: startGatePath(runtime.root, id), held: container, sleepPath }, signal);
+  }
+
   #end(entry: ContainerEntry, facts: { exitCode: number | undefined; finishedAtMs: number; oomKilled: boolean }): void {
     if (!entry.markEnded(facts)) return;
     // Where the pod shares its processes, what the container's first process started lives on below the pause process.
@@ -217,7 +238,7 @@ export class Containers {
       withinMs: CREATE_WITHIN_MS,
     };
     const pid = await createWithConmon(options, signal);
-    const container = identifyProcess(pid);
+    const container = identifyHeld(pid);
     if (container === undefined) throw new MonitorError(`its process ${pid} ended before it was started`);
     const processes = { container, ...findMonitor(bundle) };
     writeRecord(bundle, recordFiles.processes, processes);

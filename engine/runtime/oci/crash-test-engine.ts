@@ -14,8 +14,9 @@ for (let round = 0; ; round += 1) {
   const pod = { name: `pod-${round}`, namespace: "default", uid: `${process.pid}-${round}` };
   const sandbox = await runtime.runPodSandbox({ ...sandboxConfig, pod, shareProcessNamespace: round % 2 === 1 }, scope.signal);
   const make = async (name: string): Promise<void> => {
-    const args = ["sh", "-c", "echo up; sleep 1000; true"];
-    const id = await runtime.createContainer(sandbox.id, containerConfig({ rootfsPath, logDirectory }, { name, args }), scope.signal);
+    const args = ["sh", "-c", `echo ${pod.uid}-${name} >> /out/ran; echo up; sleep 1000; true`];
+    const mounts = [{ hostPath: logDirectory, containerPath: "/out", readonly: false }];
+    const id = await runtime.createContainer(sandbox.id, containerConfig({ rootfsPath, logDirectory }, { name, args, mounts }), scope.signal);
     await runtime.startContainer(id, scope.signal);
   };
   await Promise.all(["a", "b"].map(make));

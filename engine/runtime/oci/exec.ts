@@ -3,14 +3,15 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
-import { contain, isErrno } from "@peapod/kit";
+import { contain } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import type { ExecOptions, ExecSession } from "../runtime.ts";
-import type { Cgroups } from "./cgroups.ts";
 import { bundleFiles } from "./conmon.ts";
 import type { ContainerEntry } from "./container-entry.ts";
 import { execWithTerminal } from "./exec-terminal.ts";
+import { endSession, EXEC_PREFIX } from "./left-execs.ts";
 import type { OciProcess, OciSpec } from "./oci-spec.ts";
+import { readHead } from "./read-head.ts";
 import { cleanRuntimeError } from "./runtime-command.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 
@@ -59,7 +60,7 @@ function prepareExec({ runtime, cgroups, log }: RuntimeContext, entry: Container
     env: [...spec.process.env, ...(tty && !hasTerm ? ["TERM=xterm"] : [])],
     ...(tty && size !== undefined ? { consoleSize: { width: size.columns, height: size.rows } } : {}),
   };
-  const base = join(entry.bundle, `exec-${randomUUID()}`);
+  const base = join(entry.bundle, `${EXEC_PREFIX}${randomUUID()}`);
   const [processPath, pidPath, logPath] = [`${base}.json`, `${base}.pid`, `${base}.log`];
   writeFileSync(processPath, JSON.stringify(ociProcess), { mode: 0o600 });
   return {
@@ -80,10 +81,13 @@ function prepareExec({ runtime, cgroups, log }: RuntimeContext, entry: Container
     ],
     pidPath,
     kill: contain(
-      () => killSession(cgroups, entry.record.cgroupPath, pidPath),
+      () => {
+        const leader = readHead(pidPath).trim();
+        if (leader !== "") endSession(cgroups, entry.record.cgroupPath, Number(leader));
+      },
       (error) => log.warn("cannot kill what an exec started", { containerId: entry.record.id, error }), // of an event, its signal's
     ),
-    exitCode: (code) => (existsSync(pidPath) ? code : startFailure(readIfPresent(logPath), code)),
+    exitCode: (code) => (existsSync(pidPath) ? code : startFailure(readHead(logPath), code)),
     end: () => {
       for (const path of [processPath, pidPath, logPath]) rmSync(path, { force: true });
     },
@@ -144,29 +148,4 @@ function startFailure(log: string, runtimeExitCode: number): number {
   const said = cleanRuntimeError(log);
   if (said === "") return runtimeExitCode;
   return /not found|no such file/i.test(said) ? 127 : 126;
-}
-
-/** Each exec is a session of its own (setsid), so its children are found by the session even after their parent died. */
-function killSession(cgroups: Cgroups, cgroupPath: string, pidPath: string): void {
-  const leader = readIfPresent(pidPath).trim();
-  if (leader === "") return;
-  for (const pid of cgroups.processes(cgroupPath)) {
-    const stat = readIfPresent(`/proc/${pid}/stat`);
-    const session = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3];
-    if (session !== leader) continue;
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (cause) {
-      if (!isErrno(cause, "ESRCH")) throw cause;
-    }
-  }
-}
-
-function readIfPresent(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT", "ESRCH")) return "";
-    throw cause;
-  }
 }

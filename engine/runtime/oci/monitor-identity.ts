@@ -1,15 +1,16 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { delay, isErrno } from "@peapod/kit";
+import { delay } from "@peapod/kit";
 import { bundleFiles } from "./conmon.ts";
+import { processesNaming } from "./left-execs.ts";
 import { identifyProcess, type ProcessIdentity, signalProcess } from "./process-identity.ts";
+import { readHead } from "./read-head.ts";
 
 const KILL_WITHIN_MS = 5_000;
 
 /** The conmon of a bundle; nothing where it has ended or its pid is somebody else's now. */
 export function findMonitor(bundle: string): { readonly monitor?: ProcessIdentity } {
   const pid = readNumber(join(bundle, bundleFiles.monitorPid));
-  const monitor = pid === undefined || !commandLine(pid).includes(bundle) ? undefined : identifyProcess(pid);
+  const monitor = pid === undefined || !readHead(`/proc/${pid}/cmdline`).includes(bundle) ? undefined : identifyProcess(pid);
   return monitor === undefined ? {} : { monitor };
 }
 
@@ -20,9 +21,7 @@ export function findMonitor(bundle: string): { readonly monitor?: ProcessIdentit
 export async function killHalfMade(bundle: string): Promise<void> {
   const deadline = performance.now() + KILL_WITHIN_MS;
   for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
-    const pids = readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name) && commandLine(Number(name)).includes(bundle))
-      .map(Number);
+    const pids = processesNaming(bundle);
     const found = pids.map(identifyProcess).filter((process) => process !== undefined);
     if (found.length === 0) return;
     if (performance.now() > deadline) throw new Error(`Processes ${pids.join(", ")} do not end on SIGKILL`);
@@ -32,19 +31,6 @@ export async function killHalfMade(bundle: string): Promise<void> {
 }
 
 function readNumber(path: string): number | undefined {
-  const number = Number.parseInt(readIfPresent(path), 10);
+  const number = Number.parseInt(readHead(path), 10);
   return Number.isNaN(number) ? undefined : number;
-}
-
-function commandLine(pid: number): string {
-  return readIfPresent(`/proc/${pid}/cmdline`);
-}
-
-function readIfPresent(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT", "ESRCH")) return "";
-    throw cause;
-  }
 }

@@ -59,6 +59,7 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
     runtime: { path: runtimePath, root: directories.runtime },
     conmonPath: findProgram("conmon", "conmon"),
     catatonitPath: findProgram("catatonit", "catatonit"),
+    sleepPath: findProgram("sleep", "coreutils"),
     directories,
     cgroups,
     machine: {
@@ -72,7 +73,9 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
     cleanups: new Cleanups({ clock, log, signal: scope.signal }),
     log,
   };
-  return new OciRuntime(context, `${name}://${version}`, scope);
+  const opened = new OciRuntime(context, `${name}://${version}`, scope);
+  await opened.finishStarts(scope.signal);
+  return opened;
 }
 
 /** Pods on this machine by runc or crun and conmon. Adopts what it finds; outlived by its containers. */
@@ -93,6 +96,11 @@ export class OciRuntime implements ContainerRuntime {
     const timer = startInterval(() => this.#checkAll(), CHECK_EVERY_MS);
     timer.unref();
     scope.defer(() => timer[Symbol.dispose]());
+  }
+
+  /** Sees through what an earlier engine died in. */
+  async finishStarts(signal: AbortSignal): Promise<void> {
+    await this.#containers.finishStarts(signal);
   }
 
   async runPodSandbox(config: PodSandboxConfig, signal: AbortSignal): Promise<PodSandbox> {

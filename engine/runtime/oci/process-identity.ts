@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { isErrno } from "@peapod/kit";
+import { readHead } from "./read-head.ts";
 
 /** A process for as long as the machine is up: the kernel gives a pid again, but not with the same start time. */
 export interface ProcessIdentity {
@@ -10,18 +10,19 @@ export interface ProcessIdentity {
 
 /** The process that has `pid` now; undefined where there is none, or only its zombie. */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT", "ESRCH")) return undefined;
-    throw cause;
-  }
+  const found = readStat(pid);
+  return found === undefined ? undefined : { pid, startTime: found.startTime };
+}
+
+/** The process that has `pid` now, with its session (setsid); undefined where there is none, or only its zombie. */
+export function readStat(pid: number): (ProcessIdentity & { readonly session: number }) | undefined {
+  const stat = readHead(`/proc/${pid}/stat`);
   // The second field is the program's name in parentheses, and may hold anything: count from the last parenthesis.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state, startTime] = [fields[0], fields[19]];
+  const [state, , , session] = fields;
+  const startTime = fields[19];
   if (startTime === undefined || state === "Z" || state === "X") return undefined;
-  return { pid, startTime };
+  return { pid, startTime, session: Number(session) };
 }
 
 /** Tells whether this very process still runs; a zombie does not. */

@@ -10,6 +10,7 @@ export interface RuntimeContext {
   readonly runtime: RuntimeCommand;
   readonly conmonPath: string;
   readonly catatonitPath: string;
+  readonly sleepPath: string;
   readonly directories: RunDirectories;
   readonly cgroups: Cgroups;
   readonly machine: MachineFacts;

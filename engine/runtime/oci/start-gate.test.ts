@@ -1,49 +1,84 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { eventually } from "@peapod/kit";
 import { makeNode } from "../../linux/libc.ts";
-import { identifyProcess, type ProcessIdentity } from "./process-identity.ts";
-import { isHeld, openStartGate, startGatePath } from "./start-gate.ts";
+import { reap } from "../../linux/spawn.ts";
+import { type HeldProcess, identifyHeld, isStillHeld } from "./held-process.ts";
+import { type Gate, openStartGate, startGatePath, startKeeper } from "./start-gate.ts";
 
-/** A runtime's state directory with one created container. */
-function created(t: TestContext): { root: string; gate: string } {
+const sleepPath = "/bin/sleep";
+
+/** The gate of a created container that `held` waits at. */
+function gateOf(t: TestContext, held: (path: string) => number | undefined): Gate {
   const root = mkdtempSync(join(tmpdir(), "peapod-gate-"));
   t.after(() => rmSync(root, { recursive: true }));
-  const gate = startGatePath(root, "c");
-  mkdirSync(dirname(gate));
-  makeNode(gate, constants.S_IFIFO | 0o600, 0, 0);
-  assert.equal(isHeld(root, "c"), true);
-  return { root, gate };
+  symlinkSync(".", join(root, "c"));
+  const path = startGatePath(root, "c");
+  makeNode(path, constants.S_IFIFO | 0o600, 0, 0);
+  return { path, held: identity(held(path)), sleepPath };
 }
 
-function identity(pid: number | undefined): ProcessIdentity {
-  const found = identifyProcess(pid ?? 0);
+function identity(pid: number | undefined): HeldProcess {
+  const found = identifyHeld(pid ?? 0);
   assert.ok(found !== undefined);
   return found;
 }
 
+/** As runc's init: waits for a reader, writes, and becomes another program; ends with 1 where the reader has gone before it writes. */
+const INIT = `
+  $SIG{PIPE} = "IGNORE";
+  open(my $gate, ">", $ARGV[0]) or exit 2;
+  select(undef, undef, undef, $ARGV[1]);
+  syswrite($gate, "0") or exit 1;
+  close($gate);
+  exec("/bin/sh", "-c", "read line; exit 42");`;
+
+function startInit(path: string, waitSeconds = 0): ChildProcessWithoutNullStreams {
+  return spawn("perl", ["-e", INIT, path, String(waitSeconds)]);
+}
+
+async function exitCode(init: ChildProcessWithoutNullStreams | undefined): Promise<unknown> {
+  init?.stdin.end("\n");
+  return init?.exitCode ?? (await once(init ?? assert.fail(), "exit"))[0];
+}
+
 test("openStartGate() reads from an init that writes, as runc's", async (t) => {
-  const { root, gate } = created(t);
-  const init = spawn("sh", ["-c", 'printf 0 > "$0"', gate]);
-  const ended = once(init, "exit");
-  assert.equal(await openStartGate(root, "c", identity(init.pid), t.signal), true);
-  assert.deepEqual([(await ended)[0], existsSync(gate)], [0, false]);
+  let init: ChildProcessWithoutNullStreams | undefined;
+  const gate = gateOf(t, (path) => (init = startInit(path)).pid);
+  assert.equal(await openStartGate(gate, t.signal), true);
+  assert.deepEqual([await exitCode(init), existsSync(gate.path)], [42, false]);
 });
 
 test("openStartGate() writes to an init that reads, as crun's", async (t) => {
-  const { root, gate } = created(t);
-  const init = openSync(gate, constants.O_RDONLY | constants.O_NONBLOCK);
+  const gate = gateOf(t, () => process.pid);
+  const init = openSync(gate.path, constants.O_RDONLY | constants.O_NONBLOCK);
   t.after(() => closeSync(init));
-  assert.equal(await openStartGate(root, "c", identity(process.pid), t.signal), true);
-  assert.deepEqual([readSync(init, Buffer.alloc(8)), existsSync(gate)], [1, false]);
+  assert.equal(await openStartGate(gate, t.signal), true);
+  assert.deepEqual([readSync(init, Buffer.alloc(8)), existsSync(gate.path)], [1, false]);
 });
 
-test("openStartGate() tells that there is no gate", async (t) => {
-  const { root, gate } = created(t);
-  rmSync(gate);
-  assert.equal(await openStartGate(root, "c", identity(process.pid), t.signal), false);
+test("openStartGate() tells that there is no gate, and that nobody waits at one", async (t) => {
+  const gone = spawn("true");
+  const gate = gateOf(t, () => process.pid);
+  await once(gone, "exit");
+  const held = { ...gate.held, pid: gone.pid ?? 0 };
+  await assert.rejects(openStartGate({ ...gate, held }, t.signal), /ended before it was started/);
+  rmSync(gate.path);
+  assert.equal(await openStartGate(gate, t.signal), false);
+});
+
+test("startKeeper() lets an init go on though whoever started it does nothing more; openStartGate() sees that it did", async (t) => {
+  let init: ChildProcessWithoutNullStreams | undefined;
+  const gate = gateOf(t, (path) => (init = startInit(path, 0.2)).pid);
+  const keeper = startKeeper(gate);
+  await eventually(() => !isStillHeld(gate.held), { withinMs: 5_000 });
+  process.kill(keeper, "SIGKILL");
+  await reap(keeper);
+  assert.equal(await openStartGate(gate, t.signal), true);
+  assert.equal(await exitCode(init), 42);
 });

@@ -1,52 +1,68 @@
-import { closeSync, constants, existsSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { delay, isErrno } from "@peapod/kit";
-import { isRunning, type ProcessIdentity } from "./process-identity.ts";
+import { reap, spawnDetached } from "../../linux/spawn.ts";
+import { isStillHeld, type HeldProcess } from "./held-process.ts";
+import { isRunning } from "./process-identity.ts";
 
 /**
- * The fifo that runc and crun hold a created container at. runc's init opens it for writing and goes on when somebody reads; crun's
- * has it open for reading and goes on when somebody writes. It is in the runtime's state directory while the container is `created`,
- * and gone once it was started.
+ * The fifo that runc and crun hold a created container at. runc's init opens it for writing, writes when somebody reads, and fails where
+ * that somebody has gone meanwhile; crun's has it open for reading and goes on when somebody writes.
  */
 export function startGatePath(runtimeRoot: string, containerId: string): string {
   return join(runtimeRoot, containerId, "exec.fifo");
 }
 
-/** Tells whether a created container is still held. */
-export function isHeld(runtimeRoot: string, containerId: string): boolean {
-  return existsSync(startGatePath(runtimeRoot, containerId));
+const OPEN_WITHIN_MS = 5_000;
+/** How long a keeper outlives an engine that died over the gate: longer than an init needs to write one byte on any machine. */
+const KEEPER_SECONDS = 10;
+
+/** What a gate is opened with. */
+export interface Gate {
+  /** The fifo. */
+  readonly path: string;
+  /** The process that waits at it. */
+  readonly held: HeldProcess;
+  /** sleep(1), which keeps it open. */
+  readonly sleepPath: string;
 }
 
-const OPEN_WITHIN_MS = 5_000;
-
 /**
- * Lets a created container go, as the runtime's own `start` does, without its 10 ms: reads the fifo, or writes to it, and removes it.
- * Gives false where there is no such fifo, and the runtime itself must be asked; throws where the process is gone or does not answer.
+ * Lets a created container go, as the runtime's own `start` does, without its 10 ms. From the first step on it goes whatever becomes of this
+ * engine: either one write does it (crun), or a keeper, a process of its own, is the reader that the init waits for (runc).
+ * Gives false where there is no fifo, and the runtime itself must be asked; throws where the process is gone or does not answer.
  */
-export async function openStartGate(
-  runtimeRoot: string,
-  containerId: string,
-  held: ProcessIdentity,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const path = startGatePath(runtimeRoot, containerId);
-  let fd: number;
+export async function openStartGate(gate: Gate, signal: AbortSignal): Promise<boolean> {
+  let keeper: number | undefined;
   try {
-    if (writeToReader(path)) {
-      rmSync(path, { force: true });
+    if (writeToReader(gate.path)) {
+      rmSync(gate.path, { force: true });
       return true;
     }
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    keeper = startKeeper(gate);
   } catch (cause) {
     if (isErrno(cause, "ENOENT")) return false;
     throw cause;
   }
   try {
-    await readOne(fd, held, signal);
-    rmSync(path, { force: true });
+    await untilPassed(gate, signal);
+    rmSync(gate.path, { force: true });
     return true;
   } finally {
-    closeSync(fd);
+    process.kill(keeper, "SIGKILL"); // not reaped yet, so it is nobody else
+    await reap(keeper);
+  }
+}
+
+/** Starts a process that has the fifo open for reading from its first moment on, and ends by itself soon; gives its pid. */
+export function startKeeper({ path, sleepPath }: Pick<Gate, "path" | "sleepPath">): number {
+  const nothing = openSync("/dev/null", "r+");
+  const others = openSync("/dev/null", "r+");
+  try {
+    const reader = { open: path, flags: constants.O_RDONLY | constants.O_NONBLOCK };
+    return spawnDetached({ path: sleepPath, args: [String(KEEPER_SECONDS)], env: {}, cwd: "/", fds: [reader, nothing, others] });
+  } finally {
+    for (const fd of [nothing, others]) closeSync(fd);
   }
 }
 
@@ -68,14 +84,20 @@ function writeToReader(path: string): boolean {
 }
 
 /** The init needs microseconds to wake and write: yield to the event loop first, then look ever more rarely. */
-async function readOne(fd: number, held: ProcessIdentity, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + OPEN_WITHIN_MS;
-  const byte = Buffer.alloc(1);
-  for (let waitMs = 0; ; waitMs = Math.min(waitMs + 1, 20)) {
-    if (hasRead(fd, byte)) return;
-    if (!isRunning(held)) throw new Error("its process ended before it was started");
-    if (performance.now() > deadline) throw new Error(`its process did not answer within ${OPEN_WITHIN_MS} ms`);
-    await delay(waitMs, signal);
+async function untilPassed({ path, held }: Gate, signal: AbortSignal): Promise<void> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const deadline = performance.now() + OPEN_WITHIN_MS;
+    const byte = Buffer.alloc(1);
+    for (let waitMs = 0; ; waitMs = Math.min(waitMs + 1, 20)) {
+      if (hasRead(fd, byte)) return;
+      if (!isRunning(held)) throw new Error("its process ended before it was started");
+      if (!isStillHeld(held)) return; // an earlier engine let it go, and took its byte
+      if (performance.now() > deadline) throw new Error(`its process did not answer within ${OPEN_WITHIN_MS} ms`);
+      await delay(waitMs, signal);
+    }
+  } finally {
+    closeSync(fd);
   }
 }
 

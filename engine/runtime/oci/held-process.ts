@@ -1,0 +1,32 @@
+import { statSync } from "node:fs";
+import { isErrno } from "@peapod/kit";
+import { identifyProcess, isRunning, type ProcessIdentity } from "./process-identity.ts";
+
+/** A container's first process, as it was when the runtime held it: it still ran the runtime's own program, not the container's. */
+export interface HeldProcess extends ProcessIdentity {
+  /** Device and inode of the program. */
+  readonly heldProgram: string;
+}
+
+/** The process that has `pid` now, held; undefined where there is none. */
+export function identifyHeld(pid: number): HeldProcess | undefined {
+  const identity = identifyProcess(pid);
+  const heldProgram = programOf(pid);
+  return identity === undefined || heldProgram === undefined ? undefined : { ...identity, heldProgram };
+}
+
+/** Tells whether a process lives and has not begun the container's program: the one thing that no crash of an engine can leave untrue. */
+export function isStillHeld(held: HeldProcess): boolean {
+  return programOf(held.pid) === held.heldProgram && isRunning(held);
+}
+
+/** Which file a process runs; undefined where it is gone. The runtime's may be a copy in memory without a name. */
+function programOf(pid: number): string | undefined {
+  try {
+    const { dev, ino } = statSync(`/proc/${pid}/exe`);
+    return `${dev}:${ino}`;
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT", "ESRCH")) return undefined;
+    throw cause;
+  }
+}

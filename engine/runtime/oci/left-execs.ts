@@ -1,0 +1,62 @@
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Cgroups } from "./cgroups.ts";
+import { readStat, signalProcess } from "./process-identity.ts";
+import { readHead } from "./read-head.ts";
+
+/** What the names of an exec's files in a bundle begin with. */
+export const EXEC_PREFIX = "exec-";
+
+const TICKS_PER_SECOND = 100; // USER_HZ, the same on every machine
+const SLACK_SECONDS = 2;
+
+/** Where a container's commands are: its bundle and its cgroup. */
+interface Place {
+  readonly bundle: string;
+  readonly cgroupPath: string;
+}
+
+/**
+ * Ends the commands that an earlier engine ran in a container and removes their files: nobody reads what they say any more. A command that the
+ * runtime was only about to start has no pid file yet: it is a child of the runtime's `exec`.
+ */
+export function endLeftExecs(cgroups: Cgroups, { bundle, cgroupPath }: Place): void {
+  const files = readdirSync(bundle).filter((name) => name.startsWith(EXEC_PREFIX));
+  if (files.length === 0) return;
+  const runtimes = processesNaming(join(bundle, EXEC_PREFIX));
+  for (const pid of runtimes) {
+    for (const child of readHead(`/proc/${pid}/task/${pid}/children`).split(" ").map(Number)) endSession(cgroups, cgroupPath, child);
+    const runtime = readStat(pid);
+    if (runtime !== undefined) signalProcess(runtime, "SIGKILL");
+  }
+  for (const name of files.filter((one) => one.endsWith(".pid"))) {
+    const path = join(bundle, name);
+    const leader = Number(readHead(path).trim());
+    if (!isYounger(leader, statSync(path).mtimeMs)) endSession(cgroups, cgroupPath, leader);
+  }
+  for (const name of files) rmSync(join(bundle, name), { force: true });
+}
+
+/** Kills a process of a container's cgroup and its session. Each exec is one (setsid), so what it started is found even after it died itself. */
+export function endSession(cgroups: Cgroups, cgroupPath: string, leader: number): void {
+  for (const pid of cgroups.processes(cgroupPath)) {
+    const process = readStat(pid);
+    if (process !== undefined && (process.session === leader || process.pid === leader)) signalProcess(process, "SIGKILL");
+  }
+}
+
+/** The processes with a path on their command line. */
+export function processesNaming(path: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && readHead(`/proc/${name}/cmdline`).includes(path))
+    .map(Number);
+}
+
+/** Whether the process that has `pid` began after that moment: then it is another one than was meant. */
+function isYounger(pid: number, thanMs: number): boolean {
+  const process = readStat(pid);
+  if (process === undefined) return false;
+  const upSeconds = Number.parseFloat(readHead("/proc/uptime"));
+  const ageSeconds = upSeconds - Number(process.startTime) / TICKS_PER_SECOND;
+  return ageSeconds + SLACK_SECONDS < (Date.now() - thanMs) / 1000;
+}
