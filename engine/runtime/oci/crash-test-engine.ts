@@ -16,7 +16,11 @@ for (let round = 0; ; round += 1) {
   const make = async (name: string): Promise<void> => {
     const args = ["sh", "-c", `echo ${pod.uid}-${name} >> /out/ran; echo up; sleep 1000; true`];
     const mounts = [{ hostPath: logDirectory, containerPath: "/out", readonly: false }];
-    const id = await runtime.createContainer(sandbox.id, containerConfig({ rootfsPath, logDirectory }, { name, args, mounts }), scope.signal);
+    const id = await runtime.createContainer(
+      sandbox.id,
+      containerConfig({ rootfsPath, logDirectory }, { name, args, mounts }),
+      scope.signal,
+    );
     await runtime.startContainer(id, scope.signal);
   };
   await Promise.all(["a", "b"].map(make));
