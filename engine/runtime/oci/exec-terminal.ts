@@ -51,7 +51,7 @@ async function untilExit(pty: IPty, launch: ExecLaunch, signal: AbortSignal): Pr
   const { promise, resolve } = Promise.withResolvers<number>();
   pty.onExit(({ exitCode, signal: number }) => resolve(number !== undefined && number > 0 ? 128 + number : exitCode));
   const abort = (): void => {
-    launch.kill();
+    launch.kill(pty.pid);
     pty.kill("SIGKILL");
   };
   signal.addEventListener("abort", abort, { once: true });

@@ -9,7 +9,7 @@ import type { ExecOptions, ExecSession } from "../runtime.ts";
 import { bundleFiles } from "./conmon.ts";
 import type { ContainerEntry } from "./container-entry.ts";
 import { execWithTerminal } from "./exec-terminal.ts";
-import { endSession, EXEC_PREFIX } from "./left-execs.ts";
+import { endCommandOf, endSession, EXEC_PREFIX } from "./left-execs.ts";
 import type { OciProcess, OciSpec } from "./oci-spec.ts";
 import { readHead } from "./read-head.ts";
 import { cleanRuntimeError } from "./runtime-command.ts";
@@ -21,8 +21,8 @@ export interface ExecLaunch {
   readonly args: readonly string[];
   /** The pid of the process in the container, written once it has started. */
   readonly pidPath: string;
-  /** Kills the process in the container with everything it started. */
-  readonly kill: () => void;
+  /** Kills the process in the container with everything it started; takes the pid of the runtime's own, which is still there. */
+  readonly kill: (runtimePid: number) => void;
   /** The exit code for the runtime's own: 126 or 127 where it could not start the command. */
   readonly exitCode: (runtimeExitCode: number) => number;
   /** Removes the files. */
@@ -81,7 +81,8 @@ function prepareExec({ runtime, cgroups, log }: RuntimeContext, entry: Container
     ],
     pidPath,
     kill: contain(
-      () => {
+      (runtimePid: number) => {
+        endCommandOf(cgroups, entry.record.cgroupPath, runtimePid);
         const leader = readHead(pidPath).trim();
         if (leader !== "") endSession(cgroups, entry.record.cgroupPath, Number(leader));
       },
@@ -113,7 +114,7 @@ async function untilExit(child: ChildProcess, launch: ExecLaunch, signal: AbortS
   child.once("error", (cause) => reject(new EngineError("RUNTIME_FAILED", `Cannot run ${launch.program}`, { cause })));
   child.once("exit", (code, name) => resolve(code ?? (name === "SIGKILL" ? 137 : 143)));
   const abort = (): void => {
-    launch.kill();
+    if (child.pid !== undefined) launch.kill(child.pid);
     child.kill("SIGKILL");
   };
   signal.addEventListener("abort", abort, { once: true });

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { isErrno } from "@peapod/kit";
 import type { Cgroups } from "./cgroups.ts";
 import { readStat, signalProcess } from "./process-identity.ts";
 import { readHead } from "./read-head.ts";
@@ -16,16 +17,13 @@ interface Place {
   readonly cgroupPath: string;
 }
 
-/**
- * Ends the commands that an earlier engine ran in a container and removes their files: nobody reads what they say any more. A command that the
- * runtime was only about to start has no pid file yet: it is a child of the runtime's `exec`.
- */
+/** Ends the commands that an earlier engine ran in a container and removes their files: nobody reads what they say any more. */
 export function endLeftExecs(cgroups: Cgroups, { bundle, cgroupPath }: Place): void {
   const files = readdirSync(bundle).filter((name) => name.startsWith(EXEC_PREFIX));
   if (files.length === 0) return;
   const runtimes = processesNaming(join(bundle, EXEC_PREFIX));
   for (const pid of runtimes) {
-    for (const child of readHead(`/proc/${pid}/task/${pid}/children`).split(" ").map(Number)) endSession(cgroups, cgroupPath, child);
+    endCommandOf(cgroups, cgroupPath, pid);
     const runtime = readStat(pid);
     if (runtime !== undefined) signalProcess(runtime, "SIGKILL");
   }
@@ -35,6 +33,11 @@ export function endLeftExecs(cgroups: Cgroups, { bundle, cgroupPath }: Place): v
     if (!isYounger(leader, statSync(path).mtimeMs)) endSession(cgroups, cgroupPath, leader);
   }
   for (const name of files) rmSync(join(bundle, name), { force: true });
+}
+
+/** Ends the command that a runtime's `exec` started: its child, which may run before there is a pid file. */
+export function endCommandOf(cgroups: Cgroups, cgroupPath: string, runtimePid: number): void {
+  for (const child of childrenOf(runtimePid)) endSession(cgroups, cgroupPath, child);
 }
 
 /** Kills a process of a container's cgroup and its session. Each exec is one (setsid), so what it started is found even after it died itself. */
@@ -50,6 +53,21 @@ export function processesNaming(path: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && readHead(`/proc/${name}/cmdline`).includes(path))
     .map(Number);
+}
+
+/** Each thread has the children that it started itself. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readHead(`/proc/${pid}/task/${thread}/children`)
+        .split(" ")
+        .filter((child) => child !== "")
+        .map(Number),
+    );
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT", "ESRCH")) return [];
+    throw cause;
+  }
 }
 
 /** Whether the process that has `pid` began after that moment: then it is another one than was meant. */
