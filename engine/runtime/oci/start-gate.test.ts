@@ -39,7 +39,7 @@ const INIT = `
   exec("/bin/sh", "-c", "read line; exit 42");`;
 
 function startInit(path: string, waitSeconds = 0): ChildProcessWithoutNullStreams {
-  return spawn("perl", ["-e", INIT, path, String(waitSeconds)]);
+  return spawn("/usr/bin/perl", ["-e", INIT, path, String(waitSeconds)]);
 }
 
 async function exitCode(init: ChildProcessWithoutNullStreams | undefined): Promise<unknown> {
