@@ -17,7 +17,7 @@ export interface BenchEngine {
   peapod(...args: readonly string[]): Promise<string>;
 }
 
-const launcher = fileURLToPath(new URL("../peapod", import.meta.url));
+const ownLauncher = fileURLToPath(new URL("../peapod", import.meta.url));
 
 /** A new folder on a disk: file systems in memory carry overlays, too, and would be faster than where pods really are. */
 export function makeFolder(): string {
@@ -25,8 +25,8 @@ export function makeFolder(): string {
   return mkdtempSync("/var/lib/peapod/bench-");
 }
 
-/** Starts an engine with directories and a port of its own; the scope's end stops it and removes them. */
-export async function startEngine(scope: Scope, signal: AbortSignal): Promise<BenchEngine> {
+/** Starts an engine, of this checkout or another, with directories and a port of its own; the scope's end stops it and removes them. */
+export async function startEngine(scope: Scope, signal: AbortSignal, launcher = ownLauncher): Promise<BenchEngine> {
   const folder = makeFolder();
   const stateDir = join(folder, "state");
   const runDir = `/run/peapod-${folder.slice(-6)}`;

@@ -3,6 +3,7 @@
  */
 import { inspect } from "node:util";
 import { untilSignal } from "@peapod/kit";
+import { api } from "./api.ts";
 import { ambassador } from "./ambassador.ts";
 import { ambassadorSoak } from "./ambassador-soak.ts";
 import { density } from "./density.ts";
@@ -11,6 +12,7 @@ import { podStart } from "./pod-start.ts";
 const benchmarks: Readonly<Record<string, (args: readonly string[], signal: AbortSignal) => Promise<void>>> = {
   "pod-start": podStart,
   density,
+  api,
   ambassador,
   "ambassador-soak": ambassadorSoak,
 };

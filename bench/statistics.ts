@@ -11,3 +11,9 @@ export function seconds(valuesMs: readonly number[]): string {
   const text = (ms: number): string => (ms / 1000).toFixed(3);
   return `${text(median(valuesMs))} s (${text(Math.min(...valuesMs))} to ${text(Math.max(...valuesMs))})`;
 }
+
+/** The value that such a part of the values is not above: 0.99 for the 99th percentile. */
+export function percentile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+}
