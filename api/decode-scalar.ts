@@ -1,6 +1,7 @@
 import type { Reading } from "./decode.ts";
 import type { PathSegments } from "./field-path.ts";
 import { isRecord } from "./json.ts";
+import { LargeInteger } from "./large-integer.ts";
 import { canonicalQuantity, quantityRule } from "./quantity.ts";
 import type { FieldSchema } from "./schema.ts";
 import { nearestName } from "./suggest.ts";
@@ -14,7 +15,8 @@ export function decodeScalar(value: unknown, schema: FieldSchema, path: PathSegm
   }
   if (schema.scalar === "boolean") return typeof value === "boolean" ? value : mistyped(value, "true or false", path, reading);
   if (schema.scalar === "numeric") {
-    if (schema.format === "double" ? typeof value === "number" : isInteger(value, schema.format)) return value;
+    if (schema.format !== "double" && isInteger(value, schema.format)) return value;
+    if (schema.format === "double" && isNumber(value)) return Number(value);
     return mistyped(value, schema.format === "double" ? "a number" : `a whole number (${schema.format ?? "int64"})`, path, reading);
   }
   if (typeof value !== "string") return mistyped(value, "a string", path, reading);
@@ -39,7 +41,7 @@ function decodeString(value: string, schema: FieldSchema, path: PathSegments, re
 }
 
 function decodeQuantity(value: unknown, path: PathSegments, reading: Reading): unknown {
-  if (typeof value !== "string" && typeof value !== "number") return mistyped(value, "a quantity such as 500m or 64Mi", path, reading);
+  if (typeof value !== "string" && !isNumber(value)) return mistyped(value, "a quantity such as 500m or 64Mi", path, reading);
   const canonical = canonicalQuantity(String(value).trim());
   if (canonical === undefined)
     reading.report("format", path, `wants a quantity such as 500m or 64Mi, found ${show(value)}: ${quantityRule}`);
@@ -54,9 +56,13 @@ export function mistyped(value: unknown, wanted: string, path: PathSegments, rea
 }
 
 function isInteger(value: unknown, format: FieldSchema["format"]): boolean {
-  if (!Number.isInteger(value)) return false;
-  const size = Math.abs(Number(value));
-  return format === "int32" ? size <= 2 ** 31 - (Number(value) >= 0 ? 1 : 0) : size <= 2 ** 63;
+  if (value instanceof LargeInteger) return format !== "int32" && value.isInt64;
+  if (!Number.isSafeInteger(value)) return false;
+  return format !== "int32" || Math.abs(Number(value)) <= 2 ** 31 - (Number(value) >= 0 ? 1 : 0);
+}
+
+function isNumber(value: unknown): value is number | LargeInteger {
+  return typeof value === "number" || value instanceof LargeInteger;
 }
 
 function isBase64(text: string): boolean {
@@ -69,14 +75,14 @@ function isTime(text: string): boolean {
 }
 
 function isJsonScalar(value: unknown): boolean {
-  return value === null || ["string", "number", "boolean"].includes(typeof value);
+  return value === null || isNumber(value) || ["string", "boolean"].includes(typeof value);
 }
 
 function describe(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (isRecord(value)) return "an object";
   if (typeof value === "string") return `the string ${show(value)}`;
-  if (typeof value === "number") return `the number ${value}`;
+  if (isNumber(value)) return `the number ${value}`;
   return value === null || typeof value === "boolean" ? String(value) : `a ${typeof value}`;
 }
 

@@ -7,9 +7,10 @@ export type { Support } from "./field-rule.ts";
 export { checkSupport, type FieldEntry, listFields, type SupportNote, type SupportReport } from "./field-support.ts";
 export type * from "./generated.ts";
 export { nameFromPrefix } from "./generate-name.ts";
-export { asList, asRecord, asString, cloneJson, equalJson, isRecord } from "./json.ts";
+export { asList, asRecord, asString, cloneJson, equalJson, isRecord, setField } from "./json.ts";
 export { applyJsonPatch, PatchError } from "./json-patch.ts";
 export { type LabelRequirement, type LabelSelectorTerms, matchesLabels, parseLabelSelector, SelectorError } from "./label-selector.ts";
+export { LargeInteger, parseJson, wholeNumber } from "./large-integer.ts";
 export { applyMergePatch } from "./merge-patch.ts";
 export { graceSeconds, isPodTerminal } from "./pod-predicates.ts";
 export {

@@ -1,4 +1,5 @@
 import { cloneJson, equalJson, getField, isDeeperThan, isRecord, setField } from "./json.ts";
+import { parseJson } from "./large-integer.ts";
 
 /** A patch that cannot be read (`malformed`: answer 400) or does not fit the object (`unfit`: answer 422). */
 export class PatchError extends Error {
@@ -13,6 +14,8 @@ export class PatchError extends Error {
 const MOST_OPERATIONS = 10_000;
 /** Of all copies of one patch, as JSON: each may double what there is, and upstream takes as much. */
 const MOST_COPIED_CHARACTERS = 3 * 1024 * 1024;
+/** By all that is put into lists and taken out of them, together: each moves what stands behind it. */
+const MOST_MOVED_ITEMS = 100_000_000;
 const DEEPEST = 100; // levels; no object of the API comes near it
 
 /** Throws PatchError where a patch nests deeper than any object may. */
@@ -28,32 +31,32 @@ export function applyJsonPatch(target: unknown, patch: unknown): unknown {
     throw new PatchError("malformed", `Cannot apply the JSON patch: ${patch.length} operations, at most ${MOST_OPERATIONS} are allowed`);
   }
   let document: unknown = cloneJson(target);
-  const copied = { characters: 0 };
-  for (const [index, operation] of patch.entries()) document = applyOperation(document, operation, { index, copied });
+  const spent: Spent = { copiedCharacters: 0, movedItems: 0 };
+  for (const [index, operation] of patch.entries()) document = applyOperation(document, operation, index, spent);
   return document;
 }
 
-/** Which operation of a patch it is, and what all before it have copied. */
-interface Place {
-  readonly index: number;
-  readonly copied: { characters: number };
+/** What the operations of one patch have cost so far. */
+interface Spent {
+  copiedCharacters: number;
+  movedItems: number;
 }
 
-function applyOperation(document: unknown, operation: unknown, { index, copied }: Place): unknown {
+function applyOperation(document: unknown, operation: unknown, index: number, spent: Spent): unknown {
   if (!isRecord(operation)) throw new PatchError("malformed", `Cannot read operation ${index} of the JSON patch: it is not an object`);
   const op = operation["op"];
   const path = pointer(operation, "path", index);
   switch (op) {
     case "add":
-      return add(document, path, cloneJson(valueOf(operation, index)));
+      return add(document, path, cloneJson(valueOf(operation, index)), spent);
     case "remove":
-      return remove(document, path);
+      return remove(document, path, spent);
     case "replace":
       return replace(document, path, cloneJson(valueOf(operation, index)));
     case "move":
-      return move(document, pointer(operation, "from", index), path);
+      return move(document, pointer(operation, "from", index), path, spent);
     case "copy":
-      return add(document, path, copy(read(document, pointer(operation, "from", index)), copied));
+      return add(document, path, copy(read(document, pointer(operation, "from", index)), spent), spent);
     case "test":
       if (!equalJson(read(document, path), valueOf(operation, index))) {
         throw new PatchError("unfit", `The value at ${show(path)} is not what operation ${index} of the JSON patch tests for`);
@@ -64,13 +67,13 @@ function applyOperation(document: unknown, operation: unknown, { index, copied }
   }
 }
 
-function copy(value: unknown, copied: Place["copied"]): unknown {
+function copy(value: unknown, spent: Spent): unknown {
   const text = JSON.stringify(value);
-  copied.characters += text.length;
-  if (copied.characters > MOST_COPIED_CHARACTERS) {
+  spent.copiedCharacters += text.length;
+  if (spent.copiedCharacters > MOST_COPIED_CHARACTERS) {
     throw new PatchError("malformed", `Cannot apply the JSON patch: its copies make more than ${MOST_COPIED_CHARACTERS} characters`);
   }
-  return JSON.parse(text);
+  return parseJson(text);
 }
 
 type Path = readonly string[];
@@ -105,22 +108,24 @@ function read(document: unknown, path: Path): unknown {
   return value;
 }
 
-function add(document: unknown, path: Path, value: unknown): unknown {
+function add(document: unknown, path: Path, value: unknown, spent: Spent): unknown {
   const last = path.at(-1);
   if (last === undefined) return value;
   const parent = read(document, path.slice(0, -1));
-  if (Array.isArray(parent)) parent.splice(last === "-" ? parent.length : itemIndex(parent, last, path, parent.length), 0, value);
-  else if (isRecord(parent)) setField(parent, last, value);
+  if (Array.isArray(parent)) {
+    const at = last === "-" ? parent.length : itemIndex(parent, last, path, parent.length);
+    splice(parent, { at, remove: 0, put: [value] }, spent);
+  } else if (isRecord(parent)) setField(parent, last, value);
   else throw new PatchError("unfit", `The value at ${show(path.slice(0, -1))} is neither an object nor a list`);
   return document;
 }
 
-function remove(document: unknown, path: Path): unknown {
+function remove(document: unknown, path: Path, spent: Spent): unknown {
   const last = path.at(-1);
   if (last === undefined) return null;
   read(document, path);
   const parent = read(document, path.slice(0, -1));
-  if (Array.isArray(parent)) parent.splice(itemIndex(parent, last, path, parent.length - 1), 1);
+  if (Array.isArray(parent)) splice(parent, { at: itemIndex(parent, last, path, parent.length - 1), remove: 1, put: [] }, spent);
   else if (isRecord(parent)) delete parent[last];
   return document;
 }
@@ -135,12 +140,23 @@ function replace(document: unknown, path: Path, value: unknown): unknown {
   return document;
 }
 
-function move(document: unknown, from: Path, path: Path): unknown {
+function move(document: unknown, from: Path, path: Path, spent: Spent): unknown {
   if (path.length > from.length && from.every((part, depth) => part === path[depth])) {
     throw new PatchError("unfit", `Cannot move ${show(from)} into itself at ${show(path)}`);
   }
   const value = read(document, from);
-  return add(remove(document, from), path, value);
+  return add(remove(document, from, spent), path, value, spent);
+}
+
+function splice(list: unknown[], change: { at: number; remove: number; put: readonly unknown[] }, spent: Spent): void {
+  spent.movedItems += list.length - change.at;
+  if (spent.movedItems > MOST_MOVED_ITEMS) {
+    throw new PatchError(
+      "malformed",
+      `Cannot apply the JSON patch: it moves more than ${MOST_MOVED_ITEMS} items of lists; replace the list`,
+    );
+  }
+  list.splice(change.at, change.remove, ...change.put);
 }
 
 function itemIndex(list: readonly unknown[], part: string, path: Path, highest: number): number {

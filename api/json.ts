@@ -1,11 +1,13 @@
+import { LargeInteger } from "./large-integer.ts";
+
 /** A JSON object, or undefined where `value` is none. */
 export function asRecord(value: unknown): Record<string, unknown> | undefined {
   return isRecord(value) ? value : undefined;
 }
 
-/** Tells whether `value` is a JSON object: neither null nor a list. */
+/** Tells whether `value` is a JSON object: neither null nor a list, nor a number of many digits. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof LargeInteger);
 }
 
 /** The elements of a JSON list; of anything else none. */
@@ -44,6 +46,7 @@ export function equalJson(left: unknown, right: unknown): boolean {
   if (Array.isArray(left)) {
     return Array.isArray(right) && left.length === right.length && left.every((item, index) => equalJson(item, right[index]));
   }
+  if (left instanceof LargeInteger) return right instanceof LargeInteger && left.text === right.text;
   if (!isRecord(left) || !isRecord(right)) return false;
   const names = Object.keys(left);
   if (names.length !== Object.keys(right).length) return false;
@@ -57,7 +60,17 @@ export function isDeeperThan(value: unknown, limit: number): boolean {
     if (depth > limit) return true;
     level = level
       .flatMap((each) => (Array.isArray(each) ? (each as unknown[]) : isRecord(each) ? Object.values(each) : []))
-      .filter((each) => typeof each === "object" && each !== null);
+      .filter((each) => Array.isArray(each) || isRecord(each));
   }
   return false;
+}
+
+/** A text that is the same for two JSON values if, and only if, they are equal: the key to look one up among many by. */
+export function jsonKey(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(jsonKey).join()}]`;
+  if (!isRecord(value)) return JSON.stringify(value) ?? "";
+  const members = Object.keys(value)
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${jsonKey(value[name])}`);
+  return `{${members.join()}}`;
 }

@@ -1,4 +1,4 @@
-import { cloneJson, equalJson, getField, isRecord, setField } from "./json.ts";
+import { cloneJson, getField, isRecord, jsonKey, setField } from "./json.ts";
 import { checkDepth, PatchError } from "./json-patch.ts";
 import { type FieldSchema, fieldSchema } from "./schema.ts";
 
@@ -63,18 +63,18 @@ function mergeList(original: unknown[], patch: unknown[], schema: FieldSchema | 
   const special = items.filter((item) => Object.hasOwn(item, PATCH));
   const ordinary = items.filter((item) => !Object.hasOwn(item, PATCH));
   if (special.some((item) => item[PATCH] === "replace")) return ordinary.map(withoutDirectives);
-  let live = [...original];
-  for (const item of special) {
-    if (item[PATCH] !== "delete") throw new PatchError("malformed", `Unknown $patch directive ${JSON.stringify(item[PATCH])} in a list`);
-    live = live.filter((each) => !isSame(each, item, mergeKey));
-  }
+  const unknown = special.find((item) => item[PATCH] !== "delete");
+  if (unknown !== undefined) throw new PatchError("malformed", `Unknown $patch directive ${JSON.stringify(unknown[PATCH])} in a list`);
+  const deleted = new Set(special.map((item) => identity(item, mergeKey)));
+  const live = original.filter((item) => !deleted.has(identity(item, mergeKey) ?? NOBODY));
   const merged = [...live];
+  const places = placesOf(merged, mergeKey);
   for (const item of ordinary) {
-    const at = merged.findIndex((each) => isSame(each, item, mergeKey));
+    const id = identity(item, mergeKey) ?? NOBODY;
+    const at = places.get(id) ?? merged.length;
     const found = merged[at];
-    const result = mergeMap(isRecord(found) ? found : {}, item, schema?.list);
-    if (at >= 0) merged[at] = result;
-    else merged.push(result);
+    merged[at] = mergeMap(isRecord(found) ? found : {}, item, schema?.list);
+    places.set(id, at);
   }
   return inOrder(merged, ordinary, live, mergeKey);
 }
@@ -90,8 +90,12 @@ function keyedItem(item: unknown, mergeKey: string): Fields {
 function removeFromList(original: Fields, name: string, removed: readonly unknown[]): void {
   const list = getField(original, name);
   if (!Array.isArray(list)) return;
-  const left = list.filter((item) => !removed.some((each) => equalJson(each, item)));
-  setField(original, name, left);
+  const gone = new Set(removed.map(jsonKey));
+  setField(
+    original,
+    name,
+    list.filter((item) => !gone.has(jsonKey(item))),
+  );
 }
 
 /** Only the order was patched. */
@@ -102,36 +106,41 @@ function reorderField(original: Fields, name: string, order: unknown[], schema: 
 
 /** Items named by `order` come in that order; the others keep, as well as that allows, the places they have in `live`. */
 function inOrder(items: readonly unknown[], order: readonly unknown[], live: readonly unknown[], mergeKey: string | undefined): unknown[] {
-  const place = (list: readonly unknown[], item: unknown): number => list.findIndex((each) => isSame(each, item, mergeKey));
-  const ordered = items.filter((item) => place(order, item) >= 0).sort((left, right) => place(order, left) - place(order, right));
-  const others = items.filter((item) => place(order, item) < 0).sort((left, right) => place(live, left) - place(live, right));
+  const [orderPlaces, livePlaces] = [placesOf(order, mergeKey), placesOf(live, mergeKey)];
+  const placed = items.map((item) => {
+    const id = identity(item, mergeKey) ?? NOBODY;
+    return { item, order: orderPlaces.get(id) ?? -1, live: livePlaces.get(id) ?? -1 };
+  });
+  const ordered = placed.filter(({ order: at }) => at >= 0).sort((left, right) => left.order - right.order);
+  const others = placed.filter(({ order: at }) => at < 0).sort((left, right) => left.live - right.live);
   const result: unknown[] = [];
-  for (const item of ordered) {
-    const limit = place(live, item);
-    while (others.length > 0 && limit >= 0) {
-      const at = place(live, others[0]);
-      if (at < 0 || at > limit) break;
-      result.push(others.shift());
+  let next = 0;
+  for (const { item, live: limit } of ordered) {
+    for (let other = others[next]; other !== undefined && other.live >= 0 && other.live <= limit; other = others[next]) {
+      result.push(other.item);
+      next += 1;
     }
     result.push(item);
   }
-  return [...result, ...others];
+  return [...result, ...others.slice(next).map(({ item }) => item)];
 }
 
 /** A patched list must follow its own order; an empty order says nothing. */
 function checkOrder(patch: readonly unknown[], order: readonly unknown[], mergeKey: string | undefined): void {
   if (order.length === 0) return;
+  const ids = order.map((item) => identity(item, mergeKey));
   let next = 0;
   for (const item of patch) {
     if (isRecord(item) && Object.hasOwn(item, PATCH)) continue;
-    const at = order.findIndex((each, index) => index >= next && isSame(each, item, mergeKey));
-    if (at < 0) {
+    const id = identity(item, mergeKey) ?? NOBODY;
+    while (next < ids.length && ids[next] !== id) next += 1; // those passed over are behind for every later item, too
+    if (next === ids.length) {
       throw new PatchError(
         "malformed",
         `The list in the patch does not match its $setElementOrder: ${JSON.stringify(item)} is not there, or in another place`,
       );
     }
-    next = at + 1;
+    next += 1;
   }
 }
 
@@ -140,12 +149,13 @@ function retainKeys(original: Fields, patch: Fields): void {
   const keep: unknown = patch[RETAIN_KEYS];
   delete patch[RETAIN_KEYS];
   if (!Array.isArray(keep)) throw new PatchError("malformed", "invalid patch format of retainKeys: it is not a list");
+  const kept = new Set<unknown>(keep);
   for (const [name, value] of Object.entries(patch)) {
     const isDirective = name.startsWith(SET_ORDER) || name.startsWith(DELETE_FROM_LIST);
-    if (value !== null && !isDirective && !keep.includes(name))
+    if (value !== null && !isDirective && !kept.has(name))
       throw new PatchError("malformed", `invalid patch format of retainKeys: "${name}" is patched but not in the list`);
   }
-  for (const name of Object.keys(original)) if (!keep.includes(name)) delete original[name];
+  for (const name of Object.keys(original)) if (!kept.has(name)) delete original[name];
 }
 
 /** Takes the directives with this prefix out of a patch: the field's name, and the list. */
@@ -178,12 +188,30 @@ function mergesList(schema: FieldSchema | undefined): boolean {
   return strategies(schema).includes("merge");
 }
 
-function isSame(left: unknown, right: unknown, mergeKey: string | undefined): boolean {
-  if (mergeKey === undefined) return equalJson(left, right);
-  const [one, other] = [left, right].map((item) => (isRecord(item) ? getField(item, mergeKey) : item));
-  return one !== undefined && JSON.stringify(one) === JSON.stringify(other);
+/** What makes an item of a list itself: its merge key's value, or without a merge key all of it; undefined where it lacks the key. */
+function identity(item: unknown, mergeKey: string | undefined): string | undefined {
+  if (mergeKey === undefined) return jsonKey(item);
+  const key = isRecord(item) ? getField(item, mergeKey) : item;
+  return key === undefined ? undefined : jsonKey(key);
+}
+
+/** No item's identity: it is no JSON. */
+const NOBODY = "";
+
+/** Where the first item of each identity stands. */
+function placesOf(list: readonly unknown[], mergeKey: string | undefined): Map<string, number> {
+  const places = new Map<string, number>();
+  for (const [index, item] of list.entries()) {
+    const id = identity(item, mergeKey);
+    if (id !== undefined && !places.has(id)) places.set(id, index);
+  }
+  return places;
 }
 
 function unique(items: readonly unknown[]): unknown[] {
-  return items.filter((item, index) => items.findIndex((each) => equalJson(each, item)) === index);
+  const seen = new Set<string>();
+  return items.filter((item) => {
+    const id = jsonKey(item);
+    return !seen.has(id) && seen.add(id);
+  });
 }

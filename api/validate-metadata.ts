@@ -35,7 +35,8 @@ export function validateMetadataUpdate(metadata: ObjectMeta, old: ObjectMeta): F
     if (now !== undefined && before !== undefined && now !== before) errors.push(invalid(`metadata.${name}`, now, "field is immutable"));
   }
   if (old.deletionTimestamp !== undefined) {
-    const added = (metadata.finalizers ?? []).filter((finalizer) => !(old.finalizers ?? []).includes(finalizer));
+    const known = new Set(old.finalizers);
+    const added = (metadata.finalizers ?? []).filter((finalizer) => !known.has(finalizer));
     if (added.length > 0) {
       const list = added.map((finalizer) => JSON.stringify(finalizer)).join(", ");
       errors.push(

@@ -1,6 +1,6 @@
 import { type FieldError, invalid, prohibited, required } from "./field-error.ts";
 import type { Container, Pod, PodSpec, Toleration } from "./generated.ts";
-import { cloneJson, equalJson, isRecord } from "./json.ts";
+import { cloneJson, equalJson, isRecord, jsonKey } from "./json.ts";
 
 const updatable =
   "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -71,7 +71,8 @@ function deadlineErrors(now: number | undefined, before: number | undefined): Fi
 
 function tolerationErrors(now: readonly Toleration[], before: readonly Toleration[]): FieldError[] {
   const plain = ({ tolerationSeconds: _seconds, ...rest }: Toleration): Omit<Toleration, "tolerationSeconds"> => rest;
-  const kept = before.every((old) => now.some((toleration) => equalJson(plain(toleration), plain(old))));
+  const there = new Set(now.map((toleration) => jsonKey(plain(toleration))));
+  const kept = before.every((old) => there.has(jsonKey(plain(old))));
   return kept ? [] : [prohibited("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")];
 }
 

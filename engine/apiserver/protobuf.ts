@@ -1,4 +1,4 @@
-import { badRequest } from "@peapod/api";
+import { badRequest, setField, wholeNumber } from "@peapod/api";
 import { StatusError } from "./errors.ts";
 
 /** The media type of protobuf bodies: kubectl from 1.35 sends them for `create namespace`, `configmap`, `secret` and `serviceaccount`, Helm 4 to delete. */
@@ -87,40 +87,45 @@ export function readProtobuf(body: Buffer): Record<string, unknown> {
   return { apiVersion, kind, ...decode(Buffer.from(raw ?? "", "base64"), message) };
 }
 
+const stringEntry: Message = { 1: { name: "key", type: "string" }, 2: { name: "value", type: "string" } };
+const bytesEntry: Message = { 1: { name: "key", type: "string" }, 2: { name: "value", type: "bytes" } };
+
 /** The fields of a message, with bytes in base64; fields of other numbers are left out. */
 function decode(bytes: Buffer, message: Message): Record<string, unknown> {
   const reader = new Reader(bytes);
   const object: Record<string, unknown> = {};
   while (!reader.isAtEnd) {
-    const tag = reader.varint();
+    const tag = Number(reader.varint());
     const value = reader.value(tag & 7);
-    const field = message[tag >>> 3];
+    const field = message[Math.floor(tag / 8)];
     if (field !== undefined) assign(object, field, value);
   }
   return object;
 }
 
-function assign(object: Record<string, unknown>, field: Field, value: number | Buffer): void {
+function assign(object: Record<string, unknown>, field: Field, value: bigint | Buffer): void {
   const { name, type } = field;
-  if (typeof value === "number") {
-    if (type === "bool") object[name] = value !== 0;
-    if (type === "integer") object[name] = value;
+  if (typeof value === "bigint") {
+    if (type === "bool") object[name] = value !== 0n;
+    if (type === "integer") object[name] = wholeNumber(String(BigInt.asIntN(64, value)));
     return;
   }
   if (typeof type === "object") {
     const inner = decode(value, type);
-    if ("isRepeated" in field) object[name] = [...((object[name] as unknown[] | undefined) ?? []), inner]; // only lists are put there
+    if ("isRepeated" in field) listIn(object, name).push(inner);
     else object[name] = inner;
   } else if (type === "string") object[name] = value.toString("utf8");
   else if (type === "bytes") object[name] = value.toString("base64");
-  else if (type === "strings") object[name] = [...((object[name] as string[] | undefined) ?? []), value.toString("utf8")]; // only lists are put there
+  else if (type === "strings") listIn(object, name).push(value.toString("utf8"));
   else if (type === "string-map" || type === "bytes-map") {
-    const entry = decode(value, {
-      1: { name: "key", type: "string" },
-      2: { name: "value", type: type === "string-map" ? "string" : "bytes" },
-    });
-    object[name] = { ...(object[name] as object | undefined), [(entry["key"] ?? "") as string]: entry["value"] ?? "" }; // only maps are put there
+    const entry = decode(value, type === "string-map" ? stringEntry : bytesEntry);
+    const map = (object[name] ??= {}) as Record<string, unknown>; // only maps are put there
+    setField(map, (entry["key"] ?? "") as string, entry["value"] ?? ""); // as its message says
   }
+}
+
+function listIn(object: Record<string, unknown>, name: string): unknown[] {
+  return (object[name] ??= []) as unknown[]; // only lists are put there
 }
 
 /** The wire format: https://protobuf.dev/programming-guides/encoding/ */
@@ -136,20 +141,21 @@ class Reader {
     return this.#at >= this.#bytes.length;
   }
 
-  varint(): number {
-    let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
+  /** Of 64 bits, without a sign; what is beyond them is dropped. */
+  varint(): bigint {
+    let value = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = this.#bytes[this.#at++];
       if (byte === undefined) throw malformed("it ends within a number");
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return BigInt.asUintN(64, value);
     }
     throw malformed("it has a number that is too long");
   }
 
-  value(wireType: number): number | Buffer {
+  value(wireType: number): bigint | Buffer {
     if (wireType === 0) return this.varint();
-    const length = wireType === 2 ? this.varint() : wireType === 1 ? 8 : wireType === 5 ? 4 : undefined;
+    const length = wireType === 2 ? Number(this.varint()) : wireType === 1 ? 8 : wireType === 5 ? 4 : undefined;
     if (length === undefined || this.#at + length > this.#bytes.length)
       throw malformed("it ends within a field, or has one of an unknown type");
     this.#at += length;
