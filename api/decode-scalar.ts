@@ -82,7 +82,7 @@ function describe(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (isRecord(value)) return "an object";
   if (typeof value === "string") return `the string ${show(value)}`;
-  if (isNumber(value)) return `the number ${value}`;
+  if (isNumber(value)) return `the number ${String(value)}`;
   return value === null || typeof value === "boolean" ? String(value) : `a ${typeof value}`;
 }
 

@@ -32,7 +32,8 @@ export function validateMetadataUpdate(metadata: ObjectMeta, old: ObjectMeta): F
   const fixed = ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const;
   for (const name of fixed) {
     const [now, before] = [metadata[name], old[name]];
-    if (now !== undefined && before !== undefined && now !== before) errors.push(invalid(`metadata.${name}`, now, "field is immutable"));
+    if (now !== undefined && before !== undefined && !equalJson(now, before))
+      errors.push(invalid(`metadata.${name}`, now, "field is immutable"));
   }
   if (old.deletionTimestamp !== undefined) {
     const known = new Set(old.finalizers);

@@ -1,4 +1,4 @@
-import { type ConfigMap, equalJson, type KubeObject, type Pod, pods } from "@peapod/api";
+import { asRecord, type ConfigMap, equalJson, isRecord, type KubeObject, parseJson, type Pod, pods } from "@peapod/api";
 import { ApiError, type Client } from "@peapod/client";
 import { deleteAndWait } from "./delete-object.ts";
 import type { ManifestObject } from "./manifest.ts";
@@ -109,7 +109,7 @@ function diff(last: unknown, stored: unknown, wanted: unknown): Json | undefined
   const [before, now, target] = [asJson(last), asJson(stored), asJson(wanted)];
   for (const [key, value] of Object.entries(target)) {
     if (key === "apiVersion" || key === "kind" || key === "status") continue;
-    if (isJson(value) && isJson(now[key])) {
+    if (isRecord(value) && isRecord(now[key])) {
       const inner = diff(before[key], now[key], value);
       if (inner !== undefined) patch[key] = inner;
     } else if (!equalJson(now[key], value)) patch[key] = value;
@@ -131,7 +131,7 @@ function lastApplied(stored: KubeObject): (KubeObject & { spec?: unknown }) | un
   const text = stored.metadata.annotations?.[LAST_APPLIED];
   if (text === undefined) return undefined;
   try {
-    return withoutLastApplied(JSON.parse(text) as KubeObject);
+    return withoutLastApplied(parseJson(text) as KubeObject);
   } catch {
     return undefined; // somebody else's words there: as if it had never been applied
   }
@@ -153,7 +153,7 @@ function covers(stored: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted)) {
     return Array.isArray(stored) && stored.length === wanted.length && wanted.every((item, index) => covers(stored[index], item));
   }
-  if (isJson(wanted)) return isJson(stored) && Object.entries(wanted).every(([key, value]) => covers(stored[key], value));
+  if (isRecord(wanted)) return isRecord(stored) && Object.entries(wanted).every(([key, value]) => covers(stored[key], value));
   return equalJson(stored, wanted);
 }
 
@@ -171,9 +171,5 @@ async function getIfPresent(client: Client, { resource, object }: ManifestObject
 }
 
 function asJson(value: unknown): Json {
-  return isJson(value) ? value : {};
-}
-
-function isJson(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return asRecord(value) ?? {};
 }

@@ -1,4 +1,4 @@
-import { applyDefaults, checkSupport, decode, type KubeObject, type Resource, resources, validate } from "@peapod/api";
+import { applyDefaults, checkSupport, decode, isRecord, type KubeObject, type Resource, resources, validate } from "@peapod/api";
 import { CliError } from "./cli-error.ts";
 import type { ManifestSource } from "./manifest-source.ts";
 import { suggest } from "./suggest.ts";
@@ -141,8 +141,4 @@ export function apiVersionOf(resource: Resource): string {
 
 function describe(value: unknown): string {
   return Array.isArray(value) ? "a list" : value === null ? "null" : `a ${typeof value}`;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -24,6 +24,11 @@ test("parseYaml() reads scalars as go-yaml does", () => {
   for (const [text, want] of Object.entries(cases)) assert.deepEqual(value(`a: ${text}`), { a: want }, text);
 });
 
+test("parseYaml() reads whole numbers of any length as they are, and as JSON", () => {
+  for (const digits of ["9007199254740993", "-9223372036854775808", "9223372036854775808", "9007199254740991"])
+    assert.equal(JSON.stringify(value(`a: ${digits}\nb: {"c": [${digits}, 7]}`)), `{"a":${digits},"b":{"c":[${digits},7]}}`);
+});
+
 test("parseYaml() merges maps and follows aliases", () => {
   assert.deepEqual(value("base: &b {x: 1}\nuse:\n  <<: *b\n  z: 2"), { base: { x: 1 }, use: { x: 1, z: 2 } });
 });

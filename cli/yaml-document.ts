@@ -1,3 +1,4 @@
+import { wholeNumber } from "@peapod/api";
 import {
   type Document,
   isAlias,
@@ -36,6 +37,7 @@ export function parseYaml(text: string): { documents: YamlDocument[]; problems: 
     ...dialect,
     lineCounter: lines,
     uniqueKeys: true,
+    intAsBigInt: true,
     prettyErrors: false,
     strict: true,
   });
@@ -45,13 +47,18 @@ export function parseYaml(text: string): { documents: YamlDocument[]; problems: 
     for (const { pos, message } of document.errors) problems.push({ line: lines.linePos(pos[0]).line, message: sentence(message) });
     if (document.errors.length > 0 || document.contents === null) continue;
     try {
-      const value: unknown = document.toJS({ maxAliasCount: MOST_ALIASES });
+      const value: unknown = document.toJS({ maxAliasCount: MOST_ALIASES, reviver: exactNumber });
       if (value !== null) documents.push({ value, lineOf: (path) => lineOf(document, lines, path) });
     } catch (cause) {
       problems.push({ line: lineOf(document, lines, []), message: cause instanceof Error ? sentence(cause.message) : String(cause) });
     }
   }
   return { documents, problems };
+}
+
+/** Whole numbers come from the parser without loss: those that are beyond 2^53 stay so. */
+function exactNumber(_key: unknown, value: unknown): unknown {
+  return typeof value === "bigint" ? (wholeNumber(String(value)) ?? Number(value)) : value;
 }
 
 const octal: ScalarTag = {

@@ -1,4 +1,4 @@
-import type { KubeObject, ListMeta, Resource } from "@peapod/api";
+import { type KubeObject, type ListMeta, parseJson, type Resource } from "@peapod/api";
 import { splitLines } from "@peapod/kit";
 import {
   ApiError,
@@ -190,7 +190,7 @@ class HttpsClient implements HttpClient {
     const response = await this.#transport.open(exchange, signal);
     try {
       for await (const line of splitLines(response, LINE_LIMIT_BYTES)) {
-        if (line.length > 0) yield JSON.parse(Buffer.from(line).toString("utf8"));
+        if (line.length > 0) yield parseJson(Buffer.from(line).toString("utf8"));
       }
     } catch (cause) {
       throw signal.aborted ? signal.reason : unreachable(this.server, cause);

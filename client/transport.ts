@@ -1,7 +1,7 @@
 import { Agent, type IncomingMessage } from "node:http";
 import { Agent as SecureAgent, request as secureRequest } from "node:https";
 import { request as plainRequest } from "node:http";
-import type { Status } from "@peapod/api";
+import { parseJson, type Status } from "@peapod/api";
 import { isErrno } from "@peapod/kit";
 import { ApiError } from "./client.ts";
 import type { ClusterAccess } from "./kubeconfig.ts";
@@ -86,7 +86,7 @@ export class Transport {
   async json(exchange: Exchange, signal: AbortSignal): Promise<{ value: unknown; headers: IncomingMessage["headers"] }> {
     const response = await this.open(exchange, signal);
     try {
-      return { value: JSON.parse(await readText(response, ANSWER_LIMIT_BYTES)), headers: response.headers };
+      return { value: parseJson(await readText(response, ANSWER_LIMIT_BYTES)), headers: response.headers };
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       throw cause instanceof ApiError ? cause : unreachable(this.access.server, cause);

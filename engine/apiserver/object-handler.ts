@@ -3,6 +3,7 @@ import {
   badRequest,
   failure,
   type KubeObject,
+  LargeInteger,
   methodNotAllowed,
   type Resource,
   success,
@@ -206,12 +207,12 @@ function writeOptions({ query, response }: Exchange, subresource?: string): Writ
 async function readDeleteOptions({ request, query }: Exchange): Promise<DeleteOptions> {
   const body = asRecord((await readObjectBody(request)) ?? {}) ?? {};
   const preconditions = asRecord(body["preconditions"]) ?? {};
-  const grace = query.integer("gracePeriodSeconds", Number.MIN_SAFE_INTEGER) ?? body["gracePeriodSeconds"];
-  if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace))
+  const grace = query.int64("gracePeriodSeconds") ?? body["gracePeriodSeconds"] ?? undefined;
+  if (grace !== undefined && !Number.isSafeInteger(grace) && !(grace instanceof LargeInteger && grace.isInt64))
     throw new StatusError(badRequest("gracePeriodSeconds must be a whole number"));
   const dryRun = body["dryRun"];
   return {
-    ...(typeof grace === "number" ? { gracePeriodSeconds: grace } : {}),
+    ...(grace === undefined ? {} : { gracePeriodSeconds: grace as number }), // or what stands for a larger one
     ...(typeof preconditions["uid"] === "string" ? { uid: preconditions["uid"] } : {}),
     ...(typeof preconditions["resourceVersion"] === "string" ? { resourceVersion: preconditions["resourceVersion"] } : {}),
     dryRun: query.list("dryRun").includes("All") || (Array.isArray(dryRun) && dryRun.includes("All")),

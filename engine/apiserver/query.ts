@@ -1,4 +1,4 @@
-import { badRequest } from "@peapod/api";
+import { badRequest, LargeInteger, wholeNumber } from "@peapod/api";
 import { StatusError } from "./errors.ts";
 
 /** A request's query, read once with its types. A wrong value is a 400. */
@@ -41,6 +41,15 @@ export class Query {
     if (!/^[+-]?\d+$/.test(value) || !Number.isSafeInteger(number) || number < minimum)
       throw this.#wrong(name, value, `a whole number from ${minimum}`);
     return number;
+  }
+
+  /** A whole number of 64 bits, as a field of an object has it. */
+  int64(name: string): number | LargeInteger | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = wholeNumber(text.replace(/^\+/, ""));
+    if (value === undefined || (value instanceof LargeInteger && !value.isInt64)) throw this.#wrong(name, text, "a whole number");
+    return value;
   }
 
   /** One of a few words. */

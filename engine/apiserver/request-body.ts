@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { badRequest, tooLarge, unsupportedMediaType } from "@peapod/api";
+import { badRequest, parseJson, tooLarge, unsupportedMediaType } from "@peapod/api";
 import { StatusError } from "./errors.ts";
 import { PROTOBUF, readProtobuf } from "./protobuf.ts";
 
@@ -26,7 +26,7 @@ export async function readJsonBody(request: IncomingMessage, accepted: readonly 
   if (bytes.length === 0) return undefined;
   const text = bytes.toString("utf8");
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
     throw new StatusError(badRequest(`the body is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`), { cause });
   }

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { request as httpsRequest } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { test } from "node:test";
@@ -8,48 +7,10 @@ import { eventually } from "@peapod/kit";
 import { pods } from "@peapod/api";
 import { WebSocket } from "ws";
 import { minimalPod } from "./api-ground.fixture.ts";
+import { ask, type Asked, open } from "./asking.fixture.ts";
 import { makeAuthority, makeLeaf } from "./certificates.ts";
 import { type Serving, serving } from "./serving.fixture.ts";
 import { StubNodeServer } from "./stub-node-server.fixture.ts";
-
-interface Answer {
-  readonly code: number;
-  readonly body: string;
-  readonly headers: IncomingMessage["headers"];
-}
-
-interface Asked {
-  readonly method?: string;
-  readonly headers?: Record<string, string>;
-  readonly body?: string | Buffer;
-  readonly cert?: { cert: string; key: string };
-}
-
-async function open(served: Serving, path: string, { method = "GET", headers = {}, body, cert }: Asked = {}): Promise<IncomingMessage> {
-  const { ca, adminCert, adminKey } = served.pki;
-  const pair = cert ?? { cert: adminCert, key: adminKey };
-  const length = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }; // or a DELETE's body goes without
-  const request = httpsRequest({
-    host: "127.0.0.1",
-    port: served.port,
-    path,
-    method,
-    headers: { ...length, ...headers },
-    ca,
-    ...pair,
-    agent: false,
-  });
-  request.end(body);
-  const [response] = (await once(request, "response")) as [IncomingMessage];
-  return response;
-}
-
-async function ask(served: Serving, path: string, asked: Asked = {}): Promise<Answer> {
-  const response = await open(served, path, asked);
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  return { code: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8"), headers: response.headers };
-}
 
 const json = { "Content-Type": "application/json" };
 

@@ -6,6 +6,7 @@ import {
   conflict,
   equalJson,
   type FieldError,
+  isRecord,
   type KubeObject,
   type Namespace,
   namespaces,
@@ -41,8 +42,7 @@ export function patchObject(ground: Ground, resource: Resource, place: Place, pa
 
 function patched(resource: Resource, old: KubeObject, { type, body }: Patch): unknown {
   if (type === "json") return applyJsonPatch(old, body);
-  if (typeof body !== "object" || body === null || Array.isArray(body))
-    throw new PatchError("malformed", "the patch must be a JSON object");
+  if (!isRecord(body)) throw new PatchError("malformed", "the patch must be a JSON object");
   return type === "merge" ? applyMergePatch(old, body) : applyStrategicMergePatch(old, body, resource.typeName);
 }
 

@@ -1,4 +1,4 @@
-import type { KubeObject } from "@peapod/api";
+import { type KubeObject, parseJson } from "@peapod/api";
 import { deepFreeze } from "./object-cache.ts";
 import { HistoryGone, type ObjectKey, type StoreEvent } from "./store.ts";
 
@@ -89,7 +89,7 @@ export class History {
 }
 
 function toEvent({ version, type, json, previousJson }: Change): StoreEvent {
-  const parse = (text: string): KubeObject => deepFreeze(JSON.parse(text) as KubeObject); // what the store wrote
+  const parse = (text: string): KubeObject => deepFreeze(parseJson(text) as KubeObject); // what the store wrote
   const previous = previousJson === undefined ? undefined : parse(previousJson);
   return { type, object: parse(json), previous, resourceVersion: String(version) };
 }

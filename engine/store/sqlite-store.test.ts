@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { parseJson } from "@peapod/api";
 import { Scope } from "@peapod/kit";
 import { openStore } from "./open-store.ts";
 import { HistoryGone } from "./store.ts";
@@ -28,7 +29,8 @@ test("openStore() finds objects again, and goes on above every version that was 
     {
       await using scope = new Scope();
       const store = openStore(path, scope);
-      made = store.create(key, { apiVersion: "v1", kind: "Pod", metadata: { name: "a" } }).metadata.resourceVersion ?? "";
+      const grown = { name: "a", generation: parseJson("9223372036854775807") as number }; // what stands for it
+      made = store.create(key, { apiVersion: "v1", kind: "Pod", metadata: grown }).metadata.resourceVersion ?? "";
       store.create({ ...key, name: "b" }, { apiVersion: "v1", kind: "Pod", metadata: { name: "b" } });
       store.delete({ ...key, name: "b" });
       version = store.resourceVersion;
@@ -36,6 +38,7 @@ test("openStore() finds objects again, and goes on above every version that was 
     await using scope = new Scope();
     const store = openStore(path, scope);
     assert.equal(store.get(key)?.metadata.resourceVersion, made);
+    assert.match(JSON.stringify(store.get(key)), /"generation":9223372036854775807,/);
     assert.ok(Number(store.resourceVersion) > Number(version));
     const { signal } = new AbortController();
     for (const since of [made, version]) assert.throws(() => store.watch("pods", { since }, signal), HistoryGone);
@@ -86,7 +89,8 @@ test("openStore() keeps every acknowledged write of a writer killed at any momen
 });
 
 const writer = `
-  import { Scope } from "@peapod/kit";
+  import { parseJson } from "@peapod/api";
+import { Scope } from "@peapod/kit";
   import { writeSync } from "node:fs";
   const { openStore } = await import(process.argv[1]);
   const [path, namespace] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { KubeObject } from "@peapod/api";
+import { type KubeObject, parseJson } from "@peapod/api";
 import { startTimer, type Timer } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import type { GroupSync } from "./group-sync.ts";
@@ -178,7 +178,7 @@ export class SqliteStore implements Store {
     this.#groupSync.wrote(version);
     if (key.resource === SECRETS && type !== "ADDED") this.#isToWipe = true;
     this.#keepUp();
-    const stored = deepFreeze(JSON.parse(json) as KubeObject); // what went in was a KubeObject
+    const stored = deepFreeze(parseJson(json) as KubeObject); // what went in was a KubeObject
     if (type === "DELETED") this.#cache.delete(key);
     else this.#cache.set(key, stored);
     this.#history.add({ version, type, key, json, previousJson });
@@ -259,7 +259,7 @@ export class SqliteStore implements Store {
   }
 
   #parse(resource: string, row: Row): KubeObject {
-    const object = deepFreeze(JSON.parse(row.object) as KubeObject); // only #write writes rows
+    const object = deepFreeze(parseJson(row.object) as KubeObject); // only #write writes rows
     this.#cache.set({ resource, namespace: row.namespace, name: row.name }, object);
     return object;
   }
