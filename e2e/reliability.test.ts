@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -128,6 +128,33 @@ test("an engine that stops leaves nothing of a pod deleted by force, which the A
   await engine.kubectl("delete", "pod", "stubborn", "--force", "--grace-period=0", "--wait=false");
   await engine.stop();
   await assertNothingLeft({ engineId, stateDir, runDir });
+  await t.test("an engine starts whatever a pod or an image left, and is done with folders that no path can name", async (t) => {
+    await engine.start();
+    const scratch = { volumeMounts: [{ name: "scratch", mountPath: "/scratch" }] };
+    await applyReady(engine, pod("deep", { containers: [idle("main", scratch)], volumes: [{ name: "scratch", emptyDir: {} }] }), "deep");
+    const uid = await field(engine, "pod/deep", ".metadata.uid");
+    const orphan = join(engine.stateDir, "rootfs/gone_main_0");
+    const layer = join(engine.stateDir, "images/layers", "0".repeat(64));
+    const busy = join(engine.stateDir, "images/tmp/busy/mounted");
+    await engine.kill();
+    for (const path of [orphan, layer, busy]) mkdirSync(path, { recursive: true });
+    const ofPod = [join(engine.runDir, `rootfs/${uid}_main_0/tmp`), join(engine.stateDir, `pods/${uid}/volumes/scratch`)];
+    const nest = 'for (1..600) { mkdir("a" x 10) && chdir("a" x 10) or die "$!" }';
+    for (const cwd of [orphan, layer, ...ofPod]) await run("perl", ["-e", nest], { signal: t.signal, cwd });
+    await run("mount", ["-t", "tmpfs", "busy", busy], { signal: t.signal });
+    try {
+      await engine.start();
+      for (const path of [orphan, layer]) assert.equal(existsSync(path), false, path);
+      await engine.kubectl("delete", "pod", "deep", "--grace-period=1", "--timeout=20s");
+      assert.deepEqual(readdirSync(join(engine.stateDir, "images/tmp")), ["busy"]);
+      assert.match(
+        readFileSync(join(engine.stateDir, "../engine.log"), "utf8"),
+        /"message":"clean-up failed, tried again later"[^\n]*images\/tmp\/busy/,
+      );
+    } finally {
+      await run("umount", [busy], { signal: AbortSignal.timeout(5_000) });
+    }
+  });
 });
 
 test("two engines on one state directory: the second says so and stops", async (t) => {
