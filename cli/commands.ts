@@ -242,7 +242,10 @@ function imageCommands(): Command[] {
       summary: "Load images from a file or folder",
       usage: "PATH",
       completes: "file",
-      flags: [{ name: "name", kind: "string", value: "IMAGE", about: "the name of an image that carries none" }, ...serverFlags],
+      flags: [
+        { name: "name", kind: "string", value: "IMAGE", about: "what the image is called here, whatever its archive says" },
+        ...serverFlags,
+      ],
       examples: [{ line: "image load app.tar", about: "an OCI layout, an OCI archive or what docker save wrote" }],
       load: load("load"),
     },

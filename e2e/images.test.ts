@@ -141,7 +141,12 @@ test("peapod image load, list, remove and prune", async (t) => {
     ["--insecure-policy", "copy", "--quiet", `docker-archive:${docker}`, `oci-archive:${ociArchive}:example.test/archive:1`],
     { signal: limit() },
   );
-  for (const path of [docker, layout, ociArchive]) await engine.peapod("image", "load", path);
+  // Each is called what it is called there, though it is one image.
+  assert.equal(await engine.peapod("image", "load", docker), "example.test/loaded:1\n");
+  assert.equal(await engine.peapod("image", "load", ociArchive), "example.test/archive:1\n");
+  assert.equal(await engine.peapod("image", "load", layout), "example.test/layout:1\n");
+  assert.equal(await engine.peapod("image", "load", "--name", "aaa/given", docker), "docker.io/aaa/given:latest\n");
+  await engine.peapod("image", "rm", "aaa/given");
   const text = await engine.peapod("image", "list");
   for (const name of ["example.test/loaded", "example.test/layout", "example.test/archive"]) assert.match(text, new RegExp(name));
   await t.test("layers are stored once", () => {
@@ -170,7 +175,11 @@ test("peapod image build makes a companion's image, for a registry and as an arc
   const archive = engine.file("ambassador.tar", "");
   await engine.peapod("image", "build", "ambassador", "-o", archive, "--name", "example.test/ambassador:1");
   await engine.peapod("image", "load", archive);
-  await engine.peapod("image", "pull", pushed, "peapod.local/ambassador");
+  const pulled = await engine.peapod("image", "pull", pushed, "peapod.local/ambassador");
+  assert.deepEqual(new Set(pulled.trim().split("\n")), new Set([pushed, "peapod.local/ambassador:latest"]));
+  const claimed = await engine.command(launcher, ["image", "load", "--name", "peapod.local/ambassador", archive]);
+  assert.notEqual(claimed.exitCode, 0);
+  assert.match(claimed.stderr, /images of peapod\.local are made on this machine/);
   const listed = JSON.parse(await engine.peapod("image", "list", "-o", "json")) as { id: string; repoTags: string[] }[];
   assert.deepEqual(
     listed.map(({ repoTags }) => repoTags.toSorted()),

@@ -45,8 +45,7 @@ async function pull(invocation: Invocation): Promise<number> {
   await Promise.all(
     invocation.positionals.map(async (reference) => {
       const last = await steps(connection, invocation, "pull", { reference }, view);
-      const { image } = last as { image: ListedImage };
-      invocation.terminal.line(image.repoTags[0] ?? image.repoDigests[0] ?? image.id);
+      invocation.terminal.line((last as { name: string }).name);
     }),
   ).finally(() => view.clear());
   return exitCodes.success;
@@ -60,8 +59,8 @@ async function load(invocation: Invocation): Promise<number> {
   const view = new PullView(invocation.terminal);
   try {
     const body = { path: resolve(path), ...(reference === undefined ? {} : { reference }) };
-    const { images } = (await steps(connection, invocation, "load", body, view)) as { images: ListedImage[] };
-    for (const image of images) invocation.terminal.line(image.repoTags[0] ?? image.id);
+    const { images } = (await steps(connection, invocation, "load", body, view)) as { images: { id: string; names: string[] }[] };
+    for (const { id, names } of images) for (const name of names.length > 0 ? names : [id]) invocation.terminal.line(name);
   } finally {
     view.clear();
   }
@@ -107,7 +106,7 @@ async function steps(
   view: PullView,
 ): Promise<unknown> {
   for await (const line of connection.client.requestLines({ method: "POST", path: `${IMAGES}/${verb}`, body }, signal)) {
-    const step = line as PullStep | { image: ListedImage } | { images: ListedImage[] } | { error: { message: string } }; // the engine's own
+    const step = line as PullStep | { name: string } | { images: unknown[] } | { error: { message: string } }; // the engine's own
     if ("error" in step) throw new CliError(step.error.message);
     if ("phase" in step) view.show(step);
     else return step;

@@ -54,9 +54,10 @@ export async function makeAptImage(
     signal.throwIfAborted();
     throw explain(cause, reference, suite);
   }
+  const packages = (await readFile(join(workDir, "packages"), "utf8")).split("\n").filter((name) => name.endsWith(".deb"));
+  refuseMissing(reference, suite, packages);
   onStep("Finishing the root file system");
   await finishAptRootfs(root, { certificates: "/etc/ssl/certs/ca-certificates.crt", signal });
-  const packages = (await readFile(join(workDir, "packages"), "utf8")).split("\n").filter((name) => name.endsWith(".deb"));
   return describe(reference, suite, packages);
 }
 
@@ -78,13 +79,35 @@ function mmdebstrapCommand(facts: {
     "--variant=extract",
     "--format=directory",
     `--aptopt=${join(workDir, "apt.conf")}`,
-    `--include=${reference.packages.join(",")}`,
+    ...reference.packages.map((name) => `--include=${exactly(name)}`),
     // Debian programs expect /bin to be /usr/bin; the links come with base-files, which few packages need.
     `--setup-hook=for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done`,
     `--extract-hook=ls "$1/var/cache/apt/archives" > "$1/../packages"`,
   ];
   // Killed, it leaves its temporary files: then they lie in what is removed next.
   return [...confined, "env", `TMPDIR=${join(workDir, "tmp")}`, "mmdebstrap", ...options, suite, root, ...sources];
+}
+
+/**
+ * apt takes a name that no package has for an expression, where it could be one, or for a package and what to do with it (`libc6+`): such names
+ * go as a pattern, which matches that name or nothing. Others go as they are: apt says at once when there is no such package.
+ */
+function exactly(name: string): string {
+  return /[.+]/.test(name) ? `?and(?exact-name(${name}),?architecture(native))` : name;
+}
+
+/** What was asked for is what came, not what apt took for it (a package that provides the name). */
+function refuseMissing(reference: AptReference, suite: string, archives: readonly string[]): void {
+  const came = new Set(archives.map((archive) => archive.split("_", 1)[0]));
+  const missing = reference.packages.find((name) => !came.has(name));
+  if (missing !== undefined) throw noPackage(reference, suite, missing);
+}
+
+function noPackage(reference: AptReference, suite: string, name: string): EngineError {
+  return new EngineError(
+    "IMAGE_NOT_FOUND",
+    `Cannot make "${reference.name}": the apt sources have no package "${name}" in ${suite}; look for its name: apt-cache search`,
+  );
 }
 
 async function writeSources(workDir: string, suite: string, machineSuite: string | undefined): Promise<string[]> {
@@ -126,6 +149,7 @@ function describe(reference: AptReference, suite: string, packages: readonly str
   return { diffId, config: Buffer.from(JSON.stringify(config)), packages };
 }
 
+/** In one sentence. Without the cause: that is all that mmdebstrap and apt wrote. */
 function explain(cause: unknown, reference: AptReference, suite: string): unknown {
   if (!(cause instanceof CommandError)) return cause;
   const said = cause.stderr;
@@ -133,19 +157,15 @@ function explain(cause: unknown, reference: AptReference, suite: string): unknow
     return new EngineError(
       "MACHINE_LACKS",
       `Cannot make "${reference.name}": mmdebstrap is not installed; install it: apt-get install mmdebstrap`,
-      { cause },
     );
   }
   const missing = /Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation candidate/.exec(said);
-  if (missing !== null) {
-    const message = `Cannot make "${reference.name}": the apt sources have no package "${missing[1] ?? missing[2]}" in ${suite}; look for its name: apt-cache search`;
-    return new EngineError("IMAGE_NOT_FOUND", message, { cause });
-  }
+  if (missing !== null) return noPackage(reference, suite, missing[1] ?? missing[2] ?? "");
   if (/does not have a Release file|404 +Not Found.*Release/s.test(said)) {
-    return new EngineError("IMAGE_NOT_FOUND", `Cannot make "${reference.name}": the apt sources have no suite "${suite}"`, { cause });
+    return new EngineError("IMAGE_NOT_FOUND", `Cannot make "${reference.name}": the apt sources have no suite "${suite}"`);
   }
   const errors = said.split("\n").filter((line) => /^(?:E|Err|W): (?!.*(?:failed to run|apt-get|setup failed))/.test(line));
   const reason =
     (errors.find((line) => line.startsWith("E: ")) ?? errors[0])?.replace(/^\w+: /, "") ?? said.trim().split("\n").at(-1) ?? cause.message;
-  return new EngineError("IMAGE_PULL_FAILED", `Cannot make "${reference.name}" with mmdebstrap: ${reason}`, { cause });
+  return new EngineError("IMAGE_PULL_FAILED", `Cannot make "${reference.name}" with mmdebstrap: ${reason}`);
 }

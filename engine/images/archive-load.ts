@@ -22,12 +22,18 @@ interface FoundImage {
   readonly archives: readonly LayerArchive[];
 }
 
+/** An image that was brought in, and what it is called by that. */
+export interface LoadedRecord {
+  readonly record: ImageRecord;
+  readonly names: readonly string[];
+}
+
 export interface LoadParts {
   readonly store: ImageStore;
   readonly importer: ImageImporter;
-  /** Complete names for what an archive calls an image; none where that is no name, such as a tag alone. */
+  /** The complete name for what an archive calls an image; undefined where that is no name, such as a tag alone. Throws where it may not be. */
   readonly canonical: (name: string) => string | undefined;
-  /** For an image that carries no name. */
+  /** The image's name, whatever the archive calls it. */
   readonly reference: string | undefined;
   readonly report: (progress: PullProgress) => void;
   readonly signal: AbortSignal;
@@ -35,9 +41,9 @@ export interface LoadParts {
 
 /**
  * Brings in every image of an OCI layout (folder or tar) or a docker archive that is made for this machine. A tar may be compressed.
- * Throws IMAGE_INVALID, naming the file, where it is none of these or is damaged.
+ * Throws IMAGE_INVALID, naming the file, where it is none of these or is damaged; nothing is brought in where one of its names is refused.
  */
-export async function loadArchive(path: string, parts: LoadParts): Promise<ImageRecord[]> {
+export async function loadArchive(path: string, parts: LoadParts): Promise<LoadedRecord[]> {
   await using work = await parts.store.workDir();
   let folder = path;
   if (!(await isFolder(path))) {
@@ -56,22 +62,23 @@ export async function loadArchive(path: string, parts: LoadParts): Promise<Image
     }
   }
   const found = await findImages(folder, path);
-  const unnamed = found.filter(({ names }) => names.every((name) => parts.canonical(name) === undefined));
-  if (parts.reference !== undefined && unnamed.length > 1) {
+  if (parts.reference !== undefined && found.length > 1)
     throw new EngineError(
       "IMAGE_INVALID",
-      `Cannot load ${path}: it has ${unnamed.length} images without a name, and "${parts.reference}" can name only one`,
+      `Cannot load ${path}: it has ${found.length} images, and "${parts.reference}" can name only one`,
     );
-  }
-  const records: ImageRecord[] = [];
-  for (const image of found) records.push(await importNamed(image, path, parts));
-  return records;
+  const named = found.map((image) => ({ ...image, names: namesFor(image, parts) }));
+  const loaded: LoadedRecord[] = [];
+  for (const image of named) loaded.push({ record: await importNamed(image, path, parts), names: image.names });
+  return loaded;
 }
 
-async function importNamed({ names: carried, config, archives }: FoundImage, path: string, parts: LoadParts): Promise<ImageRecord> {
-  const { importer, reference: fallback, signal } = parts;
-  const given = carried.map(parts.canonical).filter((name) => name !== undefined);
-  const names = given.length > 0 || fallback === undefined ? given : [fallback];
+function namesFor({ names }: FoundImage, { reference, canonical }: LoadParts): string[] {
+  return reference === undefined ? names.map(canonical).filter((name) => name !== undefined) : [reference];
+}
+
+async function importNamed({ names, config, archives }: FoundImage, path: string, parts: LoadParts): Promise<ImageRecord> {
+  const { importer, signal } = parts;
   const what = names[0] ?? path;
   const onLayer = (done: number, total: number): void =>
     parts.report({ reference: what, phase: "extracting", message: `${done} of ${total} layers` });

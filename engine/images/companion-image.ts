@@ -50,7 +50,7 @@ export async function makeCompanionImage(
   } catch (cause) {
     if (!(cause instanceof CommandError)) throw cause;
     const reason = cause.stderr.trim().split("\n").slice(-4).join("; ");
-    throw new EngineError("IMAGE_PULL_FAILED", `Cannot make "${reference.name}": ${reason}`, { cause });
+    throw new EngineError("IMAGE_PULL_FAILED", `Cannot make "${reference.name}": ${reason}`); // no cause: it would only repeat the reason
   }
 }
 

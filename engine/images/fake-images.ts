@@ -1,5 +1,5 @@
 import { EngineError } from "../errors.ts";
-import type { Image, ImageConfig, ImageService, PullProgress } from "./images.ts";
+import type { Image, ImageConfig, ImageService, LoadedImage, PullProgress } from "./images.ts";
 
 /** Images in memory: what `add` names is present, what `publish` names can be pulled. Root file systems are only names. */
 export class FakeImages implements ImageService {
@@ -31,6 +31,10 @@ export class FakeImages implements ImageService {
     return [...this.#present.values()];
   }
 
+  completeName(reference: string): string {
+    return reference;
+  }
+
   async imageStatus(reference: string): Promise<Image | undefined> {
     this.#enter("imageStatus", reference);
     return this.#present.get(reference);
@@ -45,7 +49,7 @@ export class FakeImages implements ImageService {
     return image;
   }
 
-  async loadImages(): Promise<Image[]> {
+  async loadImages(): Promise<LoadedImage[]> {
     return [];
   }
 

@@ -1,6 +1,8 @@
 /** The node's images: moved by skopeo or made by mmdebstrap, each layer stored once by digest, stacked with overlayfs. */
 export interface ImageService {
   listImages(): Promise<Image[]>;
+  /** The complete name for what a person writes: `docker.io/library/nginx:latest` for `nginx`. Throws IMAGE_NAME_INVALID. */
+  completeName(reference: string): string;
   /** The image that `reference` names here, without asking anybody; undefined where there is none. */
   imageStatus(reference: string): Promise<Image | undefined>;
   /**
@@ -10,9 +12,10 @@ export interface ImageService {
   pullImage(reference: string, signal: AbortSignal): Promise<Image>;
   /**
    * Brings in the images of an OCI layout (directory or tar), an OCI archive or a docker archive, at a path on this machine.
-   * `reference` names an image that carries no name. Gives what was loaded.
+   * `reference` names the one image in it, whatever the archive calls it. Throws IMAGE_NAME_INVALID where a name is one of those that the
+   * engine makes itself. Gives what was loaded.
    */
-  loadImages(path: string, options: { reference?: string }, signal: AbortSignal): Promise<Image[]>;
+  loadImages(path: string, options: { reference?: string }, signal: AbortSignal): Promise<LoadedImage[]>;
   /** Removes a name, and the image when it was its last; throws IMAGE_NOT_FOUND or IMAGE_IN_USE. Gives what was removed. */
   removeImage(reference: string): Promise<{ untagged: string[]; deleted: string[] }>;
   /** Removes every image that no container uses and, unless `all`, no name names. Gives the bytes won back. */
@@ -40,6 +43,12 @@ export interface Image {
   readonly sizeBytes: number;
   readonly createdAtMs: number;
   readonly config: ImageConfig;
+}
+
+/** An image that was loaded. */
+export interface LoadedImage extends Image {
+  /** What it is called by that: the names in its archive, or the given one. */
+  readonly names: readonly string[];
 }
 
 /** What of an OCI image configuration a container takes over. */

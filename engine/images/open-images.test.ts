@@ -72,10 +72,10 @@ test("loadImages() takes OCI layouts and archives, named and unnamed, for this m
     { name: "docker.io/library/c:1", layers: [await file("c", "c")], platform: other },
   ]);
   const archive = await pack(layout, join(folder, "archive.tar"));
-  const loaded = await images.loadImages(archive, { reference: "given" }, never);
+  const loaded = await images.loadImages(archive, {}, never);
   assert.deepEqual(
     loaded.map(({ repoTags }) => repoTags),
-    [["docker.io/library/a:1"], ["docker.io/library/given:latest"]],
+    [["docker.io/library/a:1"], []],
   );
   assert.equal((await images.imageStatus("a:1"))?.id, loaded[0]?.id);
   assert.equal((await images.loadImages(layout, {}, never)).length, 2);
@@ -328,8 +328,17 @@ test("pullImage() makes an image of Debian packages, once", { timeout: 60_000 },
   assert.deepEqual(await readdir(join(stateDir, "images/tmp")), []);
   await assert.rejects(
     images.pullImage("apt.local/no-such-package", never),
-    (error) => hasCode(error, "IMAGE_NOT_FOUND") && error.message.includes(`"no-such-package"`),
+    (error) => hasCode(error, "IMAGE_NOT_FOUND") && error.message.includes(`"no-such-package"`) && error.cause === undefined,
   );
+  // apt would take the first for an expression, and the second for the package that provides it.
+  for (const [given, missing] of [
+    ["apt.local/busy.ox", "busy.ox"],
+    ["apt.local/busybox/debconf-2.0", "debconf-2.0"],
+  ] as const)
+    await assert.rejects(
+      images.pullImage(given, never),
+      (error) => hasCode(error, "IMAGE_NOT_FOUND") && /^[^\n]*no package "([^"]*)" in/.exec(error.message)?.[1] === missing,
+    );
   await scope[Symbol.asyncDispose]();
   await listening;
 });

@@ -9,9 +9,9 @@ import type { ImageRecord } from "./image-index.ts";
 import { pruneImages, removeImage } from "./image-removal.ts";
 import { ImageStore } from "./image-store.ts";
 import { ImageImporter } from "./layer-import.ts";
-import type { Image, ImageService, PullProgress } from "./images.ts";
+import type { Image, ImageService, LoadedImage, PullProgress } from "./images.ts";
 import { ProgressHub } from "./progress.ts";
-import { type AptReference, type BuiltInReference, canonicalName, type ImageReference, parseReference } from "./reference.ts";
+import { type AptReference, type BuiltInReference, canonicalName, givenName, type ImageReference, parseReference } from "./reference.ts";
 import { pullFromRegistry, type Report } from "./registry-pull.ts";
 import { RootfsMounts } from "./rootfs.ts";
 import { SharedWork } from "./shared-work.ts";
@@ -67,6 +67,10 @@ class Images implements ImageService {
     return this.#store.index.records().map((record) => this.#store.describe(record));
   }
 
+  completeName(reference: string): string {
+    return this.#canonical(reference);
+  }
+
   async imageStatus(reference: string): Promise<Image | undefined> {
     const { record } = this.#find(reference);
     return record === undefined ? undefined : this.#store.describe(record);
@@ -77,17 +81,17 @@ class Images implements ImageService {
     return this.#pulls.do(name, signal, (shared) => this.#pull(text, name, shared));
   }
 
-  async loadImages(path: string, options: { reference?: string }, signal: AbortSignal): Promise<Image[]> {
-    const records = await loadArchive(path, {
+  async loadImages(path: string, options: { reference?: string }, signal: AbortSignal): Promise<LoadedImage[]> {
+    const loaded = await loadArchive(path, {
       store: this.#store,
       importer: this.#importer,
-      canonical: (name) => this.#nameOfLoaded(name),
-      reference: options.reference === undefined ? undefined : this.#canonical(options.reference),
+      canonical: (name) => nameCarried(name, path),
+      reference: options.reference === undefined ? undefined : givenName(options.reference),
       report: (progress) => this.#progress.report(progress),
       signal: AbortSignal.any([signal, this.#closing]),
     });
-    this.#log.info("images loaded", { path, ids: records.map(({ id }) => id) });
-    return records.map((record) => this.#store.describe(record));
+    this.#log.info("images loaded", { path, ids: loaded.map(({ record }) => record.id) });
+    return loaded.map(({ record, names }) => ({ ...this.#store.describe(record), names }));
   }
 
   async removeImage(text: string): Promise<{ untagged: string[]; deleted: string[] }> {
@@ -125,17 +129,6 @@ class Images implements ImageService {
 
   #canonical(text: string): string {
     return canonicalName(parseReference(text), this.#machineSuite ?? "stable");
-  }
-
-  /** An archive's own names are full ones; a tag alone, as OCI layouts have it, names nothing. */
-  #nameOfLoaded(name: string): string | undefined {
-    if (!/[/:]/.test(name)) return undefined;
-    try {
-      return this.#canonical(name);
-    } catch (cause) {
-      if (hasCode(cause, "IMAGE_NAME_INVALID")) return undefined;
-      throw cause;
-    }
   }
 
   /** By name, by id, or by the beginning of an id that only one image has. `name` is undefined where it was found by its id. */
@@ -186,17 +179,17 @@ class Images implements ImageService {
     const folder = join(work.path, "layout");
     const onStep = (message: string): void => report({ phase: "making", message });
     await makeCompanionImage(reference, { folder, imageName: name, onStep, signal });
-    const [record] = await loadArchive(folder, {
+    const [loaded] = await loadArchive(folder, {
       store: this.#store,
       importer: this.#importer,
-      canonical: (carried) => (carried === name ? name : undefined),
+      canonical: () => undefined,
       reference: name,
       report: ({ message }) => report({ phase: "extracting", message }),
       signal,
     });
-    if (record === undefined) throw new Error(`The builder of ${reference.name} made no image`);
-    await this.#store.exclusive(() => this.#store.index.put(record, [name, made]));
-    return record;
+    if (loaded === undefined) throw new Error(`The builder of ${reference.name} made no image`);
+    await this.#store.exclusive(() => this.#store.index.put(loaded.record, [name, made]));
+    return loaded.record;
   }
 
   async #makeApt(reference: AptReference, name: string, report: Report, signal: AbortSignal): Promise<ImageRecord> {
@@ -209,5 +202,27 @@ class Images implements ImageService {
     await this.#store.sync(work.path, signal);
     await this.#store.layers.add({ diffId: made.diffId, sizeBytes }, work.path);
     return await this.#store.commit(made.config, [name], Date.now());
+  }
+}
+
+/**
+ * The name that an archive gives to its image. Its own names are full ones: a tag alone, as OCI layouts have it, and what is no name at all
+ * name nothing, nor does a digest. Throws IMAGE_NAME_INVALID for a name that the engine answers for.
+ */
+function nameCarried(name: string, path: string): string | undefined {
+  if (!/[/:]/.test(name)) return undefined;
+  let reference: ImageReference;
+  try {
+    reference = parseReference(name);
+  } catch (cause) {
+    if (hasCode(cause, "IMAGE_NAME_INVALID")) return undefined;
+    throw cause;
+  }
+  if (reference.kind === "registry" && reference.digest !== undefined) return undefined;
+  try {
+    return givenName(name);
+  } catch (cause) {
+    if (!hasCode(cause, "IMAGE_NAME_INVALID")) throw cause;
+    throw new EngineError("IMAGE_NAME_INVALID", `Cannot load ${path}: ${cause.message}; give it one of your own with --name`);
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { EngineError, hasCode } from "../errors.ts";
-import { canonicalName, isLoopbackHost, parseReference } from "./reference.ts";
+import { canonicalName, givenName, isLoopbackHost, parseReference } from "./reference.ts";
 
 const digest = `sha256:${"ab".repeat(32)}`;
 
@@ -59,6 +59,12 @@ const invalid: readonly (readonly [given: string, problem: RegExp])[] = [
   ["apt.local/nginx/", /package name is missing/],
   ["apt.local/Nginx", /"Nginx" is not the name of a Debian package/],
   ["apt.local/--help", /"--help" is not the name/],
+  ["apt.local/busybox/libc6-", /"libc6-" is not the name of a Debian package/],
+  ["apt.local/libc6.", /"libc6\." is not the name of a Debian package/],
+  ["apt.local:80/busybox", /apt\.local is no registry; write "apt\.local\/NAME"/],
+  ["Apt.local/busybox", /apt\.local is no registry/],
+  ["peapod.local:5000/ambassador", /peapod\.local is no registry/],
+  ["PEAPOD.local/ambassador", /peapod\.local is no registry/],
   ["apt.local/nginx:Book worm", /white space/],
   ["apt.local/nginx:../x", /is not the name of a Debian package|is not a suite/],
   [`apt.local/nginx@${digest}`, /no digest/],
@@ -83,6 +89,23 @@ test("parseReference() gives a name that can be parsed again, or says what is wr
       }
     }),
   );
+});
+
+test("givenName() is complete, and never a name that the engine or a registry answers for", () => {
+  assert.equal(givenName("my/app"), "docker.io/my/app:latest");
+  const refused: [string, RegExp][] = [
+    ["peapod.local/ambassador", /cannot be given: images of peapod\.local are made on this machine/],
+    ["apt.local/busybox:bookworm", /cannot be given: images of apt\.local are made on this machine/],
+    [`nginx@${digest}`, /cannot be given: a digest names what its registry has/],
+    [`nginx:1@${digest}`, /a digest names/],
+    ["Upper/case", /is invalid/],
+  ];
+  for (const [text, problem] of refused)
+    assert.throws(
+      () => givenName(text),
+      (error) => hasCode(error, "IMAGE_NAME_INVALID") && problem.test(error.message) && error.message.includes(text),
+      text,
+    );
 });
 
 test("isLoopbackHost() knows the machine's own addresses", () => {

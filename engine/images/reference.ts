@@ -39,8 +39,8 @@ const hostPattern =
 const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const tagPattern = /^\w[\w.-]{0,127}$/;
 const digestPattern = /^sha256:[0-9a-f]{64}$/;
-/** Debian Policy 5.6.1. */
-const packagePattern = /^[a-z0-9][a-z0-9+.-]+$/;
+/** Debian Policy 5.6.1; no name ends with "-" or ".": apt would take the one for a removal, the other for an expression. */
+const packagePattern = /^[a-z0-9][a-z0-9+.-]*[a-z0-9+]$/;
 const suitePattern = /^[a-z0-9][a-z0-9.-]*$/;
 
 /**
@@ -66,6 +66,9 @@ export function parseReference(text: string): ImageReference {
   const { host, path } = splitHost(rest);
   if (!hostPattern.test(host)) throw invalid(`"${host}" is not a host name`);
   for (const component of path.split("/")) checkComponent(component, invalid);
+  const plainHost = host.toLowerCase().replace(/:[0-9]+$/, "");
+  if (plainHost === aptHost || (plainHost === builtInHost && host !== builtInHost))
+    throw invalid(`${plainHost} is no registry; write "${plainHost}/NAME"`);
   const name = `${host}/${path}`;
   if (name.length > NAME_LIMIT) throw invalid(`it has more than ${NAME_LIMIT} characters`);
   if (host === builtInHost) {
@@ -86,6 +89,20 @@ export function canonicalName(reference: ImageReference, defaultSuite: string): 
     case "built-in":
       return `${reference.name}:latest`;
   }
+}
+
+/**
+ * The complete name that may be given to an image from elsewhere. Throws IMAGE_NAME_INVALID for one of an image that the engine makes
+ * itself, and for a digest: what it names is not for whoever brings an image to say.
+ */
+export function givenName(text: string): string {
+  const invalid = (problem: string): EngineError =>
+    new EngineError("IMAGE_NAME_INVALID", `Image name "${text}" cannot be given: ${problem}`);
+  const reference = parseReference(text);
+  if (reference.kind !== "registry")
+    throw invalid(`images of ${reference.kind === "apt" ? aptHost : builtInHost} are made on this machine, and no others have their names`);
+  if (reference.digest !== undefined) throw invalid("a digest names what its registry has; give a tag");
+  return `${reference.name}:${reference.tag}`;
 }
 
 /** Whether a registry may be spoken to in plain HTTP: on the machine itself, as with Docker. */

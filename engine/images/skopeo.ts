@@ -82,9 +82,7 @@ async function hasPolicy(): Promise<boolean> {
 /** What skopeo's failure means: IMAGE_NOT_FOUND, MACHINE_LACKS, or IMAGE_PULL_FAILED with the essential of what it said. */
 export function explainSkopeo(cause: CommandError, what: string): EngineError {
   if (cause.exitCode === 127 || isErrno(cause.cause, "ENOENT")) {
-    return new EngineError("MACHINE_LACKS", `Cannot pull "${what}": skopeo is not installed; install it: apt-get install skopeo`, {
-      cause,
-    });
+    return new EngineError("MACHINE_LACKS", `Cannot pull "${what}": skopeo is not installed; install it: apt-get install skopeo`);
   }
   const reason = cause.exitCode === null ? "its registry did not answer in time" : skopeoReason(cause.stderr);
   if (/manifest unknown|name unknown|repository name not known|\bnot found$|status 404|StatusCode: 404/i.test(reason)) {

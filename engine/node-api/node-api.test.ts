@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { eventually } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
-import type { Image, ImageService, PullProgress } from "../images/images.ts";
+import type { Image, ImageService, LoadedImage, PullProgress } from "../images/images.ts";
 import { nodeApi } from "./node-api.ts";
 
 const image: Image = {
@@ -37,9 +37,9 @@ class FakeImages implements ImageService {
     await new Promise(setImmediate);
     return image;
   };
-  loadImages = async (path: string, options: object): Promise<Image[]> => {
+  loadImages = async (path: string, options: object): Promise<LoadedImage[]> => {
     this.asked.push([path, options]);
-    return [image];
+    return [{ ...image, names: ["loaded:1"] }];
   };
   removeImage = async (reference: string): Promise<{ untagged: string[]; deleted: string[] }> => {
     if (reference === "busy") throw new EngineError("IMAGE_IN_USE", "Image is in use");
@@ -71,6 +71,7 @@ class FakeImages implements ImageService {
   get listeners(): number {
     return this.#listeners.size;
   }
+  completeName = (reference: string): string => `docker.io/library/${reference}`;
   imageStatus = unused;
   mountRootfs = unused;
   removeRootfs = unused;
@@ -119,7 +120,7 @@ test("nodeApi() pulls with the steps of that pull alone, and then what it came t
   const { ask, images } = await start(t);
   assert.deepEqual((await ask("POST", "images/pull", { reference: "nginx:1" })).lines, [
     { reference: "nginx:1", phase: "downloading", message: "1 of 2 layers" },
-    { image },
+    { image, name: "docker.io/library/nginx:1" },
   ]);
   const { lines } = await ask("POST", "images/pull", { reference: "nothing" });
   assert.deepEqual(
@@ -131,7 +132,9 @@ test("nodeApi() pulls with the steps of that pull alone, and then what it came t
 
 test("nodeApi() loads from a path", async (t) => {
   const { ask, images } = await start(t);
-  assert.deepEqual((await ask("POST", "images/load", { path: "/tmp/a.tar", reference: "a:1" })).lines, [{ images: [image] }]);
+  assert.deepEqual((await ask("POST", "images/load", { path: "/tmp/a.tar", reference: "a:1" })).lines, [
+    { images: [{ ...image, names: ["loaded:1"] }] },
+  ]);
   assert.deepEqual(images.asked, [["/tmp/a.tar", { reference: "a:1" }]]);
 });
 

@@ -94,7 +94,10 @@ async function route(options: NodeApiOptions, request: IncomingMessage, response
 async function pull({ images, request, response, signal }: Exchange): Promise<void> {
   const { reference } = await readJsonBody(request);
   if (typeof reference !== "string" || reference === "") throw new NodeApiError(badRequest('Name the image to pull: {"reference": NAME}'));
-  const work = async (stop: AbortSignal): Promise<object> => ({ image: await images.pullImage(reference, stop) });
+  const work = async (stop: AbortSignal): Promise<object> => ({
+    image: await images.pullImage(reference, stop),
+    name: images.completeName(reference),
+  });
   await sendLines(response, withProgress(images, [reference], work, signal), signal);
 }
 
