@@ -4,9 +4,8 @@ import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openPki } from "./pki.ts";
-
-const DAY_MS = 24 * 60 * 60 * 1_000;
+import { DAY_MS } from "./key-pair-file.ts";
+import { openPki, type Pki } from "./pki.ts";
 
 test("openPki() makes certificates once, that verify, name the server and are for their owner alone to read", async () => {
   await inTemporaryFolder(async (folder) => {
@@ -35,12 +34,81 @@ test("openPki() renews a certificate near its end, for new hosts, or damaged, an
     assert.notEqual(other.serverCert, later.serverCert);
     assert.equal(other.adminCert, later.adminCert);
     await writeFile(join(folder, "server.crt"), "not a certificate");
-    assert.notEqual((await openPki(folder, ["b"])).serverCert, other.serverCert);
-    const muchLater = await openPki(folder, ["b"], Date.now() + 3_500 * DAY_MS);
-    assert.notEqual(muchLater.ca, first.ca);
-    assert.ok(new X509Certificate(muchLater.adminCert).verify(new X509Certificate(muchLater.ca).publicKey));
+    const mended = await openPki(folder, ["b"]);
+    assert.notEqual(mended.serverCert, other.serverCert);
+    await writeFile(join(folder, "server.key"), mended.adminKey);
+    assert.notEqual((await openPki(folder, ["b"])).serverKey, mended.adminKey);
   });
 });
+
+const clocks = [
+  { off: "half an hour behind", days: -1 / 48 },
+  { off: "a month behind", days: -30 },
+  { off: "at the beginning of time", days: -Math.floor(Date.now() / DAY_MS) },
+  { off: "nine years ahead", days: 3_300 },
+  { off: "eleven years ahead, past the authority's end", days: 4_015 },
+  { off: "in a century", days: 36_500 },
+];
+for (const { off, days } of clocks) {
+  test(`openPki() with the clock ${off} leaves every kubeconfig of before working once the clock is right`, async () => {
+    await inTemporaryFolder(async (folder) => {
+      const right = Date.now();
+      const before = await openPki(folder, ["a"], right);
+      const wrong = await openPki(folder, ["a"], right + days * DAY_MS);
+      assert.ok(wrong.ca.startsWith(before.ca), "The authority is no longer there");
+      assertValid(wrong, right + days * DAY_MS);
+      if (days < 0) assert.deepEqual(wrong, before);
+      const after = await openPki(folder, ["a"], right);
+      assert.ok(after.ca.startsWith(before.ca));
+      assert.equal(authoritiesOf(after).length, days > 0 ? 2 : 1);
+      assertTrusts(before, after);
+      assertTrusts(after, before);
+      assertValid(after, right);
+    });
+  });
+}
+
+test("openPki() hands over from one authority to the next with both trusted for 300 days", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const start = Date.now();
+    const at = (day: number): Promise<Pki> => openPki(folder, ["a"], start + day * DAY_MS);
+    const first = await at(0);
+    assert.equal((await at(3_200)).ca, first.ca);
+    const both = await at(3_300);
+    assert.equal(authoritiesOf(both).length, 2);
+    assertTrusts(first, both);
+    const handedOver = await at(3_600);
+    assert.equal(handedOver.ca, both.ca);
+    assertTrusts(both, handedOver);
+    assertTrusts(handedOver, both);
+    const [old, next] = authoritiesOf(handedOver);
+    assert.ok(old !== undefined && next !== undefined);
+    assert.ok(new X509Certificate(handedOver.serverCert).verify(next.publicKey));
+    for (const day of [3_300, 3_500, 3_600, 3_700, 7_000]) assertValid(await at(day), start + day * DAY_MS);
+  });
+});
+
+/** Whether who carries `client` gets on with a server of `server`. */
+function assertTrusts(client: Pki, server: Pki): void {
+  const verifies = (cert: string, by: Pki): boolean =>
+    authoritiesOf(by).some(({ publicKey }) => new X509Certificate(cert).verify(publicKey));
+  assert.ok(verifies(server.serverCert, client), "The client does not know the server's authority");
+  assert.ok(verifies(client.adminCert, server), "The server does not know the client's authority");
+}
+
+function assertValid(pki: Pki, nowMs: number): void {
+  for (const pem of [pki.serverCert, pki.adminCert]) {
+    const cert = new X509Certificate(pem);
+    const issuer = authoritiesOf(pki).find(({ publicKey }) => cert.verify(publicKey));
+    assert.ok(issuer !== undefined);
+    for (const each of [cert, issuer]) assert.ok(each.validFromDate.getTime() <= nowMs && each.validToDate.getTime() > nowMs, each.subject);
+    assert.ok(cert.validToDate <= issuer.validToDate);
+  }
+}
+
+function authoritiesOf({ ca }: Pki): X509Certificate[] {
+  return (ca.match(/-----BEGIN[^]*?-----END CERTIFICATE-----/g) ?? []).map((pem) => new X509Certificate(pem));
+}
 
 async function inTemporaryFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "peapod-pki-"));
