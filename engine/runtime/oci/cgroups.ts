@@ -113,6 +113,7 @@ export class Cgroups {
 
   /** Sends SIGKILL once to everything in a cgroup and below. */
   killOnce(path: string): void {
+    this.#thaw(path);
     for (const pid of this.processes(path)) killQuietly(pid);
   }
 
@@ -120,6 +121,7 @@ export class Cgroups {
   async killAll(path: string): Promise<void> {
     const deadline = performance.now() + KILL_WITHIN_MS;
     for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
+      this.#thaw(path);
       const pids = this.processes(path);
       if (pids.length === 0) return;
       if (performance.now() > deadline) throw new Error(`Processes ${pids.slice(0, 5).join(", ")} of cgroup ${path} do not end on SIGKILL`);
@@ -149,6 +151,14 @@ export class Cgroups {
       gone = removeEmpty(root) && gone;
     }
     return gone;
+  }
+
+  /** Lets what was frozen in a cgroup or below go on: in the v1 tree it does not even die before. */
+  #thaw(path: string): void {
+    for (const { mountPoint, version, controllers } of this.#hierarchies) {
+      if (version === 2 && this.version === 2) writeBelow(join(mountPoint, path), "cgroup.freeze", "0");
+      if (controllers.includes("freezer")) writeBelow(join(mountPoint, path), "freezer.state", "THAWED");
+    }
   }
 
   /** Gives each level of the v2 tree the controllers that the next one's limits want. */
@@ -204,6 +214,17 @@ function processesBelow(path: string): number[] {
     if (isErrno(cause, "ENOENT", "ENODEV", "EOPNOTSUPP")) return [];
     throw cause;
   }
+}
+
+/** Writes a file of a cgroup and of every one below, from the top down. */
+function writeBelow(path: string, file: string, value: string): void {
+  try {
+    writeFileSync(join(path, file), value, { flag: "r+" });
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT", "ENODEV")) return;
+    throw cause;
+  }
+  for (const name of childrenOf(path)) writeBelow(join(path, name), file, value);
 }
 
 function removeTree(path: string): boolean {

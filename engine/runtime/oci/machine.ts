@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
 import { run } from "@peapod/kit";
@@ -8,8 +7,8 @@ import { crunDefect, runtimeCandidates, unifiedMountPoint } from "./choose-runti
 import { defaultCapabilities, defaultPath } from "./container-defaults.ts";
 import type { OciSeccomp } from "./oci-spec.ts";
 import { compileSeccomp } from "./seccomp.ts";
+import { runtimeDefault } from "./seccomp-profile.ts";
 
-const SECCOMP_PROFILE_PATH = "/usr/share/containers/seccomp.json";
 const otherFolders = ["/usr/libexec/podman", "/usr/lib/podman"]; // where some distributions put conmon and catatonit
 
 /** The OCI runtime for this machine: crun where it works, else runc; a crun with a defect only where there is no runc. Throws MACHINE_LACKS. */
@@ -58,19 +57,9 @@ export async function readRuntimeVersion(path: string, signal: AbortSignal): Pro
   return { name, version };
 }
 
-/** The default profile, compiled for this machine. Throws MACHINE_LACKS where there is none. */
-export async function loadSeccomp(path = SECCOMP_PROFILE_PATH): Promise<OciSeccomp> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    throw new EngineError(
-      "MACHINE_LACKS",
-      `Cannot read the seccomp profile ${path}. Install it: apt-get install golang-github-containers-common`,
-      { cause },
-    );
-  }
-  return compileSeccomp(JSON.parse(text), { arch: process.arch, capabilities: defaultCapabilities, kernelRelease: release() });
+/** The profile of every container, compiled for this machine. */
+export function defaultSeccomp(): OciSeccomp {
+  return compileSeccomp(runtimeDefault, { arch: process.arch, capabilities: defaultCapabilities, kernelRelease: release() });
 }
 
 /** The lowest oom_score_adj that this process may give: without CAP_SYS_RESOURCE nobody can go below his own. */

@@ -54,10 +54,10 @@ const cases: { does: string; given: Partial<OciConfigInput>; look: (config: Retu
     want: { type: "pid" },
   },
   {
-    does: "makes no cgroup namespace on v1",
+    does: "hides the cgroups of others on v1, too",
     given: {},
     look: ({ linux }) => linux.namespaces.some(({ type }) => type === "cgroup"),
-    want: false,
+    want: true,
   },
   {
     does: "limits nothing that has no limit",

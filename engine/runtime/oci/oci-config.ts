@@ -52,7 +52,7 @@ export function ociConfig({ container, user, sandbox, cgroupsPath, machine, secc
         { type: "ipc", path: sandbox.ipc },
         { type: "uts", path: sandbox.uts },
         sandbox.pid === undefined ? { type: "pid" } : { type: "pid", path: sandbox.pid },
-        ...(machine.cgroupVersion === 2 ? [{ type: "cgroup" }] : []),
+        { type: "cgroup" },
       ],
       cgroupsPath,
       resources: ociResources(container.resources, machine.cgroupVersion),

@@ -16,7 +16,7 @@ import { makePrivateDirectory, readBootId } from "./container-record.ts";
 import { Containers } from "./containers.ts";
 import { EventHub } from "./event-hub.ts";
 import { execInContainer } from "./exec.ts";
-import { findProgram, chooseRuntime, loadSeccomp, lowestOomScoreAdj, readRuntimeVersion } from "./machine.ts";
+import { chooseRuntime, defaultSeccomp, findProgram, lowestOomScoreAdj, readRuntimeVersion } from "./machine.ts";
 import { protectMounts, unprotectMounts } from "./mount-protection.ts";
 import { reopenLog } from "./reopen-log.ts";
 import { type RunDirectories, runDirectories, type RuntimeContext } from "./runtime-context.ts";
@@ -34,15 +34,13 @@ export interface OciRuntimeOptions {
   readonly clock?: Clock;
   /** Default: crun where it works, else runc, from the PATH. */
   readonly runtimePath?: string;
-  /** In the format of containers-common and Docker. Default: Debian's. */
-  readonly seccompProfilePath?: string;
 }
 
 const CHECK_EVERY_MS = 5_000;
 
 /**
  * Opens the runtime over `runDir` and adopts what an earlier engine left there.
- * Throws MACHINE_LACKS where the machine has no runc or crun, no conmon, or no seccomp profile.
+ * Throws MACHINE_LACKS where the machine has no runc or crun, or no conmon.
  */
 export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRuntime> {
   const { engineId, scope, log } = options;
@@ -67,7 +65,7 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
       lowestOomScoreAdj: lowestOomScoreAdj(),
       recursiveReadonly: isKernelAtLeast(release(), "5.12") && (name === "crun" || isKernelAtLeast(version, "1.1")),
     },
-    seccomp: await loadSeccomp(options.seccompProfilePath),
+    seccomp: defaultSeccomp(),
     bootId: readBootId(),
     clock,
     cleanups: new Cleanups({ clock, log, signal: scope.signal }),

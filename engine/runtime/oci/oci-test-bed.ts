@@ -27,6 +27,9 @@ const applets = [
   "dd",
   "grep",
   "pwd",
+  "find",
+  "cut",
+  "sort",
   "mkdir",
 ];
 
