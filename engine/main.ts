@@ -14,8 +14,10 @@ import { expireEvents } from "./kubelet/event-expiry.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
 import { KubeletNodeServer } from "./kubelet/kubelet-node-server.ts";
 import { readMachine } from "./kubelet/node-object.ts";
+import { keepLogs } from "./logs/keep-logs.ts";
+import { removeLog } from "./logs/log-files.ts";
+import { defaultLogLimits } from "./logs/logs.ts";
 import { readLog } from "./logs/read-log.ts";
-import { defaultRotation, rotateLogs } from "./logs/rotate.ts";
 import { openBridgeNetwork } from "./network/open-bridge-network.ts";
 import { nodeApi } from "./node-api/node-api.ts";
 import { announce } from "./presence.ts";
@@ -61,7 +63,14 @@ async function runEngine(config: EngineConfig): Promise<void> {
   const client = connectInProcess(api);
   const [pki, runtime, network, machine] = await Promise.all([
     openPki(join(stateDir, "pki"), [config.listen.host, nodeName]),
-    openOciRuntime({ runDir, engineId, scope, log, ...(config.runtimePath === undefined ? {} : { runtimePath: config.runtimePath }) }),
+    openOciRuntime({
+      runDir,
+      engineId,
+      scope,
+      log,
+      logMaxSizeBytes: defaultLogLimits.maxSizeBytes,
+      ...(config.runtimePath === undefined ? {} : { runtimePath: config.runtimePath }),
+    }),
     openBridgeNetwork({ stateDir, engineId, log, scope, ...(config.podCIDR === undefined ? {} : { podCIDR: config.podCIDR }) }),
     readMachine(stateDir),
   ]);
@@ -70,7 +79,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
   const images = await openImages({ stateDir, runDir, log, scope, inUse });
   const volumes = openVolumes({ stateDir, log });
   const podLogsDir = join(stateDir, "logs");
-  const kubelet = new Kubelet({ client, runtime, images, volumes, network, clock, log, nodeName, machine, podLogsDir });
+  const kubelet = new Kubelet({ client, runtime, images, volumes, network, clock, log, nodeName, machine, podLogsDir, removeLog });
   const nodeServer = new KubeletNodeServer({ kubelet, runtime, readLog });
 
   const stop = new AbortController();
@@ -125,14 +134,11 @@ async function runEngine(config: EngineConfig): Promise<void> {
       kubelet: (signal) => kubelet.run(signal),
       eventExpiry: (signal) => expireEvents({ client, clock, log }, signal),
       logs: (signal) =>
-        rotateLogs(
+        keepLogs(
           {
-            policy: defaultRotation,
+            limits: defaultLogLimits,
             list: async () =>
-              (await runtime.listContainers())
-                .filter(({ state }) => state.kind === "running")
-                .map(({ id, logPath }) => ({ containerId: id, path: logPath })),
-            reopen: (id, each) => runtime.reopenContainerLog(id, each),
+              (await runtime.listContainers()).filter(({ state }) => state.kind === "running").map(({ logPath }) => logPath),
             clock,
             log,
           },

@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { pods } from "@peapod/api";
 import { ApiError } from "@peapod/client";
 import { isAbort } from "@peapod/kit";
@@ -163,7 +162,7 @@ async function removeContainer(
   await services.runtime.removeContainer(id, signal);
   await services.images.removeRootfs(rootfsKey(record.uid, name, attempt));
   const logPath = record.containers.get(id)?.logPath;
-  if (logPath !== undefined) await rm(logPath, { force: true });
+  if (logPath !== undefined) await services.removeLog(logPath);
   record.dropContainer(id);
 }
 
@@ -230,7 +229,7 @@ function forgetMachine(record: PodRecord): void {
   record.podFiles = undefined;
   record.address = undefined;
   record.attachedSandboxId = undefined;
-  record.isTornDown = true;
+  record.markTornDown();
 }
 
 async function deleteObject({ services, record, signal }: Turn): Promise<void> {

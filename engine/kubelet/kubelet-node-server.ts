@@ -43,7 +43,9 @@ export class KubeletNodeServer implements NodeServer {
       ? record.untilEnded(container.name, container.attempt, AbortSignal.any([signal, following.signal]))
       : undefined;
     try {
-      yield* this.#options.readLog({ ...options, path, ...(finished === undefined ? {} : { finished }) }, signal);
+      // Whoever reads slowly holds no files of a pod that is gone.
+      const reading = AbortSignal.any([signal, record.tornDown]);
+      yield* this.#options.readLog({ ...options, path, ...(finished === undefined ? {} : { finished }) }, reading);
     } catch (cause) {
       if (hasCode(cause, "LOG_NOT_FOUND"))
         throw new ApiError(badRequest(`the log of container "${container.name}" in pod "${record.name}" is not there any more`), { cause });

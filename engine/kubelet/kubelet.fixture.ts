@@ -7,6 +7,7 @@ import { type Clock, eventually, type Logger, Scope, silentLogger, systemClock }
 import { ObjectApi } from "../apiserver/object-api.ts";
 import { FakeImages } from "../images/fake-images.ts";
 import { FakeNetwork } from "../network/fake-network.ts";
+import { removeLog } from "../logs/log-files.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
 import { openStore } from "../store/open-store.ts";
 import { FakeVolumes } from "../volumes/fake-volumes.ts";
@@ -177,6 +178,6 @@ export class TestNode implements AsyncDisposable {
 
   #makeKubelet(): Kubelet {
     const { client, runtime, images, volumes, network, podLogsDir, log, clock } = this;
-    return new Kubelet({ client, runtime, images, volumes, network, clock, log, nodeName: NODE, machine, podLogsDir });
+    return new Kubelet({ client, runtime, images, volumes, network, clock, log, nodeName: NODE, machine, podLogsDir, removeLog });
   }
 }

@@ -2,6 +2,7 @@ import { type ConfigMap, configMaps, type KubeObject, type Pod, pods, type Resou
 import { type Client, EventRecorder, objectKey, Reflector } from "@peapod/client";
 import { abortAfter, type Clock, isAbort, KeyedWorker, type Logger, runTogether } from "@peapod/kit";
 import type { ImageService } from "../images/images.ts";
+import type { RemoveLog } from "../logs/logs.ts";
 import type { PodNetwork } from "../network/network.ts";
 import type { ContainerEvent, ContainerRuntime } from "../runtime/runtime.ts";
 import type { VolumeService } from "../volumes/volumes.ts";
@@ -29,6 +30,7 @@ export interface KubeletOptions {
   readonly machine: MachineFacts;
   /** Where pods' logs are: `<namespace>_<pod>_<uid>/<container>/<attempt>.log`. */
   readonly podLogsDir: string;
+  readonly removeLog: RemoveLog;
 }
 
 /** In case a notice of the runtime was lost. */

@@ -73,7 +73,7 @@ export class PodRecord {
   troubles = 0;
   /** When its deletion was asked for. */
   deletedAtMs: number | undefined;
-  isTornDown = false;
+  readonly #tornDown = new AbortController();
   isObjectDeleted = false;
   readonly #watchers = new Set<() => void>();
   /** What was last written, or read before anything was. */
@@ -109,6 +109,20 @@ export class PodRecord {
     let notes = this.notes.get(name);
     if (notes === undefined) this.notes.set(name, (notes = { failures: 0 }));
     return notes;
+  }
+
+  /** Nothing of it is on the machine any more. */
+  get isTornDown(): boolean {
+    return this.#tornDown.signal.aborted;
+  }
+
+  /** Aborted when nothing of it is on the machine any more, so that whoever reads its files lets go of them. */
+  get tornDown(): AbortSignal {
+    return this.#tornDown.signal;
+  }
+
+  markTornDown(): void {
+    this.#tornDown.abort();
   }
 
   /** Tells those who wait for something of the pod that it may have changed. */

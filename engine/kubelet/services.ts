@@ -2,6 +2,7 @@ import type { Pod } from "@peapod/api";
 import type { Client, EventRecorder } from "@peapod/client";
 import { backoffMs, type Clock, type Logger } from "@peapod/kit";
 import type { ImageService } from "../images/images.ts";
+import type { RemoveLog } from "../logs/logs.ts";
 import type { PodNetwork } from "../network/network.ts";
 import type { ContainerRuntime } from "../runtime/runtime.ts";
 import type { VolumeService } from "../volumes/volumes.ts";
@@ -21,6 +22,7 @@ export interface Services {
   readonly recorder: EventRecorder;
   readonly statusWriter: StatusWriter;
   readonly podLogsDir: string;
+  readonly removeLog: RemoveLog;
   readonly nodeMemoryBytes: number;
   readonly allocatable: Readonly<Record<string, string>>;
   readonly resolver: () => Promise<ResolvConfSources>;

@@ -1,7 +1,6 @@
-import { type FileHandle, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { delay, isErrno, watchFolder } from "@peapod/kit";
-import { EngineError } from "../errors.ts";
+import { delay, watchFolder } from "@peapod/kit";
+import { type LogFile, openAfter, openLogFiles } from "./log-chain.ts";
 import { LogFormat, wantedStream } from "./log-format.ts";
 import type { LogOptions } from "./logs.ts";
 import { findTailStart } from "./tail-start.ts";
@@ -17,14 +16,16 @@ const CHUNK_BYTES = 64 * 1024;
 const LOOK_EVERY_MS = 1_000; // in case the watch misses a change
 
 /**
- * Reads a container's log. Ends at the end of the file; with `follow`, when the container has finished and everything was given, or when
- * the signal is aborted. Goes on in the new file after a rotation; rotated files are not read, as upstream's kubelet doesn't.
- * Throws LOG_NOT_FOUND.
+ * Reads a container's log, all of its files, the oldest first. Ends where the log ended when it was opened, however fast it grows; with
+ * `follow`, when the container has finished and everything was given, or when the signal is aborted, which also lets go of the files at once,
+ * whether the caller reads on or not. Throws LOG_NOT_FOUND.
  */
 export async function* readLog(options: ReadLogOptions, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const format = new LogFormat(options);
-  const reader = await LogReader.open(options.path);
+  const reader = await LogReader.open(options.path, options.follow);
   const changes = options.follow ? new Changes(options.path, options.finished) : undefined;
+  const letGo = (): void => void reader.close();
+  signal.addEventListener("abort", letGo, { once: true });
   try {
     if (options.tailLines !== undefined) await reader.seekTail(options.tailLines, wantedStream(options));
     for (;;) {
@@ -41,61 +42,81 @@ export async function* readLog(options: ReadLogOptions, signal: AbortSignal): As
     }
     const last = format.end();
     if (last.length > 0) yield last;
+  } catch (cause) {
+    if (!signal.aborted) throw cause; // the files were closed under the read
   } finally {
+    signal.removeEventListener("abort", letGo);
     changes?.close();
     await reader.close();
   }
 }
 
-/** A place in a log file, which may be renamed and followed by another under its name. */
+/** A place in the files of a log, of which the last may be put aside and followed by another. */
 class LogReader {
   readonly #path: string;
-  #file: FileHandle;
+  readonly #files: [LogFile, ...LogFile[]];
+  /** Of the last file, when it was opened. */
+  readonly #sizeBytes: number;
+  /** What is written later is read, too. */
+  readonly #follow: boolean;
+  #index = 0;
   #position = 0;
 
-  static async open(path: string): Promise<LogReader> {
-    try {
-      return new LogReader(path, await open(path, "r"));
-    } catch (cause) {
-      if (isErrno(cause, "ENOENT")) throw new EngineError("LOG_NOT_FOUND", `Cannot find the log ${path}`, { cause });
-      throw cause;
-    }
+  static async open(path: string, follow: boolean): Promise<LogReader> {
+    const files = await openLogFiles(path);
+    return new LogReader(path, files, { sizeBytes: (await files.at(-1)?.sizeBytes()) ?? 0, follow });
   }
 
-  private constructor(path: string, file: FileHandle) {
+  private constructor(path: string, files: [LogFile, ...LogFile[]], { sizeBytes, follow }: { sizeBytes: number; follow: boolean }) {
     this.#path = path;
-    this.#file = file;
+    this.#files = files;
+    this.#sizeBytes = sizeBytes;
+    this.#follow = follow;
+  }
+
+  get #file(): LogFile {
+    return this.#files[this.#index] ?? this.#files[0];
+  }
+
+  get #isAtLast(): boolean {
+    return this.#index === this.#files.length - 1;
   }
 
   async seekTail(lines: number, stream: "stdout" | "stderr" | undefined): Promise<void> {
-    this.#position = await findTailStart(this.#file, lines, stream);
+    ({ index: this.#index, position: this.#position } = await findTailStart(this.#files, this.#sizeBytes, lines, stream));
   }
 
   /** The next bytes; undefined at the end. */
   async read(): Promise<Uint8Array | undefined> {
-    const { bytesRead, buffer } = await this.#file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, this.#position);
-    this.#position += bytesRead;
-    return bytesRead === 0 ? undefined : buffer.subarray(0, bytesRead);
+    for (;;) {
+      const length = this.#isAtLast && !this.#follow ? Math.min(CHUNK_BYTES, this.#sizeBytes - this.#position) : CHUNK_BYTES;
+      const bytes = length > 0 ? await this.#file.read(this.#position, length) : Buffer.alloc(0);
+      this.#position += bytes.length;
+      if (bytes.length > 0) return bytes;
+      if (this.#isAtLast) return undefined;
+      await this.#file.close();
+      this.#index += 1;
+      this.#position = 0;
+    }
   }
 
   /**
-   * At the end of a file that was rotated away, goes over to the new one; gives true where there is more to read.
+   * At the end of a file that was put aside, goes over to the one after it; gives true where there is more to read.
    * The writer opens the new file and never again writes to the old: seen the new one, what is now in the old one is all of it.
    */
   async openNext(): Promise<boolean> {
-    const [own, current] = [await this.#file.stat(), await statIfPresent(this.#path)];
-    if (own.size > this.#position) return true;
-    if (own.size < this.#position) this.#position = 0; // truncated in place
-    if (current === undefined || (current.ino === own.ino && current.dev === own.dev)) return own.size > this.#position;
-    if ((await this.#file.stat()).size > this.#position) return true;
-    const next = await LogReader.open(this.#path);
-    await this.#file.close();
-    [this.#file, this.#position] = [next.#file, 0];
+    const sizeBytes = await this.#file.sizeBytes();
+    if (sizeBytes > this.#position) return true;
+    if (sizeBytes < this.#position) this.#position = 0; // truncated in place
+    const next = await openAfter(this.#path, this.#file);
+    if (next === undefined) return sizeBytes > this.#position;
+    this.#files.push(next);
     return true;
   }
 
+  /** Safe to repeat. */
   async close(): Promise<void> {
-    await this.#file.close();
+    await Promise.all(this.#files.map(async (file) => file.close()));
   }
 }
 
@@ -139,14 +160,5 @@ class Changes {
   #notice(): void {
     this.#hasChanged = true;
     this.#wake();
-  }
-}
-
-async function statIfPresent(path: string): Promise<{ ino: number; dev: number } | undefined> {
-  try {
-    return await stat(path);
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT")) return undefined;
-    throw cause;
   }
 }

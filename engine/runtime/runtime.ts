@@ -38,8 +38,6 @@ export interface ContainerRuntime {
 
   /** Starts a process in a running container. */
   exec(id: string, options: ExecOptions, signal: AbortSignal): Promise<ExecSession>;
-  /** Closes and opens the container's log file anew, after a rotation. */
-  reopenContainerLog(id: string, signal: AbortSignal): Promise<void>;
 
   /** Says which container changed by itself (exited). Only a hint: look again. Ends when the signal is aborted. */
   events(signal: AbortSignal): AsyncIterable<ContainerEvent>;

@@ -202,11 +202,6 @@ export class FakeRuntime implements ContainerRuntime {
     return new FakeExecSession(options);
   }
 
-  async reopenContainerLog(id: string, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    this.#made(id);
-  }
-
   events(signal: AbortSignal): AsyncIterable<ContainerEvent> {
     return this.#events.subscribe(signal);
   }

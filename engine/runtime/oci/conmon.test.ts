@@ -22,6 +22,7 @@ test("createWithConmon() gives up on a creation that hangs, and when it is told 
       containerId: "c",
       bundle: folder,
       logPath: join(folder, "log"),
+      logMaxSizeBytes: undefined,
       exitDir: folder,
       tty: false,
       stdin: false,

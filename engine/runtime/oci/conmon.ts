@@ -13,6 +13,8 @@ export interface MonitorOptions {
   /** The OCI bundle; conmon leaves its own files here too. */
   readonly bundle: string;
   readonly logPath: string;
+  /** At this size conmon puts a new log file in the place of the old, which is gone then but for a link that somebody made. */
+  readonly logMaxSizeBytes: number | undefined;
   readonly exitDir: string;
   readonly tty: boolean;
   readonly stdin: boolean;
@@ -40,8 +42,6 @@ export const bundleFiles = {
   runtimeLog: "runtime.log",
   /** There when the kernel killed something of the container for memory. */
   oom: "oom",
-  /** A fifo for commands: `2 0 0` opens the log anew. */
-  control: "ctl",
 } as const;
 
 /** conmon reported that the runtime could not create the container. */
@@ -152,7 +152,7 @@ function killQuietly(pid: number): void {
   }
 }
 
-function monitorArguments({ runtime, containerId, bundle, logPath, exitDir, tty, stdin }: MonitorOptions): string[] {
+function monitorArguments({ runtime, containerId, bundle, logPath, logMaxSizeBytes, exitDir, tty, stdin }: MonitorOptions): string[] {
   const log = join(bundle, bundleFiles.runtimeLog);
   const runtimeArguments = [`--root=${runtime.root}`, `--log=${log}`, "--log-format=json"];
   return [
@@ -160,6 +160,7 @@ function monitorArguments({ runtime, containerId, bundle, logPath, exitDir, tty,
     ["-p", join(bundle, bundleFiles.pid), "-P", join(bundle, bundleFiles.monitorPid), "-l", `k8s-file:${logPath}`],
     // Its attach socket stands in the bundle; no log is forced to disk on exit: that took longer than the exit itself.
     ["--exit-dir", exitDir, "--full-attach", "--no-sync-log"],
+    logMaxSizeBytes === undefined ? [] : ["--log-size-max", String(logMaxSizeBytes)],
     runtimeArguments.flatMap((argument) => ["--runtime-arg", argument]),
     tty ? ["-t"] : [],
     stdin ? ["-i", "--leave-stdin-open"] : [],

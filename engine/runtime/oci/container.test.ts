@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
@@ -240,17 +240,18 @@ test("stopContainer() waits out a grace that is longer than Node's own timers", 
   });
 });
 
-test("reopenContainerLog() goes on in a new file and loses nothing", async () => {
+test("a log that reaches its size limit goes on in a new file, and loses nothing of the last two where the first has another name", async () => {
   await withOciRuntime(async (bed) => {
-    const config = containerConfig(bed, { args: ["sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; sleep 1000"] });
-    const id = await start(bed, config);
-    await eventually(() => existsSync(config.logPath), WITHIN);
-    renameSync(config.logPath, `${config.logPath}.1`);
-    await bed.runtime.reopenContainerLog(id, signal);
-    assert.ok(existsSync(config.logPath));
-    const whole = (): string => text(readFileSync(`${config.logPath}.1`, "utf8") + bed.log());
-    await eventually(() => whole().endsWith("\n2999\n"), WITHIN);
-    assert.equal(whole(), Array.from({ length: 3000 }, (_, index) => `${index}\n`).join(""));
+    const runtime = await bed.reopen({ logMaxSizeBytes: 20_000 });
+    const fill = "i=0; while [ $i -lt 600 ]; do echo $i; i=$((i+1)); done";
+    const config = containerConfig(bed, { args: ["sh", "-c", `while [ ! -e /tmp/go ]; do sleep 0.05; done; ${fill}; sleep 1000`] });
+    const id = await start({ ...bed, runtime }, config);
+    linkSync(config.logPath, `${config.logPath}.held`);
+    await execute({ ...bed, runtime }, id, ["touch", "/tmp/go"]);
+    const whole = (): string => text(readFileSync(`${config.logPath}.held`, "utf8") + bed.log());
+    await eventually(() => whole().endsWith("\n599\n"), WITHIN);
+    assert.equal(whole(), Array.from({ length: 600 }, (_, index) => `${index}\n`).join(""));
+    for (const path of [config.logPath, `${config.logPath}.held`]) assert.ok(statSync(path).size <= 20_000, path);
   });
 });
 

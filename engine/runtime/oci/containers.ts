@@ -223,7 +223,7 @@ export class Containers {
     { tty, stdin }: ContainerConfig,
     signal: AbortSignal,
   ): Promise<ContainerProcesses> {
-    const { conmonPath, runtime, directories, cgroups } = this.#context;
+    const { conmonPath, logMaxSizeBytes, runtime, directories, cgroups } = this.#context;
     const adopt = cgroups.movesMonitors ? async (pid: number): Promise<void> => await cgroups.adoptMonitor(pid) : undefined;
     const options = {
       conmonPath,
@@ -231,6 +231,7 @@ export class Containers {
       containerId: record.id,
       bundle,
       logPath: record.logPath,
+      logMaxSizeBytes,
       exitDir: directories.exits,
       tty,
       stdin,

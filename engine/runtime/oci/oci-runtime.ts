@@ -18,7 +18,6 @@ import { EventHub } from "./event-hub.ts";
 import { execInContainer } from "./exec.ts";
 import { chooseRuntime, defaultSeccomp, findProgram, lowestOomScoreAdj, readRuntimeVersion } from "./machine.ts";
 import { protectMounts, unprotectMounts } from "./mount-protection.ts";
-import { reopenLog } from "./reopen-log.ts";
 import { type RunDirectories, runDirectories, type RuntimeContext } from "./runtime-context.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { isKernelAtLeast } from "./seccomp.ts";
@@ -32,6 +31,8 @@ export interface OciRuntimeOptions {
   readonly scope: Scope;
   readonly log: Logger;
   readonly clock?: Clock;
+  /** At this size a container's log gets a new file in the place of the old, however fast it is written. Default: it grows on. */
+  readonly logMaxSizeBytes?: number;
   /** Default: crun where it works, else runc, from the PATH. */
   readonly runtimePath?: string;
 }
@@ -56,6 +57,7 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
   const context: RuntimeContext = {
     runtime: { path: runtimePath, root: directories.runtime },
     conmonPath: findProgram("conmon", "conmon"),
+    logMaxSizeBytes: options.logMaxSizeBytes,
     catatonitPath: findProgram("catatonit", "catatonit"),
     sleepPath: findProgram("sleep", "coreutils"),
     directories,
@@ -147,10 +149,6 @@ export class OciRuntime implements ContainerRuntime {
 
   async exec(id: string, options: ExecOptions, signal: AbortSignal): Promise<ExecSession> {
     return execInContainer(this.#context, this.#containers.requireRunning(id, "exec in"), options, signal);
-  }
-
-  async reopenContainerLog(id: string, signal: AbortSignal): Promise<void> {
-    await reopenLog(this.#containers.requireRunning(id, "reopen the log of"), signal);
   }
 
   events(signal: AbortSignal): AsyncIterable<ContainerEvent> {

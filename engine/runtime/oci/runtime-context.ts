@@ -9,6 +9,7 @@ import type { OciSeccomp } from "./oci-spec.ts";
 export interface RuntimeContext {
   readonly runtime: RuntimeCommand;
   readonly conmonPath: string;
+  readonly logMaxSizeBytes: number | undefined;
   readonly catatonitPath: string;
   readonly sleepPath: string;
   readonly directories: RunDirectories;
