@@ -96,6 +96,15 @@ function fakeImage(reference: string, config: Partial<ImageConfig>): Image {
     repoDigests: [],
     sizeBytes: 1_000_000,
     createdAtMs: 0,
-    config: { entrypoint: [], cmd: ["/bin/app"], env: ["PATH=/usr/bin:/bin"], user: "", workingDir: "", stopSignal: "", ...config },
+    config: {
+      entrypoint: [],
+      cmd: ["/bin/app"],
+      env: ["PATH=/usr/bin:/bin"],
+      user: "",
+      workingDir: "",
+      stopSignal: "",
+      volumes: [],
+      ...config,
+    },
   };
 }

@@ -10,6 +10,8 @@ export interface ParsedConfig {
   readonly architecture: string;
 }
 
+/** Far more than any image has: each is a folder to look for at every start. */
+const VOLUMES_LIMIT = 256;
 const digestPattern = /^sha256:[0-9a-f]{64}$/;
 
 /** Reads an OCI image configuration (application/vnd.oci.image.config.v1+json; Docker's is the same). Throws IMAGE_INVALID. */
@@ -28,6 +30,7 @@ export function parseImageConfig(bytes: Uint8Array): ParsedConfig {
       user: asString(inner["User"], "config.User"),
       workingDir: asString(inner["WorkingDir"], "config.WorkingDir"),
       stopSignal: asString(inner["StopSignal"], "config.StopSignal"),
+      volumes: asVolumes(inner["Volumes"]),
     },
     diffIds,
     os: asString(whole["os"], "os"),
@@ -58,6 +61,14 @@ function asStrings(value: unknown, path: string): string[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw invalid(`${path} is not a list`);
   return value.map((item: unknown) => asString(item, `${path}[]`));
+}
+
+/** A set of paths, which Go writes as an object with empty values. */
+function asVolumes(value: unknown): string[] {
+  if (value === undefined || value === null) return [];
+  const paths = Object.keys(asObject(value, "config.Volumes"));
+  if (paths.length > VOLUMES_LIMIT) throw invalid(`config.Volumes has ${paths.length} paths, more than ${VOLUMES_LIMIT}`);
+  return paths;
 }
 
 function invalid(problem: string): EngineError {

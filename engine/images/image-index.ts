@@ -115,7 +115,8 @@ export function lonelyDigests(names: readonly string[], removed: string): string
 
 async function readRecord(path: string): Promise<ImageRecord | undefined> {
   try {
-    return JSON.parse(await readFile(path, "utf8")) as ImageRecord; // written by put()
+    const record = JSON.parse(await readFile(path, "utf8")) as ImageRecord; // written by put()
+    return { ...record, config: { ...record.config, volumes: record.config.volumes ?? [] } }; // older engines kept none
   } catch (cause) {
     if (cause instanceof SyntaxError || isErrno(cause, "EISDIR")) return undefined; // what somebody broke: the image is pulled again
     throw cause;

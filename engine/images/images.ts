@@ -59,6 +59,8 @@ export interface ImageConfig {
   readonly user: string;
   readonly workingDir: string;
   readonly stopSignal: string;
+  /** Folders that every container of the image has, and may write to as far as their mode lets it. */
+  readonly volumes: readonly string[];
 }
 
 export interface PullProgress {

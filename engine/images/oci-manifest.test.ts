@@ -62,11 +62,20 @@ test("choosePlatform() takes the machine's, of ARM's variants v8, and never what
 test("parseImageConfig() fills in what is not said, and refuses what is of another kind", () => {
   const rootfs = { type: "layers", diff_ids: [digest] };
   const { config, diffIds } = parseImageConfig(bytes({ rootfs, config: null }));
-  assert.deepEqual([config, diffIds], [{ entrypoint: [], cmd: [], env: [], user: "", workingDir: "", stopSignal: "" }, [digest]]);
+  assert.deepEqual(
+    [config, diffIds],
+    [{ entrypoint: [], cmd: [], env: [], user: "", workingDir: "", stopSignal: "", volumes: [] }, [digest]],
+  );
+  assert.deepEqual(parseImageConfig(bytes({ rootfs, config: { Volumes: { "/a": {}, "b/": {} } } })).config.volumes, ["/a", "b/"]);
   const wrong: readonly (readonly [unknown, RegExp])[] = [
     [{}, /rootfs is not an object/],
     [{ rootfs: { diff_ids: ["../../etc"] } }, /no sha256 digest/],
     [{ rootfs, config: { Cmd: "sh" } }, /config\.Cmd is not a list/],
+    [{ rootfs, config: { Volumes: ["/a"] } }, /config\.Volumes is not an object/],
+    [
+      { rootfs, config: { Volumes: Object.fromEntries(Array.from({ length: 257 }, (_, n) => [`/${n}`, {}])) } },
+      /has 257 paths, more than 256/,
+    ],
     [{ rootfs, config: { Env: [1] } }, /config\.Env\[\] is not a string/],
   ];
   for (const [value, problem] of wrong) assert.throws(() => parseImageConfig(bytes(value)), problem);

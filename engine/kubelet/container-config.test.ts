@@ -18,6 +18,7 @@ const image = (config: Partial<ImageConfig> = {}): Image => ({
     user: "app",
     workingDir: "/srv",
     stopSignal: "SIGQUIT",
+    volumes: ["/data"],
     ...config,
   },
 });
@@ -62,6 +63,8 @@ const commands: { does: string; container: Partial<Container>; want: string[] }[
 for (const { does, container, want } of commands) {
   test(`containerConfig() runs ${does}`, () => assert.deepEqual(configOf(container).args, want));
 }
+
+test("containerConfig() takes over the volumes that the image declares", () => assert.deepEqual(configOf({}).imageVolumes, ["/data"]));
 
 test("containerConfig() refuses a container without any command", () => {
   assert.throws(() => configOf({}, image({ entrypoint: [], cmd: [] })), {

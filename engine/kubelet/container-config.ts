@@ -50,6 +50,7 @@ export function containerConfig(parts: ContainerParts): ContainerConfig {
     env: mergeEnvironment(image.config.env, variables),
     user,
     mounts: parts.mounts,
+    imageVolumes: image.config.volumes,
     resources: linuxResources(containerResources(container)),
     oomScoreAdj: oomScoreAdj(pod, container, parts.nodeMemoryBytes),
     stdin: container.stdin ?? false,

@@ -13,7 +13,7 @@ const image: Image = {
   repoDigests: [],
   sizeBytes: 1,
   createdAtMs: 0,
-  config: { entrypoint: [], cmd: [], env: [], user: "", workingDir: "", stopSignal: "" },
+  config: { entrypoint: [], cmd: [], env: [], user: "", workingDir: "", stopSignal: "", volumes: [] },
 };
 const unused = (): never => assert.fail("not asked for here");
 

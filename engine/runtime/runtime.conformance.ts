@@ -190,6 +190,7 @@ export function containerConfig(
     env: [],
     user: "",
     mounts: [],
+    imageVolumes: [],
     resources: {},
     oomScoreAdj: 1000,
     stdin: false,

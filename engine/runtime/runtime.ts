@@ -98,6 +98,11 @@ export interface ContainerConfig {
   /** `user[:group]` of the image, names or numbers, resolved in the root file system; "" is root. */
   readonly user: string;
   readonly mounts: readonly Mount[];
+  /**
+   * Folders made in the root file system where they are missing, and writable also where that is not; none where a mount is, or in what
+   * is mounted.
+   */
+  readonly imageVolumes: readonly string[];
   readonly resources: LinuxResources;
   readonly oomScoreAdj: number;
   readonly stdin: boolean;

@@ -1,5 +1,17 @@
 import assert from "node:assert/strict";
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
@@ -102,6 +114,50 @@ test("createContainer() makes mounts below the image's links inside its root", a
     ];
     await runToEnd(bed, containerConfig(bed, { args: ["sh", "-c", "cat /run/secrets/app/from-host /run/one"], mounts }));
     assert.equal(text(bed.log()), "hellohello");
+  });
+});
+
+for (const readonlyRootfs of [false, true]) {
+  test(`createContainer() makes the image's volumes, to be written to ${readonlyRootfs ? "also where the root cannot" : "as the root"}`, async () => {
+    await withOciRuntime(async (bed) => {
+      const own = join(bed.logDirectory, "own");
+      mkdirSync(own);
+      mkdirSync(join(bed.rootfsPath, "kept"));
+      writeFileSync(join(bed.rootfsPath, "kept/of-image"), "content");
+      chownSync(join(bed.rootfsPath, "kept"), 1000, 1001);
+      chmodSync(join(bed.rootfsPath, "kept"), 0o750);
+      symlinkSync("/srv", join(bed.rootfsPath, "link"));
+      const script =
+        "ls -ld /kept /new/deep /srv/in; cat /kept/of-image; for at in /new/deep /kept /link/in; do touch $at/x && echo $at; done; " +
+        "ls /own; touch /x 2>/dev/null && echo root written; ls -d /own/below 2>/dev/null";
+      const overrides = {
+        args: ["sh", "-c", script],
+        readonlyRootfs,
+        imageVolumes: ["/new/deep", "kept/", "/link/in", "/own", "/own/below", "/", "/dev/none", "/proc"],
+        mounts: [{ hostPath: own, containerPath: "/own", readonly: false }],
+      };
+      await runToEnd(bed, containerConfig(bed, overrides));
+      const said = text(bed.log());
+      assert.match(
+        said,
+        /drwxr-x--- .* web .* \/kept\ndrwxr-xr-x .* root .* \/new\/deep\ndrwxr-xr-x .* \/srv\/in\ncontent\/new\/deep\n\/kept\n\/link\/in\n/,
+      );
+      assert.equal(said.includes("root written"), !readonlyRootfs);
+      assert.deepEqual(readdirSync(own), [], "what the pod mounts is its own");
+      assert.equal(statSync(join(bed.rootfsPath, "kept")).uid, 1000);
+    });
+  });
+}
+
+test("createContainer() says so where a volume of the image cannot be made", async () => {
+  await withOciRuntime(async (bed) => {
+    const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
+    const config = containerConfig(bed, { args: bed.argsToRun, imageVolumes: ["/etc/passwd/x"] });
+    await assert.rejects(bed.runtime.createContainer(sandboxId, config, signal), (error) => {
+      assert.ok(hasCode(error, "CONTAINER_CONFIG_INVALID"), String(error));
+      assert.match(error.message, /its image's volume \/etc\/passwd\/x cannot be made/);
+      return true;
+    });
   });
 });
 
