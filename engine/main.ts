@@ -57,7 +57,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
   await using scope = new Scope();
   const { engineId } = await holdDirs(stateDir, runDir, scope);
 
-  const store = openStore(join(stateDir, "store.db"), scope);
+  const store = openStore(join(stateDir, "store.db"), scope, { memoryDir: runDir, log });
   const api = new ObjectApi({ store, clock });
   api.prepare();
   const client = connectInProcess(api);
@@ -114,6 +114,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
             listen: config.listen,
             nodeServer,
             extensions,
+            checks: [{ name: "store", problem: () => store.trouble }],
             clock,
             log,
             onListening: ({ host, port }) => listening.resolve(`${host.includes(":") ? `[${host}]` : host}:${port}`),
@@ -125,6 +126,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
         if (address === undefined) return; // it could not listen
         await announce(
           { stateDir, runDir, address, version: VERSION, ca: pki.ca, adminCertificate: pki.adminCert, adminKey: pki.adminKey },
+          log,
           scope,
         );
         await untilSignal([], signal);

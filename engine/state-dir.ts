@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, ftruncateSync, openSync, readdirSync, readFileSync, statfsSync, writeSync } from "node:fs";
-import { chmod, mkdir, readFile } from "node:fs/promises";
+import { closeSync, constants, ftruncateSync, openSync, readdirSync, readFileSync, statfsSync, writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readTextIfPresent, type Scope, writeFileAtomic } from "@peapod/kit";
+import { isDiskClosed, isErrno, makePrivateFolder, readTextIfPresent, type Scope, writeFileAtomic } from "@peapod/kit";
 import { EngineError } from "./errors.ts";
 import { lockFile, mount, MS, unmount } from "./linux/libc.ts";
 
@@ -19,10 +19,7 @@ export interface EngineDirs {
  * Throws STATE_DIR_BUSY, naming the process, when another engine has it.
  */
 export async function holdDirs(stateDir: string, runDir: string, scope: Scope): Promise<EngineDirs> {
-  for (const dir of [stateDir, runDir]) {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    await chmod(dir, 0o700);
-  }
+  for (const dir of [stateDir, runDir]) await makePrivateFolder(dir);
   await hold(stateDir, scope);
   keepInMemory(runDir, scope);
   await hold(runDir, scope);
@@ -60,7 +57,7 @@ function holdsFiles(dir: string): boolean {
 
 async function hold(dir: string, scope: Scope): Promise<void> {
   const path = join(dir, LOCK);
-  const fd = openSync(path, "a+", 0o600);
+  const fd = openLock(path);
   scope.defer(() => closeSync(fd));
   if (!lockFile(fd)) {
     const holder = (await readFile(path, "utf8")).trim();
@@ -70,8 +67,26 @@ async function hold(dir: string, scope: Scope): Promise<void> {
       `${who} already uses ${dir}: stop it with peapod stop, or give this one directories of its own with --state-dir and --run-dir`,
     );
   }
-  ftruncateSync(fd, 0);
-  writeSync(fd, `${process.pid}\n`);
+  nameHolder(fd);
+}
+
+/** A lock needs no more than a file that is there: on a read-only disk, too. */
+function openLock(path: string): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  } catch (cause) {
+    if (isErrno(cause, "EROFS")) return openSync(path, "r");
+    throw cause;
+  }
+}
+
+/** Writes over what is there, which needs no room. That a full or read-only disk does not take it costs only a name in a message. */
+function nameHolder(fd: number): void {
+  try {
+    ftruncateSync(fd, writeSync(fd, `${process.pid}\n`, 0));
+  } catch (cause) {
+    if (!isDiskClosed(cause) && !isErrno(cause, "EBADF")) throw cause;
+  }
 }
 
 async function readEngineId(stateDir: string): Promise<string> {

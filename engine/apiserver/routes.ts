@@ -11,6 +11,7 @@ export type Route =
       readonly subresource?: string;
     }
   | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "readiness" }
   | { readonly kind: "access-review" }
   | { readonly kind: "custom-resources" }
   | { readonly kind: "version" }
@@ -37,7 +38,8 @@ export function parseRoute(path: string): Route {
   }
   const [first, second, third, ...rest] = decoded;
   if (first === undefined) return { kind: "root" };
-  if (first === "healthz" || first === "livez" || first === "readyz") return { kind: "text", text: "ok" };
+  if (first === "healthz" || first === "livez") return { kind: "text", text: "ok" };
+  if (first === "readyz") return { kind: "readiness" };
   if (first === "version") return second === undefined ? { kind: "version" } : { kind: "unknown" };
   if (first === "openapi" && second === "v2" && third === undefined) return { kind: "openapi-v2" };
   if (first === "openapi" && second === "v3") return openapiRoute([third, ...rest].filter((part) => part !== undefined));

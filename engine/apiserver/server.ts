@@ -11,6 +11,7 @@ import { isOurs, noSuchPath, StatusError, statusOf } from "./errors.ts";
 import { type Exchange, sendJson, sendStatus, sendText } from "./exchange.ts";
 import { negotiate } from "./negotiation.ts";
 import type { ObjectApi } from "./object-api.ts";
+import { type HealthCheck, readiness } from "./health.ts";
 import { handleObjects } from "./object-handler.ts";
 import { OpenApi, type OpenApiDocument } from "./openapi.ts";
 import type { Pki } from "./pki.ts";
@@ -35,6 +36,8 @@ export interface ServeOptions {
   /** The node's logs and exec; without one they are refused. */
   readonly nodeServer?: NodeServer;
   readonly extensions?: readonly Extension[];
+  /** What `/readyz` tells of. */
+  readonly checks?: readonly HealthCheck[];
   readonly clock: Clock;
   readonly log: Logger;
   /** Called once it listens, with the port it got. */
@@ -160,6 +163,10 @@ async function dispatch(options: Ground, route: Route, exchange: Exchange): Prom
     else sendJson(response, 200, legacy(), { Vary: "Accept" });
   };
   switch (route.kind) {
+    case "readiness": {
+      const { code, text } = readiness(options.checks ?? [], exchange.query.flag("verbose"));
+      return sendText(response, code, text);
+    }
     case "text":
       return sendText(response, 200, route.text);
     case "version":
