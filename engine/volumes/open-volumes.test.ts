@@ -380,6 +380,8 @@ test("tearDown() removes folders nested deeper than any path can name", async (t
   const { volumes } = open(t);
   const path = await volumes.setUp(POD, "scratch", emptyDir);
   await nestFolders(path, t.signal);
+  mkdirSync(join(path, "../../../lost+found"));
+  assert.deepEqual(await volumes.listPods(), [POD]);
   await volumes.tearDown(POD);
   assert.deepEqual(await volumes.listPods(), []);
 });

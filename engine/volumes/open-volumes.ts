@@ -101,7 +101,7 @@ class DiskVolumes implements VolumeService {
   }
 
   async listPods(): Promise<string[]> {
-    return readdirSync(this.#podsDir);
+    return readdirSync(this.#podsDir).filter(isSafeName); // not a file system's lost+found
   }
 
   /** An existing file is written in place: containers see it through a bind mount, which holds on to the inode. */
@@ -125,8 +125,12 @@ class DiskVolumes implements VolumeService {
 
 /** Names become parts of paths: a programmer's mistake otherwise, since the API has checked them. */
 function safeName(what: string, name: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name)) throw new Error(`Not a ${what}: ${JSON.stringify(name)}`);
+  if (!isSafeName(name)) throw new Error(`Not a ${what}: ${JSON.stringify(name)}`);
   return name;
+}
+
+function isSafeName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name);
 }
 
 function translating(doing: string, work: () => string): string {

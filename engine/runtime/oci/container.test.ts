@@ -129,18 +129,21 @@ for (const readonlyRootfs of [false, true]) {
       symlinkSync("/srv", join(bed.rootfsPath, "link"));
       const script =
         "ls -ld /kept /new/deep /srv/in; cat /kept/of-image; for at in /new/deep /kept /link/in; do touch $at/x && echo $at; done; " +
-        "ls /own; touch /x 2>/dev/null && echo root written; ls -d /own/below 2>/dev/null";
+        "ls /own; ls /srv/own; touch /x 2>/dev/null && echo root written; ls -d /own/below 2>/dev/null";
       const overrides = {
         args: ["sh", "-c", script],
         readonlyRootfs,
-        imageVolumes: ["/new/deep", "kept/", "/link/in", "/own", "/own/below", "/", "/dev/none", "/proc"],
-        mounts: [{ hostPath: own, containerPath: "/own", readonly: false }],
+        imageVolumes: ["/new/deep", "kept/", "/link/in", "/own", "/own/below", "/srv/own", "/", "/dev/none", "/proc"],
+        mounts: [
+          { hostPath: own, containerPath: "/own", readonly: false },
+          { hostPath: join(bed.rootfsPath, "etc"), containerPath: "/link/own", readonly: true },
+        ],
       };
       await runToEnd(bed, containerConfig(bed, overrides));
       const said = text(bed.log());
       assert.match(
         said,
-        /drwxr-x--- .* web .* \/kept\ndrwxr-xr-x .* root .* \/new\/deep\ndrwxr-xr-x .* \/srv\/in\ncontent\/new\/deep\n\/kept\n\/link\/in\n/,
+        /drwxr-x--- .* web .* \/kept\ndrwxr-xr-x .* root .* \/new\/deep\ndrwxr-xr-x .* \/srv\/in\ncontent\/new\/deep\n\/kept\n\/link\/in\ngroup\npasswd\n/,
       );
       assert.equal(said.includes("root written"), !readonlyRootfs);
       assert.deepEqual(readdirSync(own), [], "what the pod mounts is its own");
