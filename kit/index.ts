@@ -1,6 +1,6 @@
 export { type BackoffCurve, backoffMs } from "./backoff.ts";
 export { Cleanups } from "./cleanups.ts";
-export { type Clock, monotonicOf, systemClock } from "./clock.ts";
+export { type Clock, monotonicOf, systemClock, wallOf } from "./clock.ts";
 export { contain } from "./contain.ts";
 export { eventually } from "./eventually.ts";
 export { giveWay } from "./give-way.ts";
