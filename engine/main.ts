@@ -69,6 +69,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
       scope,
       log,
       logMaxSizeBytes: defaultLogLimits.maxSizeBytes,
+      pidsLimits: config.pidsLimits,
       ...(config.runtimePath === undefined ? {} : { runtimePath: config.runtimePath }),
     }),
     openBridgeNetwork({ stateDir, engineId, log, scope, ...(config.podCIDR === undefined ? {} : { podCIDR: config.podCIDR }) }),

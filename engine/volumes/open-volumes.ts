@@ -1,11 +1,12 @@
 import {
   chmodSync,
   closeSync,
+  constants,
+  fchmodSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
@@ -104,16 +105,16 @@ class DiskVolumes implements VolumeService {
     return readdirSync(this.#podsDir).filter(isSafeName); // not a file system's lost+found
   }
 
-  /** An existing file is written in place: containers see it through a bind mount, which holds on to the inode. */
+  /**
+   * An existing file is written in place: containers see it through a bind mount, which holds on to the inode. They may have written to it,
+   * as much as they like: what is in it is never read.
+   */
   async writePodFile(podUid: string, name: string, content: string, mode: number): Promise<string> {
     const pod = this.#podDir(podUid);
     const path = join(pod, safeName("pod file", name));
     return translating(`Cannot write the pod's file "${name}"`, () => {
       mkdirSync(pod, { recursive: true, mode: 0o700 });
-      const present = readIfPresent(path);
-      if (present === undefined) createFile(path, content, mode);
-      else if (present !== content) overwriteFile(path, content);
-      chmodSync(path, mode);
+      if (!overwriteFile(path, content, mode)) createFile(path, content, mode);
       return path;
     });
   }
@@ -176,28 +177,31 @@ function hostPathOf(path: string): string | undefined {
   }
 }
 
-function readIfPresent(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT")) return undefined;
-    throw cause;
-  }
-}
-
 function createFile(path: string, content: string, mode: number): void {
   const temporary = `${path}.new`;
-  writeFileSync(temporary, content, { mode });
+  writeFileSync(temporary, content);
+  chmodSync(temporary, mode); // whatever the umask took away
   renameSync(temporary, path);
 }
 
-/** One write of the whole, then the cut: a reader at the wrong moment sees a longer file, never an empty one. */
-function overwriteFile(path: string, content: string): void {
+/**
+ * One write of the whole, then the cut: a reader at the wrong moment sees a longer file, never an empty one. False where there is none.
+ * The content may be there already: to know, it would have to be read.
+ */
+function overwriteFile(path: string, content: string, mode: number): boolean {
   const bytes = Buffer.from(content);
-  const fd = openSync(path, "r+");
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return false;
+    throw cause;
+  }
   try {
     writeSync(fd, bytes, 0, bytes.length, 0);
     ftruncateSync(fd, bytes.length);
+    fchmodSync(fd, mode);
+    return true;
   } finally {
     closeSync(fd);
   }
