@@ -115,7 +115,10 @@ async function runEngine(config: EngineConfig): Promise<void> {
             listen: config.listen,
             nodeServer,
             extensions,
-            checks: [{ name: "store", problem: () => store.trouble }],
+            checks: [
+              { name: "store", problem: () => store.trouble },
+              { name: "adoption", problem: () => (kubelet.isReady ? undefined : "what runs on the machine is still being looked at") },
+            ],
             clock,
             log,
             onListening: ({ host, port }) => listening.resolve(`${host.includes(":") ? `[${host}]` : host}:${port}`),

@@ -8,25 +8,10 @@ import { pods } from "@peapod/api";
 import { WebSocket } from "ws";
 import { minimalPod } from "./api-ground.fixture.ts";
 import { ask, type Asked, open } from "./asking.fixture.ts";
-import { makeAuthority, makeLeaf } from "./certificates.ts";
 import { type Serving, serving } from "./serving.fixture.ts";
 import { StubNodeServer } from "./stub-node-server.fixture.ts";
 
 const json = { "Content-Type": "application/json" };
-
-test("serve() answers nobody without a certificate of its authority", async () => {
-  await using served = await serving();
-  assert.equal((await ask(served, "/healthz")).body, "ok");
-  await assert.rejects(ask(served, "/healthz", { cert: { cert: "", key: "" } }));
-  const day = { notBefore: new Date(Date.now() - 1_000), notAfter: new Date(Date.now() + 86_400_000) };
-  const stranger = await makeLeaf(
-    await makeAuthority("other", day),
-    { commonName: "kubernetes-admin", organization: "system:masters", hosts: [], usage: "client" },
-    day,
-  );
-  await assert.rejects(ask(served, "/healthz", { cert: stranger }));
-  await assert.rejects(ask(served, "/healthz", { cert: { cert: served.pki.serverCert, key: served.pki.serverKey } }));
-});
 
 const wrong: { does: string; path: string; asked: Asked; code: number; want: RegExp }[] = [
   { does: "malformed JSON", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: json, body: "{" }, code: 400, want: /the body is not JSON/ },

@@ -52,6 +52,7 @@ export class Kubelet {
   readonly #gone = new Set<string>();
   readonly #background = new Set<Promise<void>>();
   #records = new Map<string, PodRecord>();
+  #isAdopted = false;
   #signal: AbortSignal = AbortSignal.abort();
 
   constructor(options: KubeletOptions) {
@@ -90,6 +91,11 @@ export class Kubelet {
     return this.#options.podLogsDir;
   }
 
+  /** Whether what ran before is adopted and the API's pods are known: what is asked of a pod is answered from here on. */
+  get isReady(): boolean {
+    return this.#isAdopted && this.#pods.isSynced;
+  }
+
   /** What is known of a pod here. */
   record(uid: string): PodRecord | undefined {
     return this.#records.get(uid);
@@ -102,6 +108,7 @@ export class Kubelet {
     const stop = new AbortController();
     const notices = runtime.events(AbortSignal.any([signal, stop.signal])); // before the look at the machine, so that nothing falls between
     this.#records = await adoptFromMachine(this.#services);
+    this.#isAdopted = true;
     this.#services.log.info("kubelet starts", { node: this.#options.nodeName, adoptedPods: this.#records.size });
     try {
       await runTogether(
