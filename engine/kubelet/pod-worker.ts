@@ -4,6 +4,7 @@ import { EngineError, hasCode } from "../errors.ts";
 import type { References } from "./environment.ts";
 import { execute } from "./execute.ts";
 import { type Action, planPod, podState, type PodSeen } from "./plan.ts";
+import type { Places } from "./places.ts";
 import type { PodRecord } from "./pod-record.ts";
 import { readReferences } from "./references.ts";
 import { noteTrouble, recordEvent, type Services } from "./services.ts";
@@ -16,13 +17,14 @@ const SHOW_PROGRESS_AFTER_MS = 100;
 
 /** One turn of a pod: look, plan, act, tell. Owns its errors: it rejects only when the signal is aborted. */
 export async function runTurn(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
+  const held: Places[] = [];
   try {
     await refresh(services, record);
     record.tellWatchers();
     const inputs = await gather(services, record, signal);
     const turn = new Turn(services, record, inputs, signal);
     const seen = record.seen(inputs.volumes);
-    const actions = planPod(turn.pod, seen, services.clock.monotonicMs());
+    const actions = allowed(services, record, planPod(turn.pod, seen, services.clock.monotonicMs()), held);
     if (podState(turn.pod, seen) === "terminated") await writeStatus(services, record, signal);
     await act(turn, actions);
     await writeStatus(services, record, signal);
@@ -34,7 +36,36 @@ export async function runTurn(services: Services, record: PodRecord, signal: Abo
     services.log.error("pod turn failed", { pod: record.name, uid: record.uid, error: cause });
     noteTrouble(services, record);
     services.notifyAt(record.uid, record.retryAtMs);
+  } finally {
+    for (const places of held) places.leave(record.uid);
   }
+}
+
+/** The actions that wait for a place: what is costly to the machine, or goes with it. */
+const costly: { readonly [K in Action["kind"]]?: keyof Services["places"] } = {
+  "create-sandbox": "start",
+  "attach-network": "start",
+  "set-up-volumes": "start",
+  "start-container": "start",
+  "tear-down": "removal",
+};
+
+/**
+ * What of a plan may be done now; notes in `held` whose place it has. Where many pods start or go, only some do at once, and the others make a
+ * new plan when there is a place: all together they would be no faster, and hold up whatever else the machine and the API are asked for.
+ */
+function allowed({ places }: Services, { uid }: PodRecord, actions: readonly Action[], held: Places[]): readonly Action[] {
+  const refused = new Set<Places>();
+  const wanted = new Set(actions.map(({ kind }) => costly[kind]));
+  for (const name of ["start", "removal"] as const) {
+    if (!wanted.has(name)) places[name].leave(uid);
+    else if (places[name].enter(uid)) held.push(places[name]);
+    else refused.add(places[name]);
+  }
+  return actions.filter(({ kind }) => {
+    const name = costly[kind];
+    return name === undefined || !refused.has(places[name]);
+  });
 }
 
 /** Removes everything of a pod that the API has no more, without grace, for a kubelet that stops. Rejects only when the signal is aborted. */
