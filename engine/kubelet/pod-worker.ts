@@ -1,6 +1,6 @@
 import type { PodStatus } from "@peapod/api";
 import { isAbort } from "@peapod/kit";
-import { EngineError, hasCode } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { References } from "./environment.ts";
 import { execute } from "./execute.ts";
 import { type Action, planPod, podState, type PodSeen } from "./plan.ts";
@@ -130,16 +130,21 @@ async function gather(services: Services, record: PodRecord, signal: AbortSignal
   if (pod === undefined || podState(pod, record.seen(present)) !== "wanted")
     return { references: NO_REFERENCES, volumePlans: undefined, volumes: present };
   const references = await readReferences(services.client, pod, signal);
-  try {
-    const volumePlans = planVolumes(pod, references);
-    const volumes = record.volumes === undefined ? "missing" : record.volumes.digest === volumePlans.digest ? "ready" : "stale";
-    return { references, volumePlans, volumes };
-  } catch (cause) {
-    if (!(cause instanceof EngineError)) throw cause;
-    // What containers have mounted already stays as it is.
-    if (record.volumes?.digest !== undefined) return { references, volumePlans: undefined, volumes: "ready" };
-    return { references, volumePlans: undefined, volumes: { problem: cause.message } };
-  }
+  const volumePlans = planVolumes(pod, references);
+  const known = record.volumes;
+  // A pod of which nothing runs starts with all of its volumes; one that runs goes on with what it has.
+  const lacking = [...volumePlans.problems].flatMap(([name, problem]) => (known?.has(name) === true ? [] : [problem]));
+  if (lacking.length > 0 && !record.isRunning) return { references, volumePlans, volumes: { problems: lacking } };
+  tellVolumeProblems(services, record, volumePlans);
+  const isStale = [...volumePlans.plans].some(([name, { digest }]) => known?.get(name)?.digest !== digest);
+  return { references, volumePlans, volumes: known === undefined ? "missing" : isStale ? "stale" : "ready" };
+}
+
+/** Tells once what keeps a volume as it is. */
+function tellVolumeProblems(services: Services, record: PodRecord, { problems }: VolumePlans): void {
+  const before = record.volumeProblems;
+  record.volumeProblems = new Set(problems.values());
+  for (const problem of record.volumeProblems) if (!before.has(problem)) recordEvent(services, record, "Warning", "FailedMount", problem);
 }
 
 async function writeStatus(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
