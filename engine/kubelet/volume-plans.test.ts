@@ -76,6 +76,20 @@ const plans: { of: string; volume: Omit<Volume, "name">; containers?: Container[
     want: { kind: "files", memory: true, files: [{ path: "password", content: Buffer.from("s"), mode: 0o644 }] },
   },
   {
+    of: "a ConfigMap that something is mounted in",
+    volume: { configMap: { name: "none", optional: true } },
+    containers: [
+      {
+        name: "a",
+        volumeMounts: [
+          { name: "v", mountPath: "/config" },
+          { name: "w", mountPath: "/config/in" },
+        ],
+      },
+    ],
+    want: { kind: "files", memory: false, files: [], mountPoints: ["in"] },
+  },
+  {
     of: "an optional ConfigMap that is missing",
     volume: { configMap: { name: "none", optional: true } },
     want: { kind: "files", memory: false, files: [] },

@@ -3,6 +3,7 @@ import { type KeyToPath, type Pod, podResources, quantityToNumber, type Volume }
 import { EngineError } from "../errors.ts";
 import type { VolumeFile, VolumePlan } from "../volumes/volumes.ts";
 import type { References } from "./environment.ts";
+import { nestedMountPoints } from "./nested-mounts.ts";
 
 /** A pod's volumes by name: each with everything resolved, or why that cannot be. */
 export interface VolumePlans {
@@ -54,6 +55,7 @@ function planVolume(pod: Pod, volume: Volume, references: References): VolumePla
       kind: "files",
       memory: false,
       files: projectFiles(entries, { items, defaultMode, optional, missing: "configmap references non-existent config key" }),
+      ...mountPointsIn(pod, volume),
     };
   }
   if (volume.secret !== undefined) {
@@ -65,6 +67,7 @@ function planVolume(pod: Pod, volume: Volume, references: References): VolumePla
       kind: "files",
       memory: true,
       files: projectFiles(entries, { items, defaultMode, optional, missing: "references non-existent secret key" }),
+      ...mountPointsIn(pod, volume),
     };
   }
   const other = Object.keys(volume).find((key) => key !== "name" && key !== "emptyDir");
@@ -76,6 +79,11 @@ function planVolume(pod: Pod, volume: Volume, references: References): VolumePla
   const limits = [own, ofPod].filter((bytes) => bytes > 0);
   const limit = limits.length === 0 ? {} : { sizeLimitBytes: Math.min(...limits) };
   return { kind: "emptyDir", medium: medium === "Memory" ? "Memory" : "", ...limit };
+}
+
+function mountPointsIn(pod: Pod, { name }: Volume): { mountPoints?: string[] } {
+  const mountPoints = nestedMountPoints(pod, name);
+  return mountPoints.length === 0 ? {} : { mountPoints };
 }
 
 function decodeEntries(data: Readonly<Record<string, string>> | undefined): [string, Uint8Array][] {

@@ -2,6 +2,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   ftruncateSync,
   mkdirSync,
@@ -25,6 +26,7 @@ import { prepareHostPath } from "./host-path.ts";
 import { mountsUnder } from "./mounts.ts";
 import { bindSubPath } from "./sub-path.ts";
 import { mountTmpfs } from "./tmpfs.ts";
+import { DATA } from "./volume-links.ts";
 import type { VolumePlan, VolumeService } from "./volumes.ts";
 
 /** More than any Secret and its next version need; the pages count only once they are written. */
@@ -73,7 +75,7 @@ class DiskVolumes implements VolumeService {
         case "files":
           makeDirectory(path, 0o755);
           if (volume.memory) mountTmpfs(path, { mode: 0o755, sizeBytes: SECRET_LIMIT_BYTES, secret: true });
-          writeFilesAtomically(path, volume.files);
+          writeFilesAtomically(path, volume.files, volume.mountPoints);
           return path;
       }
     });
@@ -83,7 +85,11 @@ class DiskVolumes implements VolumeService {
     const pod = this.#podDir(podUid);
     const path = join(pod, "volumes", safeName("volume", name));
     return translating(`Cannot prepare subPath "${subPath}" of volume "${name}"`, () => {
-      return bindSubPath({ volume: hostPathOf(path) ?? path, subPath, mountsDir: join(pod, "subpaths", name) });
+      const source = hostPathOf(path);
+      // A folder that something is mounted in has only links to its files: the files themselves are in the folder of now.
+      const ofNow = join(DATA, subPath);
+      const isOfNow = source === undefined && existsSync(join(path, ofNow));
+      return bindSubPath({ volume: source ?? path, subPath: isOfNow ? ofNow : subPath, mountsDir: join(pod, "subpaths", name) });
     });
   }
 
