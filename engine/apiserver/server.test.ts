@@ -27,7 +27,7 @@ const wrong: { does: string; path: string; asked: Asked; code: number; want: Reg
   { does: "a form that is not", path: "/api/v1/pods", asked: { headers: { Accept: "application/yaml" } }, code: 406, want: /only the following media types/ },
   { does: "server-side apply", path: "/api/v1/namespaces/default/pods/a", asked: { method: "PATCH", headers: { "Content-Type": "application/apply-patch+yaml" }, body: "{}" }, code: 415, want: /server-side apply is not supported/ },
   { does: "a wrong query", path: "/api/v1/pods?limit=x", asked: {}, code: 400, want: /invalid query parameter limit/ },
-  { does: "exec without a WebSocket", path: "/api/v1/namespaces/default/pods/a/exec?command=ls", asked: { method: "POST" }, code: 400, want: /exec needs a WebSocket/ },
+  { does: "exec without a WebSocket", path: "/api/v1/namespaces/default/pods/a/exec?command=ls", asked: { method: "POST" }, code: 400, want: /exec and cp need a WebSocket .* kubectl speaks from 1\.30 on/ },
   { does: "SPDY for a pod that is not", path: "/api/v1/namespaces/default/pods/a/exec?command=ls", asked: { method: "POST", headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1" } }, code: 404, want: /pods \\"a\\" not found/ },
 ]; // prettier-ignore
 test("serve() refuses with a Status", async (context) => {

@@ -16,7 +16,7 @@ import { checkMountTargets } from "./mount-targets.ts";
 import { identifyHeld, isStillHeld } from "./held-process.ts";
 import { isRunning, signalProcess } from "./process-identity.ts";
 import { resolveUser } from "./rootfs-user.ts";
-import { cleanRuntimeError, isProgramError, runRuntime } from "./runtime-command.ts";
+import { cleanRuntimeError, explainLimit, isProgramError, runRuntime } from "./runtime-command.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 import { openStartGate, startGatePath } from "./start-gate.ts";
 import { makeTerminationLog, removeTerminationLog, sandboxMemory, terminationLogPath } from "./sandbox-memory.ts";
@@ -77,7 +77,7 @@ export class Containers {
       if (!(cause instanceof MonitorError)) throw cause;
       const said = cleanRuntimeError(cause.message);
       const code = isProgramError(said) ? "CONTAINER_START_FAILED" : "CONTAINER_CREATE_FAILED";
-      throw new EngineError(code, `Cannot create container "${name}": ${said}`); // no cause: it would only repeat what was said, in log lines
+      throw new EngineError(code, `Cannot create container "${name}": ${explainLimit(said, config.resources.memoryLimitBytes)}`); // no cause: it would only repeat what was said, in log lines
     }
   }
 
