@@ -1,5 +1,4 @@
 import { type Resource, resources } from "@peapod/api";
-import type { HealthPath } from "./health.ts";
 import { groupVersion } from "./object-key.ts";
 
 /** What a path leads to. */
@@ -11,7 +10,7 @@ export type Route =
       readonly name?: string;
       readonly subresource?: string;
     }
-  | { readonly kind: "health"; readonly path: HealthPath; readonly check?: string }
+  | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "access-review" }
   | { readonly kind: "custom-resources" }
   | { readonly kind: "version" }
@@ -38,8 +37,7 @@ export function parseRoute(path: string): Route {
   }
   const [first, second, third, ...rest] = decoded;
   if (first === undefined) return { kind: "root" };
-  if (first === "healthz" || first === "livez" || first === "readyz")
-    return third === undefined ? { kind: "health", path: first, ...(second === undefined ? {} : { check: second }) } : { kind: "unknown" };
+  if (first === "healthz" || first === "livez" || first === "readyz") return { kind: "text", text: "ok" };
   if (first === "version") return second === undefined ? { kind: "version" } : { kind: "unknown" };
   if (first === "openapi" && second === "v2" && third === undefined) return { kind: "openapi-v2" };
   if (first === "openapi" && second === "v3") return openapiRoute([third, ...rest].filter((part) => part !== undefined));

@@ -1,18 +1,19 @@
 import { createHash } from "node:crypto";
-import { open, readFile, realpath, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { realpath, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { isErrno } from "@peapod/kit";
 import { EngineError, hasCode } from "../errors.ts";
+import { ArchiveFiles, openRegular } from "./archive-files.ts";
 import type { PullProgress } from "./images.ts";
 import type { ImageRecord } from "./image-index.ts";
 import type { ImageStore } from "./image-store.ts";
 import type { ImageImporter, LayerArchive } from "./layer-import.ts";
 import { choosePlatform, type Descriptor, fitsPlatform, machinePlatform, parseManifest } from "./oci-manifest.ts";
-import { unpack } from "./unpack.ts";
+import { Unpacker } from "./unpack.ts";
 
-/** Of a manifest, a configuration, a list: all are read whole. */
-const DOCUMENT_LIMIT_BYTES = 8 * 1024 * 1024;
 const INDEX_DEPTH = 3;
+/** Of one archive. */
+const IMAGE_LIMIT = 1_000;
 
 /** An image found in an archive: what importing it takes. */
 interface FoundImage {
@@ -48,18 +49,7 @@ export async function loadArchive(path: string, parts: LoadParts): Promise<Loade
   let folder = path;
   if (!(await isFolder(path))) {
     folder = join(work.path, "archive");
-    try {
-      // The same process as for layers: what an archive holds is written below its own root or not at all.
-      await unpack(path, { folder, what: path, signal: parts.signal });
-    } catch (cause) {
-      if (hasCode(cause, "IMAGE_INVALID"))
-        throw new EngineError(
-          "IMAGE_INVALID",
-          `Cannot load ${path}: it is no OCI layout, OCI archive or docker archive: ${cause.message}`,
-          { cause },
-        );
-      throw cause;
-    }
+    await unpackFiles(path, folder, parts.signal);
   }
   const found = await findImages(folder, path);
   if (parts.reference !== undefined && found.length > 1)
@@ -92,6 +82,20 @@ async function importNamed({ names, config, archives }: FoundImage, path: string
   }
 }
 
+/** By the same process as for layers: what an archive holds is written below its own root or not at all. */
+async function unpackFiles(path: string, folder: string, signal: AbortSignal): Promise<void> {
+  await using archive = await openRegular(await realpath(path));
+  if (archive === undefined) throw new EngineError("IMAGE_INVALID", `Cannot load ${path}: it is neither a file nor a folder`);
+  await using unpacker = new Unpacker([archive.fd], signal);
+  try {
+    await unpacker.unpack(0, { folder, what: path, purpose: "files" });
+  } catch (cause) {
+    if (!hasCode(cause, "IMAGE_INVALID")) throw cause;
+    const message = `Cannot load ${path}: it is no OCI layout, OCI archive or docker archive: ${cause.message}`;
+    throw new EngineError("IMAGE_INVALID", message, { cause });
+  }
+}
+
 async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
@@ -104,9 +108,9 @@ async function isFolder(path: string): Promise<boolean> {
 
 /** What docker save writes is both: its index.json says more. */
 async function findImages(folder: string, path: string): Promise<FoundImage[]> {
-  const source = { folder, path };
-  if (await isThere(join(folder, "index.json"))) return findInLayout(source);
-  if (await isThere(join(folder, "manifest.json"))) return findInDockerArchive(source);
+  const source = { files: new ArchiveFiles(folder, path), path };
+  if (await source.files.has("index.json")) return findInLayout(source);
+  if (await source.files.has("manifest.json")) return findInDockerArchive(source);
   throw new EngineError(
     "IMAGE_INVALID",
     `Cannot load ${path}: it is no OCI layout, OCI archive or docker archive: it has neither index.json nor manifest.json`,
@@ -114,14 +118,16 @@ async function findImages(folder: string, path: string): Promise<FoundImage[]> {
 }
 
 interface Source {
-  readonly folder: string;
+  readonly files: ArchiveFiles;
   /** What the user calls it. */
   readonly path: string;
 }
 
 async function findInLayout(source: Source): Promise<FoundImage[]> {
-  const top = parseManifest(await readDocument(source, "index.json"), `${source.path}: index.json`);
+  const top = parseManifest(await source.files.read("index.json"), `${source.path}: index.json`);
   if (top.kind !== "index") throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: its index.json is no list of images`);
+  if (top.manifests.length > IMAGE_LIMIT)
+    throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: its index.json lists more than ${IMAGE_LIMIT} images`);
   const platform = machinePlatform();
   const found: FoundImage[] = [];
   for (const descriptor of top.manifests.filter((manifest) => fitsPlatform(manifest, platform))) {
@@ -144,8 +150,8 @@ function namesOf({ annotations }: Descriptor): string[] {
 async function readImage(source: Source, descriptor: Descriptor, names: readonly string[], depth = 0): Promise<FoundImage> {
   const manifest = parseManifest(await readBlob(source, descriptor.digest), `${source.path}: manifest ${descriptor.digest}`);
   if (manifest.kind === "image") {
-    const archives = manifest.layers.map(async ({ digest }) => ({ path: await inside(source, blobPath(digest)), blobDigest: digest }));
-    return { names, config: await readBlob(source, manifest.config.digest), archives: await Promise.all(archives) };
+    const archives = manifest.layers.map(({ digest }) => ({ open: () => source.files.open(blobPath(digest)), blobDigest: digest }));
+    return { names, config: await readBlob(source, manifest.config.digest), archives };
   }
   const platform = machinePlatform();
   const chosen = choosePlatform(manifest.manifests, platform);
@@ -164,20 +170,21 @@ async function findInDockerArchive(source: Source): Promise<FoundImage[]> {
     new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: its manifest.json ${problem}`);
   let items: unknown;
   try {
-    items = JSON.parse((await readDocument(source, "manifest.json")).toString("utf8"));
+    items = JSON.parse((await source.files.read("manifest.json")).toString("utf8"));
   } catch (cause) {
     throw cause instanceof SyntaxError ? invalid("is not JSON") : cause;
   }
   if (!Array.isArray(items) || items.length === 0) throw invalid("lists no image");
-  return Promise.all(
-    items.map(async (item: unknown) => {
-      const { Config: config, RepoTags: tags, Layers: layers } = (item ?? {}) as Record<string, unknown>; // checked below
-      if (typeof config !== "string" || !isStrings(layers) || !(tags === undefined || tags === null || isStrings(tags)))
-        throw invalid("is none of a docker archive");
-      const archives = await Promise.all(layers.map(async (layer) => ({ path: await inside(source, layer), blobDigest: undefined })));
-      return { names: tags ?? [], config: await readDocument(source, config), archives };
-    }),
-  );
+  if (items.length > IMAGE_LIMIT) throw invalid(`lists more than ${IMAGE_LIMIT} images`);
+  const found: FoundImage[] = [];
+  for (const item of items as unknown[]) {
+    const { Config: config, RepoTags: tags, Layers: layers } = (item ?? {}) as Record<string, unknown>; // checked below
+    if (typeof config !== "string" || !isStrings(layers) || !(tags === undefined || tags === null || isStrings(tags)))
+      throw invalid("is none of a docker archive");
+    const archives = layers.map((layer) => ({ open: () => source.files.open(layer), blobDigest: undefined }));
+    found.push({ names: tags ?? [], config: await source.files.read(config), archives });
+  }
+  return found;
 }
 
 function isStrings(value: unknown): value is string[] {
@@ -185,7 +192,7 @@ function isStrings(value: unknown): value is string[] {
 }
 
 async function readBlob(source: Source, digest: string): Promise<Buffer> {
-  const bytes = await readDocument(source, blobPath(digest));
+  const bytes = await source.files.read(blobPath(digest));
   const actual = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
   if (actual !== digest) throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: its blob ${digest} has the digest ${actual}`);
   return bytes;
@@ -193,27 +200,4 @@ async function readBlob(source: Source, digest: string): Promise<Buffer> {
 
 function blobPath(digest: string): string {
   return `blobs/sha256/${digest.slice("sha256:".length)}`;
-}
-
-async function readDocument(source: Source, path: string): Promise<Buffer> {
-  await using file = await open(await inside(source, path), "r");
-  const { size } = await file.stat();
-  if (size > DOCUMENT_LIMIT_BYTES)
-    throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: ${path} has more than ${DOCUMENT_LIMIT_BYTES} bytes`);
-  return await readFile(file); // before it is closed
-}
-
-/** A file of the archive, symbolic links followed: it must not lead anywhere else on this machine. */
-async function inside(source: Source, path: string): Promise<string> {
-  try {
-    const [root, real] = [await realpath(source.folder), await realpath(join(source.folder, path))];
-    if (real.startsWith(root + sep)) return real;
-  } catch (cause) {
-    if (!isErrno(cause, "ENOENT", "ENOTDIR", "ELOOP")) throw cause;
-  }
-  throw new EngineError("IMAGE_INVALID", `Cannot load ${source.path}: it has no file "${path}"`);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch((cause: unknown) => (isErrno(cause, "ENOENT") ? undefined : Promise.reject(cause)))) !== undefined;
 }

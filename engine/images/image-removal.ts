@@ -39,5 +39,6 @@ export async function pruneImages(
 ): Promise<{ deleted: string[]; freedBytes: number }> {
   const unused = store.index.records().filter(({ id }) => !inUse.has(id) && (options.all || store.index.namesOf(id).length === 0));
   for (const { id } of unused) await store.index.remove(id);
+  for (const { id } of store.index.records()) if (!inUse.has(id)) await store.index.forgetFormerLayers(id);
   return { deleted: unused.map(({ id }) => id), freedBytes: await store.removeUnusedLayers() };
 }

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { type Cleanups, run } from "@peapod/kit";
 import { ImageIndex, type ImageRecord } from "./image-index.ts";
 import { parseImageConfig } from "./image-config.ts";
 import type { Image } from "./images.ts";
+import { chainIds } from "./layer-chain.ts";
 import { LayerStore } from "./layer-store.ts";
 import { Workplace } from "./workplace.ts";
 
@@ -26,9 +28,12 @@ export class ImageStore {
   static async open(imagesDir: string, cleanups: Cleanups): Promise<ImageStore> {
     const workplace = await Workplace.open(join(imagesDir, "tmp"), cleanups);
     const layers = await LayerStore.open(imagesDir, workplace);
-    const isComplete = ({ diffIds }: ImageRecord): boolean => diffIds.every((diffId) => layers.get(diffId) !== undefined);
+    const isComplete = (record: ImageRecord): boolean => record.layers.every((id) => layers.get(id) !== undefined);
     const index = await ImageIndex.open(imagesDir, isComplete, workplace);
-    return new ImageStore({ layers, index, workplace });
+    const store = new ImageStore({ layers, index, workplace });
+    // What no image's record names may be torn.
+    await cleanups.attempt("remove layers without an image", async () => void (await store.removeUnusedLayers()));
+    return store;
   }
 
   /** A folder to make something in; removed when disposed, and when the store is opened again. */
@@ -36,25 +41,45 @@ export class ImageStore {
     return this.workplace.makeFolder();
   }
 
-  /** Keeps an image whose layers are here, or held, under these names. Gives its record. */
-  async commit(config: Uint8Array, names: readonly string[], nowMs: number): Promise<ImageRecord> {
+  /**
+   * Keeps an image whose layers are here, or held, under these names. Gives its record. After a power failure it is whole or not there:
+   * its layers and their records are on the disk before its own is, and that before a name is.
+   */
+  async commit(config: Uint8Array, options: { names: readonly string[]; nowMs: number; signal: AbortSignal }): Promise<ImageRecord> {
     const id = `sha256:${createHash("sha256").update(config).digest("hex")}`;
     const parsed = parseImageConfig(config);
-    const record: ImageRecord = this.index.get(id) ?? { id, config: parsed.config, diffIds: parsed.diffIds, createdAtMs: nowMs };
-    const missing = record.diffIds.find((diffId) => this.layers.get(diffId) === undefined);
+    const layers = chainIds(parsed.diffIds);
+    const missing = layers.find((layer) => this.layers.get(layer) === undefined);
     if (missing !== undefined) throw new Error(`Image ${id} lacks its layer ${missing}`);
-    await this.exclusive(() => this.index.put(record, names));
-    return record;
+    await this.#sync(layers, options.signal);
+    return this.exclusive(async () => {
+      const known = this.index.get(id);
+      const replaced = known === undefined || isDeepStrictEqual(known.layers, layers) ? [] : known.layers;
+      const formerLayers = [...(known?.formerLayers ?? []), ...replaced];
+      const record: ImageRecord = {
+        id,
+        config: parsed.config,
+        layers,
+        ...(formerLayers.length === 0 ? {} : { formerLayers }),
+        createdAtMs: known?.createdAtMs ?? options.nowMs,
+      };
+      await this.index.put(record, options.names);
+      return record;
+    });
   }
 
-  /** Flushes the file system that `path` lies on: a layer that is there after a power failure is whole. */
-  async sync(path: string, signal: AbortSignal): Promise<void> {
-    await run("sync", ["--file-system", path], { signal });
+  /** Flushes the file system, once for all layers of an image. */
+  async #sync(layers: readonly string[], signal: AbortSignal): Promise<void> {
+    const fresh = this.layers.newOf(layers);
+    if (fresh.length === 0) return;
+    await run("sync", ["--file-system", this.layers.linksDir], { signal });
+    this.layers.settle(fresh);
   }
 
   /** Removes the layers that no image has; gives the bytes won back. */
   async removeUnusedLayers(): Promise<number> {
-    return this.layers.removeUnused(new Set(this.index.records().flatMap(({ diffIds }) => diffIds)));
+    const wanted = this.index.records().flatMap(({ layers, formerLayers = [] }) => [...layers, ...formerLayers]);
+    return this.layers.removeUnused(new Set(wanted));
   }
 
   /** Runs `work` while no other exclusive work runs. */
@@ -71,7 +96,7 @@ export class ImageStore {
       id: record.id,
       repoTags: names.filter((name) => !name.includes("@")),
       repoDigests: names.filter((name) => name.includes("@")),
-      sizeBytes: [...new Set(record.diffIds)].reduce((sum, diffId) => sum + (this.layers.get(diffId)?.sizeBytes ?? 0), 0),
+      sizeBytes: record.layers.reduce((sum, layer) => sum + (this.layers.get(layer)?.sizeBytes ?? 0), 0),
       createdAtMs: record.createdAtMs,
       config: record.config,
     };

@@ -1,8 +1,10 @@
 import {
   chmodSync,
   closeSync,
+  constants,
   fchmodSync,
   fchownSync,
+  ftruncateSync,
   futimesSync,
   lchownSync,
   linkSync,
@@ -10,180 +12,191 @@ import {
   lutimesSync,
   mkdirSync,
   openSync,
-  rmSync,
   symlinkSync,
   writeSync,
 } from "node:fs";
-import { constants } from "node:fs";
 import { isErrno } from "@peapod/kit";
-import { makeNode, setExtendedAttribute } from "../linux/libc.ts";
-import { LayerFolders, splitPath } from "./layer-path.ts";
-import { TarError, type TarEntry, type TarSink } from "./tar-entries.ts";
+import { makeNode } from "../linux/libc.ts";
+import { addFolder, bytesOf, type FoundFolder, type LayerFolder, LayerFolders, splitPath } from "./layer-folders.ts";
+import { LayerBudget, type LayerLimits } from "./layer-limits.ts";
+import { clearFolder, removeBelow } from "./layer-removal.ts";
+import { setXattrs } from "./layer-xattrs.ts";
+import type { TarContent, TarEntry, TarSink } from "./tar-entries.ts";
+import { TarError } from "./tar-error.ts";
 
 const whiteoutPrefix = ".wh.";
 const opaqueMarker = ".wh..wh..opq";
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
 const nodeTypes = { "character-device": S_IFCHR, "block-device": S_IFBLK, fifo: S_IFIFO } as const;
 
-/** How much one layer may bring: far beyond any real one. */
-export interface LayerLimits {
-  readonly entries: number;
-  readonly bytes: number;
-}
+/** What an archive is: a layer, on top of what is there, or plain files, in a folder that is empty. */
+export type Purpose = "layer" | "files";
 
 /**
- * Writes a layer's entries below this process's root, whiteouts as overlayfs has them: a deleted name as a character device 0/0, a
- * replaced folder marked opaque. Throws a TarError for an entry that would leave the root or cannot be.
+ * Writes the entries of an archive below this process's root. Of a layer, whiteouts take away what is there of the layers below, and
+ * the nodes that it asks for are made; of plain files neither is. Throws a TarError for an entry that would leave the root or cannot be.
  */
 export class LayerWriter implements TarSink {
-  readonly #limits: LayerLimits;
-  readonly #folders = new LayerFolders();
-  /** What folders get in the end, when nothing is written into them any more. */
-  readonly #folderEntries = new Map<string, TarEntry>();
-  readonly #whiteouts = new Set<string>();
-  readonly #opaque = new Set<string>();
-  #entries = 0;
-  #bytes = 0;
+  readonly #purpose: Purpose;
+  readonly #budget: LayerBudget;
+  readonly #folders: LayerFolders;
 
-  constructor(limits: LayerLimits) {
-    this.#limits = limits;
+  /** `isEmpty`: nothing is below the root yet. */
+  constructor(options: { purpose: Purpose; limits: LayerLimits; isEmpty: boolean }) {
+    this.#purpose = options.purpose;
+    this.#budget = new LayerBudget(options.limits);
+    this.#folders = new LayerFolders(this.#budget, options.isEmpty);
   }
 
-  /** The sum of the files written. */
+  /** The sum of what was written. */
   get sizeBytes(): number {
-    return this.#bytes;
+    return this.#budget.bytes;
   }
 
-  begin(entry: TarEntry): { write(chunk: Uint8Array): void; end(): void } | undefined {
+  begin(entry: TarEntry): TarContent | undefined {
     try {
-      this.#count(entry);
+      this.#budget.entry();
+      this.#budget.take(entry.storedBytes);
       return this.#write(entry);
     } catch (cause) {
       throw blame(cause, entry);
     }
   }
 
-  /** Completes the layer: whiteouts, then the folders' owners, modes and times. */
+  /** Gives the folders their owners, modes and times: the inner ones first. */
   finish(): void {
-    for (const path of this.#opaque) {
-      const folder = this.#folders.resolve(splitPath(path), { create: true });
-      markOpaque(folder);
-    }
-    for (const path of this.#whiteouts) {
-      const present = lstatSync(path, { throwIfNoEntry: false });
-      // Order says nothing: a whiteout hides what is below this layer, never what the layer itself brings.
-      if (present === undefined) makeNode(path, S_IFCHR, 0, 0);
-      else if (present.isDirectory()) markOpaque(path);
-    }
-    for (const [path, entry] of [...this.#folderEntries].toReversed()) {
-      lchownSync(path, entry.uid, entry.gid);
-      chmodSync(path, entry.mode);
-      setXattrs(path, entry);
-      lutimesSync(path, entry.mtimeSeconds, entry.mtimeSeconds);
-    }
+    finishFolder("", this.#folders.root);
   }
 
-  #count(entry: TarEntry): void {
-    this.#entries += 1;
-    if (this.#entries > this.#limits.entries) throw new TarError(`The layer has more than ${this.#limits.entries} entries`);
-    if (entry.kind === "file") this.#bytes += entry.sizeBytes;
-    if (this.#bytes > this.#limits.bytes) throw new TarError(`The layer has more than ${this.#limits.bytes} bytes`);
-  }
-
-  #write(entry: TarEntry): { write(chunk: Uint8Array): void; end(): void } | undefined {
+  #write(entry: TarEntry): TarContent | undefined {
     const parts = splitPath(entry.path);
     const name = parts.pop();
     if (name === undefined) {
       if (entry.kind !== "directory") throw new TarError("It would replace the root of the image");
-      this.#folderEntries.set("/", entry);
+      this.#folders.root.entry = entry;
       return undefined;
     }
-    if (parts.some((part) => part.startsWith(whiteoutPrefix))) return undefined; // aufs keeps its own things in there
-    const folder = this.#folders.resolve(parts, { create: true });
-    if (name.startsWith(whiteoutPrefix)) {
-      this.#whiteOut(folder, name);
-      return undefined;
+    if (this.#purpose === "layer") {
+      if (parts.some((part) => part.startsWith(whiteoutPrefix))) return undefined; // aufs keeps its own things in there
+      if (name.startsWith(whiteoutPrefix)) return this.#whiteOut(parts, name);
+      // What overlayfs itself has for a whiteout: some make layers of its folders.
+      if (entry.kind === "character-device" && entry.major === 0 && entry.minor === 0) return this.#hide(parts, name);
     }
-    const path = `${folder}/${name}`;
-    if (!this.#makeWay(path, entry)) return undefined;
-    return this.#make(path, entry);
+    const at = this.#folders.find(parts, { create: true });
+    if (at === undefined) throw new Error("No folder where one is made");
+    this.#budget.depth(at.way.length);
+    if (!this.#makeWay(at, name, entry)) return undefined;
+    for (const folder of at.way.toReversed()) {
+      if (folder.isOwn) break;
+      folder.isOwn = true;
+    }
+    return this.#make(at, name, entry);
   }
 
-  #whiteOut(folder: string, name: string): void {
+  #whiteOut(parts: readonly string[], name: string): undefined {
     const hidden = name.slice(whiteoutPrefix.length);
-    if (name === opaqueMarker) this.#opaque.add(folder);
-    else if (hidden === "" || hidden === "." || hidden === "..") throw new TarError("It is a whiteout of nothing");
-    else if (!hidden.startsWith(whiteoutPrefix)) this.#whiteouts.add(`${folder}/${hidden}`);
+    if (name === opaqueMarker) {
+      const at = this.#folders.find(parts, { create: false });
+      if (at !== undefined) clearFolder(at.path, at.folder, this.#budget);
+    } else if (hidden === "" || hidden === "." || hidden === "..") throw new TarError("It is a whiteout of nothing");
+    else if (!hidden.startsWith(whiteoutPrefix)) this.#hide(parts, hidden);
   }
 
-  /** Removes what stands in the way of an entry; false where the entry is there already, a folder. */
-  #makeWay(path: string, entry: TarEntry): boolean {
-    const present = lstatSync(path, { throwIfNoEntry: false });
+  /** Takes away what the layers below have of a name. What this layer has brought stays: order says nothing. */
+  #hide(parts: readonly string[], name: string): undefined {
+    const at = this.#folders.find(parts, { create: false });
+    if (at === undefined) return;
+    const { path, folder } = at;
+    const known = folder.children.get(name);
+    if (known?.isOwn === true) {
+      clearFolder(`${path}/${name}`, known, this.#budget);
+      if (known.entry === undefined) setDefaults(`${path}/${name}`);
+    } else if (known !== undefined || !(folder.isClear || folder.children.has(name))) {
+      removeBelow(`${path}/${name}`, this.#budget);
+      folder.children.delete(name);
+    }
+  }
+
+  /** Removes what stands in the way of an entry; false where the entry is there already. */
+  #makeWay({ path: parent, folder }: FoundFolder, name: string, entry: TarEntry): boolean {
+    if (folder.isClear && !folder.children.has(name)) return true;
+    const path = `${parent}/${name}`;
+    this.#budget.step();
+    const present = lstatSync(bytesOf(path), { throwIfNoEntry: false });
     if (present === undefined) return true;
     if (present.isDirectory() && entry.kind === "directory") {
-      this.#folderEntries.set(path, entry);
+      const own = folder.children.get(name) ?? addFolder(folder, name, { isNew: false });
+      own.isOwn = true;
+      own.entry = entry;
       return false;
     }
     if (entry.kind === "hard-link" && `/${splitPath(entry.target).join("/")}` === path) return false;
-    rmSync(path, { recursive: true });
-    this.#folders.forget();
-    for (const known of this.#folderEntries.keys()) if (known === path || known.startsWith(`${path}/`)) this.#folderEntries.delete(known);
+    removeBelow(path, this.#budget);
+    folder.children.delete(name);
     return true;
   }
 
-  #make(path: string, entry: TarEntry): { write(chunk: Uint8Array): void; end(): void } | undefined {
+  #make({ path: parent, folder }: FoundFolder, name: string, entry: TarEntry): TarContent | undefined {
+    const path = `${parent}/${name}`;
+    if (entry.kind === "directory") {
+      mkdirSync(bytesOf(path), { mode: 0o700 });
+      addFolder(folder, name, { isNew: true }).entry = entry;
+      return undefined;
+    }
+    folder.children.set(name, undefined);
     switch (entry.kind) {
       case "file":
         return writeFile(path, entry);
-      case "directory":
-        mkdirSync(path, { mode: 0o700 });
-        this.#folderEntries.set(path, entry);
-        return undefined;
       case "symlink":
-        symlinkSync(entry.target, path);
-        lchownSync(path, entry.uid, entry.gid);
-        setXattrs(path, entry);
-        lutimesSync(path, entry.mtimeSeconds, entry.mtimeSeconds);
-        return undefined;
+        symlinkSync(Buffer.from(entry.target, "latin1"), bytesOf(path));
+        lchownSync(bytesOf(path), entry.uid, entry.gid);
+        break;
       case "hard-link":
         this.#link(path, entry);
         return undefined;
       case "character-device":
       case "block-device":
       case "fifo":
-        makeNode(path, nodeTypes[entry.kind] | 0o600, entry.major, entry.minor);
-        lchownSync(path, entry.uid, entry.gid);
-        chmodSync(path, entry.mode);
-        setXattrs(path, entry);
-        lutimesSync(path, entry.mtimeSeconds, entry.mtimeSeconds);
-        return undefined;
+        if (this.#purpose === "files") throw new TarError("It is a device or a pipe: an archive of images has none");
+        makeNode(bytesOf(path), nodeTypes[entry.kind] | 0o600, entry.major, entry.minor);
+        lchownSync(bytesOf(path), entry.uid, entry.gid);
+        chmodSync(bytesOf(path), entry.mode);
+        break;
     }
+    setXattrs(path, entry);
+    setTimes(path, entry);
+    return undefined;
   }
 
+  /** A link to a file of the layers below brings all of it into this one: overlayfs copies it. */
   #link(path: string, entry: TarEntry): void {
     const parts = splitPath(entry.target);
     const name = parts.pop();
-    if (name === undefined) throw new TarError(`It is a hard link to the root`);
+    if (name === undefined) throw new TarError("It is a hard link to the root");
+    const at = this.#folders.find(parts, { create: false });
+    const target = `${at?.path}/${name}`;
+    const missing = `It is a hard link to "${entry.target}", which is not there`;
+    if (at === undefined) throw new TarError(missing);
     try {
-      linkSync(`${this.#folders.resolve(parts, { create: false })}/${name}`, path);
+      if (!at.folder.children.has(name)) this.#budget.take(lstatSync(bytesOf(target)).size);
+      linkSync(bytesOf(target), bytesOf(path));
     } catch (cause) {
-      if (isErrno(cause, "ENOENT") || cause instanceof TarError) {
-        throw new TarError(`It is a hard link to "${entry.target}", which is not in the layer`, entry.path, { cause });
-      }
-      if (isErrno(cause, "EPERM"))
+      if (isErrno(cause, "ENOENT")) throw new TarError(missing, entry.path, { cause });
+      if (isErrno(cause, "EPERM", "EMLINK"))
         throw new TarError(`It is a hard link to "${entry.target}", which cannot have one`, entry.path, { cause });
       throw cause;
     }
   }
 }
 
-function writeFile(path: string, entry: TarEntry): { write(chunk: Uint8Array): void; end(): void } {
-  const fd = openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
+function writeFile(path: string, entry: TarEntry): TarContent {
+  const fd = openSync(bytesOf(path), O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
   return {
-    write: (chunk) => {
-      for (let rest = chunk; rest.length > 0;) rest = rest.subarray(writeSync(fd, rest));
+    write: (chunk, position) => {
+      for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done, chunk.length - done, position + done);
     },
     end: () => {
+      if (entry.sizeBytes > entry.storedBytes) ftruncateSync(fd, entry.sizeBytes); // a hole at its end
       fchownSync(fd, entry.uid, entry.gid); // before the mode: it takes the setuid bit away, and capabilities
       fchmodSync(fd, entry.mode);
       setXattrs(path, entry);
@@ -193,30 +206,31 @@ function writeFile(path: string, entry: TarEntry): { write(chunk: Uint8Array): v
   };
 }
 
-/** Only what means the same everywhere: never another machine's labels, never overlayfs' own marks. */
-const takenXattrs = /^(?:user\.|security\.capability$|system\.posix_acl_(?:access|default)$)/;
-
-function setXattrs(path: string, entry: TarEntry): void {
-  for (const [name, value] of entry.xattrs) {
-    if (!takenXattrs.test(name)) continue;
-    try {
-      setExtendedAttribute(path, name, value);
-    } catch (cause) {
-      // A file system without them can carry the file; without its capabilities it is another program.
-      if (!isErrno(cause, "EOPNOTSUPP", "ENOTSUP", "EPERM") || name === "security.capability") throw cause;
-    }
-  }
+function finishFolder(path: string, folder: LayerFolder): void {
+  for (const [name, child] of folder.children) if (child?.isOwn === true) finishFolder(`${path}/${name}`, child);
+  const { entry } = folder;
+  if (entry === undefined) return;
+  lchownSync(bytesOf(path), entry.uid, entry.gid);
+  chmodSync(bytesOf(path), entry.mode);
+  setXattrs(path, entry);
+  setTimes(path, entry);
 }
 
-function markOpaque(folder: string): void {
-  setExtendedAttribute(folder === "" ? "/" : folder, "trusted.overlay.opaque", Buffer.from("y"));
+/** What a folder has that is only implied. */
+function setDefaults(path: string): void {
+  lchownSync(bytesOf(path), 0, 0);
+  chmodSync(bytesOf(path), 0o755);
+}
+
+function setTimes(path: string, { mtimeSeconds }: TarEntry): void {
+  lutimesSync(bytesOf(path), mtimeSeconds, mtimeSeconds);
 }
 
 /** What the archive asked for and the kernel refused is the archive's fault; a full or broken disk is not. */
 function blame(cause: unknown, entry: TarEntry): unknown {
   if (cause instanceof TarError) return cause.path === undefined ? new TarError(cause.message, entry.path, { cause }) : cause;
-  if (isErrno(cause, "ENAMETOOLONG", "ELOOP", "EINVAL", "ENOTDIR", "EISDIR", "ERANGE", "E2BIG")) {
-    return new TarError(`It cannot be made: ${cause.message}`, entry.path, { cause });
+  if (isErrno(cause, "ENAMETOOLONG", "ELOOP", "EINVAL", "ENOTDIR", "EISDIR", "ERANGE", "E2BIG", "EFBIG", "EOVERFLOW", "ERR_OUT_OF_RANGE")) {
+    return new TarError(`It cannot be made: ${cause.code}`, entry.path, { cause });
   }
   return cause;
 }

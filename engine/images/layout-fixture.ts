@@ -26,6 +26,33 @@ export async function makeTar(entries: readonly FixtureEntry[]): Promise<Buffer>
   return buffer(archive);
 }
 
+/** Of a header, what tar-stream cannot write: names that are not UTF-8, kinds and sizes that lie. Text is latin1. */
+export interface RawEntry {
+  readonly name: string;
+  readonly type?: string;
+  readonly linkName?: string;
+  readonly mode?: number;
+  readonly sizeBytes?: number;
+  readonly content?: Uint8Array;
+}
+
+/** A tar archive of such headers, without an end: put one after another, and `makeTar` last. */
+export function rawTar(entries: readonly RawEntry[]): Buffer {
+  return Buffer.concat(
+    entries.map(({ name, type = "0", linkName = "", mode = 0o644, content = Buffer.alloc(0), sizeBytes = content.length }) => {
+      const block = Buffer.alloc(512);
+      block.write(name, 0, "latin1");
+      block.write(`${mode.toString(8).padStart(7, "0")}\0${"0".repeat(7)}\0${"0".repeat(7)}\0`, 100, "latin1");
+      block.write(`${sizeBytes.toString(8).padStart(11, "0")} ${"0".repeat(11)} `, 124, "latin1");
+      block.write(`        ${type}${linkName}`, 148, "latin1");
+      block.write("ustar\u000000", 257, "latin1");
+      const sum = block.reduce((total, byte) => total + byte, 0);
+      block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+      return Buffer.concat([block, content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
+    }),
+  );
+}
+
 /** sha256, as images write it. */
 export function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;

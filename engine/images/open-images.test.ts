@@ -255,8 +255,8 @@ test("openImages() clears away what a killed engine left half-made", async () =>
   await writeFile(join(stateDir, "images/images/.half.json.tmp"), "{");
   await rm(join(stateDir, "images/l"), { recursive: true });
   const lost = y?.id ?? "";
-  const record = JSON.parse(await readFile(join(stateDir, `images/images/${lost.slice(7)}.json`), "utf8")) as { diffIds: string[] };
-  await rm(join(stateDir, `images/layers/${record.diffIds[0]?.slice(7)}`), { recursive: true });
+  const record = JSON.parse(await readFile(join(stateDir, `images/images/${lost.slice(7)}.json`), "utf8")) as { layers: string[] };
+  await rm(join(stateDir, `images/layers/${record.layers[0]?.slice(7)}`), { recursive: true });
   const later = await open();
   assert.deepEqual(
     (await later.listImages()).map(({ id }) => id),

@@ -31,6 +31,8 @@ export interface ImagesOptions {
 export async function openImages(options: ImagesOptions): Promise<ImageService> {
   const { stateDir, runDir, log, scope } = options;
   const store = await ImageStore.open(join(stateDir, "images"), new Cleanups({ clock: systemClock, log, signal: scope.signal }));
+  const { outdated } = store.index;
+  if (outdated.length > 0) log.warn("images of an earlier version lost their names: pull or load them again", { names: outdated });
   const mounts = await RootfsMounts.open({ stateDir, runDir, linksDir: store.layers.linksDir, workplace: store.workplace });
   const images = new Images({ ...options, store, mounts, machineSuite: await readMachineSuite() });
   scope.defer(() => images.idle());
@@ -111,7 +113,7 @@ class Images implements ImageService {
     if (record === undefined) throw new EngineError("IMAGE_NOT_FOUND", `Image ${imageId} is not here; pull it`);
     return this.#mounts.mount(
       containerKey,
-      record.diffIds.map((diffId) => this.#store.layers.linkOf(diffId)),
+      record.layers.map((id) => this.#store.layers.linkOf(id)),
     );
   }
 
@@ -199,9 +201,8 @@ class Images implements ImageService {
     const made = await makeAptImage(reference, { workDir: work.path, suite, machineSuite: this.#machineSuite, onStep, signal });
     using _held = this.#store.layers.hold([made.diffId]);
     const sizeBytes = await sumFiles(join(work.path, "diff"), signal);
-    await this.#store.sync(work.path, signal);
-    await this.#store.layers.add({ diffId: made.diffId, sizeBytes }, work.path);
-    return await this.#store.commit(made.config, [name], Date.now());
+    await this.#store.layers.add({ id: made.diffId, sizeBytes }, work.path);
+    return await this.#store.commit(made.config, { names: [name], nowMs: Date.now(), signal });
   }
 }
 

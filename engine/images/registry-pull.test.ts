@@ -57,7 +57,15 @@ test("pullImage() brings an image from a registry, and downloads only the layers
   assert.equal(proxy.blobs.length, 2);
   const two = await images.pullImage(`${registry}/test/two`, never);
   assert.equal(proxy.blobs.length, 4, "configuration and layer of the first, and of the second");
-  assert.deepEqual(two.config, { entrypoint: ["/two"], cmd: [], env: ["A=b"], user: "1:2", workingDir: "/w", stopSignal: "SIGQUIT" });
+  assert.deepEqual(two.config, {
+    entrypoint: ["/two"],
+    cmd: [],
+    env: ["A=b"],
+    user: "1:2",
+    workingDir: "/w",
+    stopSignal: "SIGQUIT",
+    volumes: [],
+  });
   assert.deepEqual(
     [two.repoTags, two.repoDigests, two.sizeBytes],
     [[`${registry}/test/two:latest`], [`${registry}/test/two@${digest}`], 10],

@@ -1,17 +1,20 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { delay, isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import type { ImageRecord } from "./image-index.ts";
 import type { ImageStore } from "./image-store.ts";
 import type { PullProgress } from "./images.ts";
+import { checkLayerCount } from "./layer-chain.ts";
 import type { ImageImporter } from "./layer-import.ts";
 import { findLogin } from "./logins.ts";
 import { choosePlatform, machinePlatform, type Manifest, parseManifest } from "./oci-manifest.ts";
 import { isLoopbackHost, type RegistryReference } from "./reference.ts";
 import { copyToLayout, fetchConfig, fetchManifest, type SkopeoOptions } from "./skopeo.ts";
 
+/** Of a configuration, which is read whole. */
+const CONFIG_LIMIT_BYTES = 8 * 1024 * 1024;
 /** How deep a list of lists of images goes. */
 const INDEX_DEPTH = 3;
 const WATCH_EVERY_MS = 200;
@@ -42,16 +45,19 @@ export async function pullFromRegistry(
   const { digest, manifest } = await choose(reference, top, options);
   const blobsDir = join(work.path, "layout/blobs/sha256");
   const blobPath = (blob: string): string => join(blobsDir, blob.slice("sha256:".length));
-  const present = manifest.layers.map((layer) => store.layers.findByBlob(layer.digest)?.diffId);
-  using _held = store.layers.hold(present.filter((diffId) => diffId !== undefined));
+  checkLayerCount(manifest.layers.length, name);
+  checkConfigSize(manifest, name);
+  const present = store.layers.findByBlobs(manifest.layers.map((layer) => layer.digest));
+  using _held = store.layers.hold(present);
   await mkdir(blobsDir, { recursive: true });
-  for (const [index, layer] of manifest.layers.entries()) {
-    if (present[index] !== undefined) await standIn(blobPath(layer.digest), layer.sizeBytes);
+  const needed = new Set(manifest.layers.slice(present.length).map((layer) => layer.digest));
+  for (const layer of manifest.layers.slice(0, present.length)) {
+    if (!needed.has(layer.digest)) await standIn(blobPath(layer.digest), layer.sizeBytes);
   }
   await download(`${reference.name}@${digest}`, { layoutDir: join(work.path, "layout"), manifest, report, options });
   return await importer.import({
     config: await readConfig(blobPath(manifest.config.digest), { source: `${reference.name}@${digest}`, manifest, options }),
-    archives: manifest.layers.map((layer) => ({ path: blobPath(layer.digest), blobDigest: layer.digest })),
+    archives: manifest.layers.map((layer) => ({ open: () => open(blobPath(layer.digest), "r"), blobDigest: layer.digest })),
     names,
     what: name,
     onLayer: (done, total) => report({ phase: "extracting", message: `${done} of ${total} layers` }),
@@ -96,6 +102,14 @@ async function choose(
     found = await fetchTop({ ...reference, tag: undefined, digest: chosen.digest }, options);
   }
   throw new EngineError("IMAGE_INVALID", `The manifest of "${options.what}" is a list of lists more than ${INDEX_DEPTH} deep`);
+}
+
+function checkConfigSize({ config }: Manifest & { kind: "image" }, what: string): void {
+  if (config.sizeBytes <= CONFIG_LIMIT_BYTES) return;
+  throw new EngineError(
+    "IMAGE_INVALID",
+    `The configuration of "${what}" has ${config.sizeBytes} bytes; at most ${CONFIG_LIMIT_BYTES} are read`,
+  );
 }
 
 /** Makes skopeo believe that a blob is there: its layer is here already, under its verified digest. Takes no space. */

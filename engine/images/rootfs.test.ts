@@ -24,9 +24,9 @@ async function setUp(scope: Scope, layerCount: number, name = "peapod-rootfs-") 
     await mkdir(join(work, "diff"), { recursive: true });
     await writeFile(join(work, "diff/top"), String(index));
     await writeFile(join(work, `diff/f${index}`), "");
-    const diffId = `sha256:${String(index).padStart(64, "0")}`;
-    await layers.add({ diffId, sizeBytes: 1 }, work);
-    links.push(layers.linkOf(diffId));
+    const id = `sha256:${String(index).padStart(64, "0")}`;
+    await layers.add({ id, sizeBytes: 1 }, work);
+    links.push(layers.linkOf(id));
   }
   const dirs = { stateDir: folder, runDir: join(folder, "run"), linksDir: layers.linksDir, workplace };
   return { folder, links, mounts: await RootfsMounts.open(dirs), dirs };

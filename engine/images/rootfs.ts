@@ -1,13 +1,13 @@
-import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, statfsSync, statSync } from "node:fs";
+import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, statSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { mount, unmount } from "../linux/libc.ts";
 import { removeTree } from "../linux/remove-tree.ts";
+import { explainOverlay } from "./overlay-failure.ts";
 import type { Workplace } from "./workplace.ts";
 
-const OVERLAYFS_MAGIC = 0x794c7630;
 const O_PATH = 0x20_0000;
 /** Kernel: OVL_MAX_STACK. */
 const LAYER_LIMIT = 500;
@@ -105,13 +105,7 @@ export class RootfsMounts {
   }
 
   #explain(cause: unknown): unknown {
-    if (isErrno(cause, "EINVAL") && statfsSync(this.#writableDir).type === OVERLAYFS_MAGIC) {
-      const message = `${this.#writableDir} lies on an overlay file system, which cannot carry another; set PEAPOD_STATE_DIR to a folder on a disk`;
-      return new EngineError("MACHINE_LACKS", message, { cause });
-    }
-    if (isErrno(cause, "ENODEV"))
-      return new EngineError("MACHINE_LACKS", "The kernel has no overlayfs; load it: modprobe overlay", { cause });
-    return cause;
+    return (isErrno(cause, "EINVAL", "ENODEV") ? explainOverlay(cause.code, join(this.#writableDir, "key"), cause) : undefined) ?? cause;
   }
 }
 

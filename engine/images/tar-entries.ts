@@ -1,9 +1,12 @@
-import { isUtf8 } from "node:buffer";
-import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { type Extract, extract, type Header } from "tar-stream";
+import { TarBytes } from "./tar-bytes.ts";
+import { TarError } from "./tar-error.ts";
+import { BLOCK_BYTES, parseHeader, type TarHeader } from "./tar-header.ts";
+import { parsePax } from "./tar-pax.ts";
+import { checkSparse, readGnuSparse, readPaxSparse, type SparseFile } from "./tar-sparse.ts";
 
-/** One entry of a tar archive. Paths as the archive has them: nothing is checked yet. */
+/**
+ * One entry of a tar archive, as the archive has it: nothing is checked yet. Names are bytes, here latin1: a character for each.
+ */
 export interface TarEntry {
   readonly path: string;
   readonly kind: "file" | "directory" | "symlink" | "hard-link" | "character-device" | "block-device" | "fifo";
@@ -13,144 +16,177 @@ export interface TarEntry {
   readonly uid: number;
   readonly gid: number;
   readonly mtimeSeconds: number;
+  /** Of a file, with its holes. */
   readonly sizeBytes: number;
+  /** What the archive has of it. */
+  readonly storedBytes: number;
   readonly major: number;
   readonly minor: number;
   readonly xattrs: ReadonlyMap<string, Uint8Array>;
 }
 
+/** Where the content of a file goes. What no `write` covers is a hole. */
+export interface TarContent {
+  write(chunk: Uint8Array, position: number): void;
+  end(): void;
+}
+
 /** Takes a tar's entries as they come. `begin` gives where the content of a file goes. */
 export interface TarSink {
-  begin(entry: TarEntry): { write(chunk: Uint8Array): void; end(): void } | undefined;
+  begin(entry: TarEntry): TarContent | undefined;
 }
 
-/** An archive that is no tar, or one of a kind that is not taken. `path` names the entry, where it is one's fault. */
-export class TarError extends Error {
-  override readonly name = "TarError";
-  readonly path: string | undefined;
-  constructor(message: string, path?: string, options?: ErrorOptions) {
-    super(message, options);
-    this.path = path;
-  }
-}
+/** Of a long name or an extended header, which are held in memory. */
+const EXTENSION_LIMIT_BYTES = 1024 * 1024;
+/** The kernel's limit of a path, and of a link's target. */
+const NAME_LIMIT_BYTES = 4095;
 
-/** Reads a tar archive to its end: ustar, PAX and GNU. Everything that `sink` does is synchronous. Throws a TarError, or what the sink threw. */
-export async function readTar(source: AsyncIterable<Uint8Array> | Readable, sink: TarSink): Promise<void> {
-  // Bytes as they are: names are decoded in `text`, which refuses what is not UTF-8 instead of changing it.
-  const reader = extract({ filenameEncoding: "latin1", allowUnknownFormat: true });
-  keepBinaryValues(reader);
-  let failure: Error | undefined;
-  reader.on("entry", (header, body, next) => {
-    const guard = (act: () => void): void => {
-      try {
-        act();
-      } catch (cause) {
-        failure ??= cause instanceof Error ? cause : new Error(String(cause));
-        reader.destroy(failure);
-      }
-    };
-    body.on("error", () => {}); // the reader's own
-    guard(() => {
-      const content = sink.begin(toEntry(header));
-      body.on("data", (chunk: Uint8Array) => guard(() => content?.write(chunk)));
-      body.on("end", () =>
-        guard(() => {
-          content?.end();
-          next();
-        }),
-      );
-    });
-  });
-  try {
-    await pipeline(source, reader);
-  } catch (cause) {
-    if (failure !== undefined) throw failure;
-    if (cause instanceof Error && /Invalid tar header|Unexpected end of data|Header exceeds|Invalid header/.test(cause.message)) {
-      throw new TarError(
-        cause.message.startsWith("Unexpected end") ? "The archive is cut off" : `It is no tar archive (${cause.message})`,
-        undefined,
-        { cause },
-      );
-    }
-    throw cause;
-  }
-}
-
-/**
- * tar-stream reads extended headers as UTF-8, which destroys binary values such as security.capability. Its version is pinned, and a
- * test carries such a value through.
- */
-function keepBinaryValues(reader: Extract): void {
-  const decode = reader._decodeLongHeader.bind(reader);
-  reader._decodeLongHeader = (bytes) => {
-    const type = reader._header?.type;
-    if (type === "pax-global-header") reader._paxGlobal = parsePax(bytes);
-    else if (type === "pax-header") reader._pax = { ...reader._paxGlobal, ...parsePax(bytes) };
-    else decode(bytes);
-  };
-}
-
-/** Records of `LENGTH KEY=VALUE\n`, as byte strings. */
-export function parsePax(bytes: Uint8Array): Record<string, string> {
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const result: Record<string, string> = Object.create(null) as Record<string, string>; // no prototype: keys are the archive's
-  for (let start = 0; start < whole.length && whole[start] !== 0;) {
-    const space = whole.indexOf(0x20, start);
-    const digits = space < 0 ? "" : whole.toString("latin1", start, space);
-    const end = start + Number(digits);
-    const equals = whole.indexOf(0x3d, space);
-    if (!/^[0-9]{1,9}$/.test(digits) || end > whole.length || whole[end - 1] !== 0x0a || equals < 0 || equals >= end) {
-      throw new TarError("It has a malformed extended header");
-    }
-    result[whole.toString("latin1", space + 1, equals)] = whole.toString("latin1", equals + 1, end - 1);
-    start = end;
-  }
-  return result;
-}
+/** What a file system can still write down: the year 2446 on ext4. */
+const LATEST_SECONDS = 15_000_000_000;
 
 const kinds: Readonly<Record<string, TarEntry["kind"]>> = {
-  file: "file",
-  "contiguous-file": "file",
-  directory: "directory",
-  symlink: "symlink",
-  link: "hard-link",
-  "character-device": "character-device",
-  "block-device": "block-device",
-  fifo: "fifo",
+  "\0": "file",
+  "0": "file",
+  "7": "file", // contiguous
+  S: "file", // sparse
+  "1": "hard-link",
+  "2": "symlink",
+  "3": "character-device",
+  "4": "block-device",
+  "5": "directory",
+  "6": "fifo",
 };
+
+/** What the headers before an entry's own say of it. */
+interface Extension {
+  name?: string;
+  linkName?: string;
+  records: [key: string, value: string][];
+}
+
+/** Reads a tar archive to its end: V7, ustar, PAX, GNU and star. Everything that `sink` does is synchronous. Throws a TarError, or what the sink threw. */
+export async function readTar(source: AsyncIterable<Uint8Array>, sink: TarSink): Promise<void> {
+  await using bytes = new TarBytes(source);
+  let extension: Extension = { records: [] };
+  for (let zeroBlocks = 0; zeroBlocks < 2;) {
+    const block = await bytes.take(BLOCK_BYTES);
+    if (block === undefined) break; // many leave the zeros out
+    const header = parseHeader(block);
+    zeroBlocks = header === undefined ? zeroBlocks + 1 : 0;
+    if (header === undefined) continue;
+    const isExtension = await readExtension(header, extension, bytes);
+    if (isExtension) continue;
+    await readEntry({ block, header, extension }, bytes, sink);
+    extension = { records: [] };
+  }
+  await bytes.drain();
+}
+
+/** Takes a header that says something of the next entry; false for an entry's own. What is said of all of them (`g`) counts nowhere else either. */
+async function readExtension(header: TarHeader, extension: Extension, bytes: TarBytes): Promise<boolean> {
+  switch (header.type) {
+    case "x":
+      extension.records = parsePax(await readExtensionData(header, bytes));
+      return true;
+    case "L":
+      extension.name = textOf(await readExtensionData(header, bytes));
+      return true;
+    case "K":
+      extension.linkName = textOf(await readExtensionData(header, bytes));
+      return true;
+    case "g":
+      await bytes.forward(padded(header.sizeBytes), () => {});
+      return true;
+    default:
+      return false;
+  }
+}
+
+async function readExtensionData({ sizeBytes, name }: TarHeader, bytes: TarBytes): Promise<Buffer> {
+  if (sizeBytes > EXTENSION_LIMIT_BYTES) throw new TarError(`It has an extended header of more than ${EXTENSION_LIMIT_BYTES} bytes`, name);
+  if (sizeBytes === 0) return Buffer.alloc(0);
+  const data = await bytes.take(padded(sizeBytes));
+  if (data === undefined) throw new TarError("The archive is cut off");
+  return data.subarray(0, sizeBytes);
+}
+
+async function readEntry(
+  found: { readonly block: Buffer; readonly header: TarHeader; readonly extension: Extension },
+  bytes: TarBytes,
+  sink: TarSink,
+): Promise<void> {
+  const { block, header, extension } = found;
+  const pax = new Map(extension.records);
+  const entry = describe(header, extension, pax);
+  const isFile = entry.kind === "file";
+  const dataBytes = isFile ? sizeOf(pax, header) : 0; // the others have none, whatever they say
+  let storedBytes = dataBytes;
+  let sparse: SparseFile | undefined;
+  if (header.type === "S") sparse = await readGnuSparse(block, bytes);
+  else if (isFile) {
+    const read = await readPaxSparse(extension.records, dataBytes, bytes);
+    sparse = read?.file;
+    storedBytes = read?.storedBytes ?? dataBytes;
+  }
+  if (sparse !== undefined) checkSparse(sparse, storedBytes);
+  const content = sink.begin({ ...entry, sizeBytes: sparse?.sizeBytes ?? storedBytes, storedBytes });
+  for (const { offset, length } of sparse?.parts ?? [{ offset: 0, length: storedBytes }]) {
+    let position = offset;
+    await bytes.forward(length, (chunk) => {
+      content?.write(chunk, position);
+      position += chunk.length;
+    });
+  }
+  content?.end();
+  await bytes.forward(padded(dataBytes) - dataBytes, () => {});
+}
+
+function describe(header: TarHeader, extension: Extension, pax: ReadonlyMap<string, string>): Omit<TarEntry, "sizeBytes" | "storedBytes"> {
+  const path = pax.get("GNU.sparse.name") ?? pax.get("path") ?? extension.name ?? header.name;
+  const target = pax.get("linkpath") ?? extension.linkName ?? header.linkName;
+  const known = kinds[header.type];
+  if (known === undefined) throw new TarError(`It is of a kind that is not supported (${JSON.stringify(header.type)})`, path);
+  for (const name of [path, target]) {
+    if (name.length > NAME_LIMIT_BYTES) throw new TarError(`It has a name of more than ${NAME_LIMIT_BYTES} bytes`, path.slice(0, 100));
+    if (name.includes("\0")) throw new TarError("It has a name with a zero byte", path);
+  }
+  return {
+    path,
+    kind: known === "file" && path.endsWith("/") ? "directory" : known, // as the oldest tars have it
+    target,
+    mode: header.mode & 0o7777,
+    uid: numberOf(pax.get("uid"), header.uid),
+    gid: numberOf(pax.get("gid"), header.gid),
+    mtimeSeconds: Math.min(Math.max(numberOf(pax.get("mtime"), header.mtimeSeconds), 0), LATEST_SECONDS),
+    major: header.major,
+    minor: header.minor,
+    xattrs: xattrsOf(pax),
+  };
+}
 
 const xattrPrefix = "SCHILY.xattr.";
 
-function toEntry(header: Header): TarEntry {
-  const pax = header.pax ?? {};
-  const path = text(header.name);
-  const kind = kinds[header.type ?? ""];
-  const isSparse = header.type === null || Object.keys(pax).some((key) => key.startsWith("GNU.sparse."));
-  if (kind === undefined || isSparse) throw new TarError("It is of a kind that is not supported (a sparse file, or an extension)", path);
-  const xattrs = Object.entries(pax).filter(([key]) => key.startsWith(xattrPrefix));
-  return {
-    path,
-    kind,
-    target: text(header.linkname ?? ""),
-    mode: header.mode & 0o7777,
-    uid: number(pax["uid"], header.uid),
-    gid: number(pax["gid"], header.gid),
-    mtimeSeconds: number(pax["mtime"], header.mtime.getTime() / 1000),
-    sizeBytes: header.size,
-    major: header.devmajor,
-    minor: header.devminor,
-    xattrs: new Map(xattrs.map(([key, value]) => [key.slice(xattrPrefix.length), Buffer.from(value, "latin1")])),
-  };
+function xattrsOf(pax: ReadonlyMap<string, string>): Map<string, Uint8Array> {
+  const found = pax.entries().filter(([key]) => key.startsWith(xattrPrefix));
+  return new Map(found.map(([key, value]) => [key.slice(xattrPrefix.length), Buffer.from(value, "latin1")]));
 }
 
-function number(value: string | undefined, fallback: number): number {
+function sizeOf(pax: ReadonlyMap<string, string>, header: TarHeader): number {
+  const size = numberOf(pax.get("size"), header.sizeBytes);
+  if (size < 0 || !Number.isSafeInteger(size)) throw new TarError("It has a size that cannot be", header.name);
+  return size;
+}
+
+function numberOf(value: string | undefined, fallback: number): number {
   const parsed = value === undefined ? fallback : Number(value);
   return Number.isFinite(parsed) ? parsed : 0;
 }
 
-function text(bytes: string): string {
-  const buffer = Buffer.from(bytes, "latin1");
-  if (!isUtf8(buffer)) throw new TarError("Its name is not UTF-8", bytes);
-  if (buffer.includes(0)) throw new TarError("Its name has a zero byte", bytes);
-  return buffer.toString("utf8");
+function textOf(data: Buffer): string {
+  const end = data.indexOf(0);
+  return data.toString("latin1", 0, end < 0 ? data.length : end);
+}
+
+function padded(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / BLOCK_BYTES) * BLOCK_BYTES;
 }

@@ -15,6 +15,7 @@ const calls = {
   sethostname: libc.func("int sethostname(const char *name, size_t length)"),
   flock: libc.func("int flock(int fd, int operation)"),
   chroot: libc.func("int chroot(const char *path)"),
+  fchdir: libc.func("int fchdir(int fd)"),
   mknod: libc.func("int mknod(const char *path, unsigned int mode, unsigned long device)"),
   tcgetattr: libc.func("int tcgetattr(int fd, _Out_ uint8_t *termios)"),
   cfmakeraw: libc.func("void cfmakeraw(_Inout_ uint8_t *termios)"),
@@ -86,6 +87,12 @@ export function changeRoot(path: string): void {
   process.chdir("/");
 }
 
+/** Goes back to the root that `fd` was opened on before changeRoot(); the working directory becomes it. */
+export function changeRootBack(fd: number): void {
+  check(calls.fchdir(fd), "fchdir", "");
+  check(calls.chroot("."), "chroot", ".");
+}
+
 /** flock(2), exclusive, without waiting: false when somebody else holds it. Held until the descriptor is closed. */
 export function lockFile(fd: number): boolean {
   const LOCK_EX = 2;
@@ -96,16 +103,20 @@ export function lockFile(fd: number): boolean {
   throw systemError(name, "flock", "");
 }
 
-/** mknod(2); `mode` has the type bits (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK). */
-export function makeNode(path: string, mode: number, major: number, minor: number): void {
+/** mknod(2); `mode` has the type bits (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK). A path of bytes need not be UTF-8. */
+export function makeNode(path: string | Uint8Array, mode: number, major: number, minor: number): void {
   // The kernel's and glibc's 64-bit dev_t (gnu_dev_makedev).
   const device = (BigInt(major & ~0xfff) << 32n) | (BigInt(minor & ~0xff) << 12n) | (BigInt(major & 0xfff) << 8n) | BigInt(minor & 0xff);
-  check(calls.mknod(path, mode, device), "mknod", path);
+  check(calls.mknod(cString(path), mode, device), "mknod", path);
 }
 
-/** lsetxattr(2). */
-export function setExtendedAttribute(path: string, name: string, value: Uint8Array): void {
-  check(calls.lsetxattr(path, name, value, value.length, 0), "lsetxattr", path);
+/** lsetxattr(2). A path of bytes need not be UTF-8. */
+export function setExtendedAttribute(path: string | Uint8Array, name: string, value: Uint8Array): void {
+  check(calls.lsetxattr(cString(path), name, value, value.length, 0), "lsetxattr", path);
+}
+
+function cString(path: string | Uint8Array): string | Uint8Array {
+  return typeof path === "string" ? path : Buffer.concat([path, Buffer.alloc(1)]);
 }
 
 /** Makes a terminal hand on what is written to it as it is, and echo nothing; what it puts out keeps its line ends. */
@@ -119,8 +130,8 @@ export function makeRaw(fd: number): void {
   check(calls.tcsetattr(fd, 0, termios), "tcsetattr", "");
 }
 
-function check(result: unknown, syscall: string, path: string): void {
-  if (result !== 0) throw systemError(errnoName(koffi.errno()), syscall, path);
+function check(result: unknown, syscall: string, path: string | Uint8Array): void {
+  if (result !== 0) throw systemError(errnoName(koffi.errno()), syscall, typeof path === "string" ? path : Buffer.from(path).toString());
 }
 
 /** `ENOENT` for 2. */

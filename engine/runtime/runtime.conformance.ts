@@ -191,7 +191,6 @@ export function containerConfig(
     user: "",
     mounts: [],
     imageVolumes: [],
-    terminationMessagePath: "/dev/termination-log",
     resources: {},
     oomScoreAdj: 1000,
     stdin: false,

@@ -49,15 +49,13 @@ export class Room {
     this.#isWhole = false;
   }
 
-  /** Frees the reserve, for whoever comes first. Gives whether there was one. */
-  giveUp(): boolean {
+  /** Frees the reserve, for whoever comes first. */
+  giveUp(): void {
     this.#isWhole = false;
     try {
-      rmSync(this.#reserve);
-      return true;
+      rmSync(this.#reserve, { force: true });
     } catch (cause) {
-      if (!isErrno(cause, "ENOENT", "EROFS", "EIO")) throw cause;
-      return false;
+      if (!isErrno(cause, "EROFS", "EIO")) throw cause;
     }
   }
 }

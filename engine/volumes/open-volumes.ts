@@ -1,13 +1,11 @@
 import {
   chmodSync,
   closeSync,
-  constants,
-  existsSync,
-  fchmodSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
@@ -26,7 +24,6 @@ import { prepareHostPath } from "./host-path.ts";
 import { mountsUnder } from "./mounts.ts";
 import { bindSubPath } from "./sub-path.ts";
 import { mountTmpfs } from "./tmpfs.ts";
-import { DATA } from "./volume-links.ts";
 import type { VolumePlan, VolumeService } from "./volumes.ts";
 
 /** More than any Secret and its next version need; the pages count only once they are written. */
@@ -75,7 +72,7 @@ class DiskVolumes implements VolumeService {
         case "files":
           makeDirectory(path, 0o755);
           if (volume.memory) mountTmpfs(path, { mode: 0o755, sizeBytes: SECRET_LIMIT_BYTES, secret: true });
-          writeFilesAtomically(path, volume.files, volume.mountPoints);
+          writeFilesAtomically(path, volume.files);
           return path;
       }
     });
@@ -85,11 +82,7 @@ class DiskVolumes implements VolumeService {
     const pod = this.#podDir(podUid);
     const path = join(pod, "volumes", safeName("volume", name));
     return translating(`Cannot prepare subPath "${subPath}" of volume "${name}"`, () => {
-      const source = hostPathOf(path);
-      // A folder that something is mounted in has only links to its files: the files themselves are in the folder of now.
-      const ofNow = join(DATA, subPath);
-      const isOfNow = source === undefined && existsSync(join(path, ofNow));
-      return bindSubPath({ volume: source ?? path, subPath: isOfNow ? ofNow : subPath, mountsDir: join(pod, "subpaths", name) });
+      return bindSubPath({ volume: hostPathOf(path) ?? path, subPath, mountsDir: join(pod, "subpaths", name) });
     });
   }
 
@@ -108,19 +101,19 @@ class DiskVolumes implements VolumeService {
   }
 
   async listPods(): Promise<string[]> {
-    return readdirSync(this.#podsDir).filter(isSafeName); // not a file system's lost+found
+    return readdirSync(this.#podsDir);
   }
 
-  /**
-   * An existing file is written in place: containers see it through a bind mount, which holds on to the inode. They may have written to it,
-   * as much as they like: what is in it is never read.
-   */
+  /** An existing file is written in place: containers see it through a bind mount, which holds on to the inode. */
   async writePodFile(podUid: string, name: string, content: string, mode: number): Promise<string> {
     const pod = this.#podDir(podUid);
     const path = join(pod, safeName("pod file", name));
     return translating(`Cannot write the pod's file "${name}"`, () => {
       mkdirSync(pod, { recursive: true, mode: 0o700 });
-      if (!overwriteFile(path, content, mode)) createFile(path, content, mode);
+      const present = readIfPresent(path);
+      if (present === undefined) createFile(path, content, mode);
+      else if (present !== content) overwriteFile(path, content);
+      chmodSync(path, mode);
       return path;
     });
   }
@@ -132,12 +125,8 @@ class DiskVolumes implements VolumeService {
 
 /** Names become parts of paths: a programmer's mistake otherwise, since the API has checked them. */
 function safeName(what: string, name: string): string {
-  if (!isSafeName(name)) throw new Error(`Not a ${what}: ${JSON.stringify(name)}`);
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name)) throw new Error(`Not a ${what}: ${JSON.stringify(name)}`);
   return name;
-}
-
-function isSafeName(name: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name);
 }
 
 function translating(doing: string, work: () => string): string {
@@ -183,31 +172,28 @@ function hostPathOf(path: string): string | undefined {
   }
 }
 
+function readIfPresent(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return undefined;
+    throw cause;
+  }
+}
+
 function createFile(path: string, content: string, mode: number): void {
   const temporary = `${path}.new`;
-  writeFileSync(temporary, content);
-  chmodSync(temporary, mode); // whatever the umask took away
+  writeFileSync(temporary, content, { mode });
   renameSync(temporary, path);
 }
 
-/**
- * One write of the whole, then the cut: a reader at the wrong moment sees a longer file, never an empty one. False where there is none.
- * The content may be there already: to know, it would have to be read.
- */
-function overwriteFile(path: string, content: string, mode: number): boolean {
+/** One write of the whole, then the cut: a reader at the wrong moment sees a longer file, never an empty one. */
+function overwriteFile(path: string, content: string): void {
   const bytes = Buffer.from(content);
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT")) return false;
-    throw cause;
-  }
+  const fd = openSync(path, "r+");
   try {
     writeSync(fd, bytes, 0, bytes.length, 0);
     ftruncateSync(fd, bytes.length);
-    fchmodSync(fd, mode);
-    return true;
   } finally {
     closeSync(fd);
   }

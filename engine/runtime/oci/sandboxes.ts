@@ -3,7 +3,7 @@ import { readdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
-import { unmount } from "../../linux/libc.ts";
+import { mount, MS, unmount } from "../../linux/libc.ts";
 import { pinNamespaces } from "../../linux/namespaces.ts";
 import { removeTree } from "../../linux/remove-tree.ts";
 import type { PodMetadata, PodSandbox, PodSandboxConfig } from "../runtime.ts";
@@ -12,7 +12,6 @@ import type { SandboxPaths } from "./oci-config.ts";
 import { deletePause, endPause, findPause, startPause } from "./pause.ts";
 import { isRunning, type ProcessIdentity } from "./process-identity.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
-import { mountMemory, sandboxMemory } from "./sandbox-memory.ts";
 import { sandboxSysctls } from "./sysctls.ts";
 
 /** What is kept of a sandbox on disk, written before anything of it is made. */
@@ -59,9 +58,10 @@ export class Sandboxes {
     this.#records.set(record.id, record);
     try {
       makePrivateDirectory(join(directory, "ns"));
+      makePrivateDirectory(join(directory, "shm"));
       writeRecord(directory, recordFiles.sandbox, record);
       cgroups.createPod(config.pod.uid, config.resources);
-      mountMemory(sandboxMemory(directory), config.shmSizeBytes ?? DEFAULT_SHM_BYTES);
+      mountShm(join(directory, "shm"), config.shmSizeBytes ?? DEFAULT_SHM_BYTES);
       pinNamespaces(this.#paths(record), { hostname: config.hostname, sysctls });
       if (config.shareProcessNamespace) await this.#startPause(record, signal);
       return this.#toSandbox(record);
@@ -161,14 +161,18 @@ export class Sandboxes {
       ipc: namespace("ipc"),
       uts: namespace("uts"),
       pid: record.sharesProcesses ? namespace("pid") : undefined,
-      shm: sandboxMemory(directory).shm,
+      shm: join(directory, "shm"),
     };
   }
 }
 
 /** Where things are mounted in a sandbox's directory. */
 function mountPlaces(directory: string): string[] {
-  return [...["pid", "net", "ipc", "uts"].map((name) => join(directory, "ns", name)), sandboxMemory(directory).mountPoint];
+  return [...["pid", "net", "ipc", "uts"].map((name) => join(directory, "ns", name)), join(directory, "shm")];
+}
+
+function mountShm(path: string, sizeBytes: number): void {
+  mount(path, { source: "shm", type: "tmpfs", flags: MS.NOSUID | MS.NODEV | MS.NOEXEC, data: `mode=1777,size=${sizeBytes}` });
 }
 
 function isPinned(path: string): boolean {
