@@ -101,6 +101,21 @@ for (const call of ["createContainer", "startContainer"] as const) {
   });
 }
 
+test("Kubelet replaces a sandbox that is lost, at once", async () => {
+  await using node = await TestNode.open();
+  node.start();
+  await node.createPod("web", { shareProcessNamespace: true });
+  await node.until("web", ({ status }) => status?.phase === "Running");
+  const [lost] = await node.runtime.listPodSandboxes();
+  node.runtime.loseSandbox(lost?.id ?? "");
+  await node.until("web", ({ status }) => {
+    const [web] = status?.containerStatuses ?? [];
+    return web?.restartCount === 1 && web.state?.running !== undefined;
+  });
+  const sandboxes = await node.runtime.listPodSandboxes();
+  assert.deepEqual(sandboxes.map(({ attempt, state }) => `${attempt} ${state}`).toSorted(), ["0 notready", "1 ready"]);
+});
+
 test("Kubelet tells that a sandbox which cannot be connected is replaced", async () => {
   await using node = await TestNode.open();
   node.network.failNext("attach", broken);

@@ -4,7 +4,7 @@ import { abortAfter, type Clock, isAbort, KeyedWorker, type Logger, runTogether 
 import type { ImageService } from "../images/images.ts";
 import type { RemoveLog } from "../logs/logs.ts";
 import type { PodNetwork } from "../network/network.ts";
-import type { ContainerEvent, ContainerRuntime } from "../runtime/runtime.ts";
+import type { ContainerRuntime, RuntimeEvent } from "../runtime/runtime.ts";
 import type { VolumeService } from "../volumes/volumes.ts";
 import { adoptFromMachine, compareWithMachine } from "./adoption.ts";
 import { type MachineFacts, nodeCapacity } from "./node-object.ts";
@@ -194,13 +194,14 @@ export class Kubelet {
     await new Reflector({ client, resource, clock, log, onChange }).run(signal);
   }
 
-  async #watchRuntime(notices: AsyncIterable<ContainerEvent>, stop: AbortController, signal: AbortSignal): Promise<void> {
+  async #watchRuntime(notices: AsyncIterable<RuntimeEvent>, stop: AbortController, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => stop.abort(), { once: true });
-    for await (const { containerId, podUid } of notices) {
-      const record = this.#records.get(podUid);
+    for await (const event of notices) {
+      const record = this.#records.get(event.podUid);
       if (record === undefined) continue;
-      record.stale.add(containerId);
-      this.#worker.notify(podUid);
+      if ("sandboxId" in event) record.staleSandboxes.add(event.sandboxId);
+      else record.stale.add(event.containerId);
+      this.#worker.notify(event.podUid);
     }
     // It ends only when it is told to; if not, nobody would hear of an exit any more.
     if (!signal.aborted) throw new Error("The runtime's events ended by themselves");

@@ -58,6 +58,8 @@ export class PodRecord {
   readonly killing = new Map<string, { readonly graceSeconds: number }>();
   /** Containers to look at again. */
   readonly stale = new Set<string>();
+  /** Sandboxes to look at again. */
+  readonly staleSandboxes = new Set<string>();
   readonly notes = new Map<string, ContainerNotes>();
   address: PodAddress | undefined;
   /** The sandbox that is connected. */

@@ -68,10 +68,14 @@ async function showProgress({ services, record, signal }: Turn, done: AbortSigna
   }
 }
 
-/** Looks again at the containers that a notice named. */
-async function refresh({ runtime, clock }: Services, record: PodRecord): Promise<void> {
+/** Looks again at the containers and sandboxes that a notice named. */
+async function refresh(services: Services, record: PodRecord): Promise<void> {
+  const { runtime, clock } = services;
   const ids = [...record.stale];
   record.stale.clear();
+  // A container may have ended because its sandbox did.
+  if (ids.length > 0 && record.liveSandbox !== undefined) record.staleSandboxes.add(record.liveSandbox.id);
+  await refreshSandboxes(services, record);
   await Promise.all(
     ids.map(async (id) => {
       try {
@@ -83,6 +87,21 @@ async function refresh({ runtime, clock }: Services, record: PodRecord): Promise
       }
     }),
   );
+}
+
+async function refreshSandboxes({ runtime }: Services, record: PodRecord): Promise<void> {
+  const ids = [...record.staleSandboxes];
+  record.staleSandboxes.clear();
+  for (const id of ids) {
+    const notes = record.sandboxes.get(id);
+    if (notes === undefined) continue;
+    try {
+      record.sandboxes.set(id, { ...notes, sandbox: await runtime.podSandboxStatus(id) });
+    } catch (cause) {
+      if (!hasCode(cause, "SANDBOX_NOT_FOUND")) throw cause;
+      record.sandboxes.set(id, { ...notes, sandbox: { ...notes.sandbox, state: "notready" } });
+    }
+  }
 }
 
 interface Inputs {

@@ -31,9 +31,11 @@ export function runtimeConformance(label: string, withRuntime: (use: (under: Run
     assert.deepEqual(made.pod, sandboxConfig.pod);
     assert.equal(made.state, "ready");
     assert.deepEqual(await runtime.listPodSandboxes(), [made]);
+    assert.deepEqual(await runtime.podSandboxStatus(made.id), made);
     for (let time = 0; time < 2; time += 1) {
       await runtime.stopPodSandbox(made.id, signal);
       assert.equal((await runtime.listPodSandboxes())[0]?.state, "notready");
+      assert.equal((await runtime.podSandboxStatus(made.id)).state, "notready");
     }
     for (let time = 0; time < 2; time += 1) await runtime.removePodSandbox(made.id, signal);
     assert.deepEqual(await runtime.listPodSandboxes(), []);
@@ -113,6 +115,7 @@ export function runtimeConformance(label: string, withRuntime: (use: (under: Run
   scenario("refuses what it does not know, and takes its removal for done", async (under) => {
     const { runtime } = under;
     await assert.rejects(runtime.containerStatus("none"), isCode("CONTAINER_NOT_FOUND"));
+    await assert.rejects(runtime.podSandboxStatus("none"), isCode("SANDBOX_NOT_FOUND"));
     await assert.rejects(runtime.startContainer("none", signal), isCode("CONTAINER_NOT_FOUND"));
     await assert.rejects(
       runtime.createContainer("none", containerConfig(under, { args: under.argsToRun }), signal),

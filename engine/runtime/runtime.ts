@@ -18,6 +18,8 @@ export interface ContainerRuntime {
   removePodSandbox(id: string, signal: AbortSignal): Promise<void>;
   /** Every sandbox known from the machine, whichever engine process made it. */
   listPodSandboxes(): Promise<PodSandbox[]>;
+  /** One sandbox, as it is now; throws SANDBOX_NOT_FOUND. */
+  podSandboxStatus(id: string): Promise<PodSandbox>;
 
   /**
    * Creates a container; its process is held before its entrypoint. Throws CONTAINER_CONFIG_INVALID where the configuration
@@ -39,8 +41,8 @@ export interface ContainerRuntime {
   /** Starts a process in a running container. */
   exec(id: string, options: ExecOptions, signal: AbortSignal): Promise<ExecSession>;
 
-  /** Says which container changed by itself (exited). Only a hint: look again. Ends when the signal is aborted. */
-  events(signal: AbortSignal): AsyncIterable<ContainerEvent>;
+  /** Says which container (exited) or sandbox (lost) changed by itself. Only a hint: look again. Ends when the signal is aborted. */
+  events(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
 }
 
 /** What a pod is to the runtime. */
@@ -163,8 +165,16 @@ export type ContainerState =
     }
   | { readonly kind: "unknown"; readonly startedAtMs: number; readonly finishedAtMs: number };
 
+export type RuntimeEvent = ContainerEvent | SandboxEvent;
+
 export interface ContainerEvent {
   readonly containerId: string;
+  readonly podUid: string;
+}
+
+/** A sandbox that is no longer ready, though nobody stopped it. */
+export interface SandboxEvent {
+  readonly sandboxId: string;
   readonly podUid: string;
 }
 

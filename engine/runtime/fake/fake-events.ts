@@ -1,21 +1,21 @@
-import type { ContainerEvent } from "../runtime.ts";
+import type { RuntimeEvent } from "../runtime.ts";
 
 /** At the limit the oldest event is dropped: they are only hints. */
 const WAITING_LIMIT = 1_000;
 
 /** Hands each event to every subscriber. */
 export class FakeEvents {
-  readonly #subscribers = new Set<(event: ContainerEvent) => void>();
+  readonly #subscribers = new Set<(event: RuntimeEvent) => void>();
 
-  publish(event: ContainerEvent): void {
+  publish(event: RuntimeEvent): void {
     for (const tell of this.#subscribers) tell(event);
   }
 
   /** Events from the moment it is called; ends when the signal is aborted. */
-  subscribe(signal: AbortSignal): AsyncIterable<ContainerEvent> {
-    const waiting: ContainerEvent[] = [];
+  subscribe(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
+    const waiting: RuntimeEvent[] = [];
     let wake = (): void => {};
-    const tell = (event: ContainerEvent): void => {
+    const tell = (event: RuntimeEvent): void => {
       waiting.push(event);
       if (waiting.length > WAITING_LIMIT) waiting.shift();
       wake();

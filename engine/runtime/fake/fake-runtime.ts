@@ -4,13 +4,13 @@ import { EngineError } from "../../errors.ts";
 import type {
   Container,
   ContainerConfig,
-  ContainerEvent,
   ContainerRuntime,
   ContainerState,
   ExecOptions,
   ExecSession,
   PodSandbox,
   PodSandboxConfig,
+  RuntimeEvent,
 } from "../runtime.ts";
 import { FakeEvents } from "./fake-events.ts";
 import { FakeExecSession } from "./fake-exec-session.ts";
@@ -87,6 +87,15 @@ export class FakeRuntime implements ContainerRuntime {
     }
   }
 
+  /** Takes a sandbox away, as when its pause process is killed: what runs in it ends. */
+  loseSandbox(id: string): void {
+    const entry = this.#sandboxes.get(id);
+    if (entry === undefined) throw new Error(`No sandbox ${id}`);
+    entry.sandbox = { ...entry.sandbox, state: "notready" };
+    for (const made of this.#inSandbox(id)) this.#kill(made, 137);
+    this.#events.publish({ sandboxId: id, podUid: entry.config.pod.uid });
+  }
+
   /** The configuration a container was made with. */
   configOf(id: string): ContainerConfig {
     return this.#made(id).config;
@@ -126,6 +135,12 @@ export class FakeRuntime implements ContainerRuntime {
 
   async listPodSandboxes(): Promise<PodSandbox[]> {
     return [...this.#sandboxes.values()].map(({ sandbox }) => sandbox);
+  }
+
+  async podSandboxStatus(id: string): Promise<PodSandbox> {
+    const entry = this.#sandboxes.get(id);
+    if (entry === undefined) throw new EngineError("SANDBOX_NOT_FOUND", `No sandbox ${id}`);
+    return entry.sandbox;
   }
 
   async createContainer(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
@@ -202,7 +217,7 @@ export class FakeRuntime implements ContainerRuntime {
     return new FakeExecSession(options);
   }
 
-  events(signal: AbortSignal): AsyncIterable<ContainerEvent> {
+  events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     return this.#events.subscribe(signal);
   }
 

@@ -193,9 +193,18 @@ test("containers of a pod that shares its processes see each other, and leave no
     await eventually(async () => !(await execute(bed, main, ["ps"])).includes("4321"), WITHIN);
     const [sandbox] = await bed.runtime.listPodSandboxes();
     assert.equal(sandbox?.state, "ready");
+    const events = bed.runtime.events(signal)[Symbol.asyncIterator]();
     process.kill(pausePid(bed), "SIGKILL");
-    await eventually(async () => (await bed.runtime.listPodSandboxes())[0]?.state === "notready", WITHIN);
-    await eventually(async () => (await bed.runtime.containerStatus(main)).state.kind === "exited", WITHIN);
+    const podUid = sandboxConfig.pod.uid;
+    assert.deepEqual(
+      [(await events.next()).value, (await events.next()).value],
+      [
+        { sandboxId, podUid },
+        { containerId: main, podUid },
+      ],
+    );
+    assert.equal((await bed.runtime.podSandboxStatus(sandboxId)).state, "notready");
+    assert.equal((await bed.runtime.containerStatus(main)).state.kind, "exited");
   });
 });
 

@@ -32,10 +32,10 @@ const CLEAN_WITHIN_MS = 30_000;
  */
 export class Containers {
   readonly #context: RuntimeContext;
-  readonly #publish: (event: ContainerEvent) => void;
+  readonly #publish: (event: ContainerEvent, sandboxId: string) => void;
   readonly #entries = new Map<string, ContainerEntry>();
 
-  constructor(context: RuntimeContext, publish: (event: ContainerEvent) => void) {
+  constructor(context: RuntimeContext, publish: (event: ContainerEvent, sandboxId: string) => void) {
     this.#context = context;
     this.#publish = publish;
     for (const entry of adoptContainers(context)) this.#entries.set(entry.record.id, entry);
@@ -212,7 +212,7 @@ export class Containers {
     if (!entry.markEnded(facts)) return;
     // Where the pod shares its processes, what the container's first process started lives on below the pause process.
     this.#context.cgroups.killOnce(entry.record.cgroupPath);
-    this.#publish({ containerId: entry.record.id, podUid: entry.record.pod.uid });
+    this.#publish({ containerId: entry.record.id, podUid: entry.record.pod.uid }, entry.record.sandboxId);
   }
 
   #require(id: string): ContainerEntry {

@@ -1,18 +1,18 @@
-import type { ContainerEvent } from "../runtime.ts";
+import type { RuntimeEvent } from "../runtime.ts";
 
-/** Hands container events to everybody who listens. One listener's unread events of one container are one event. */
+/** Hands events to everybody who listens. One listener's unread events of one container or sandbox are one event. */
 export class EventHub {
   readonly #listeners = new Set<Listener>();
 
-  publish(event: ContainerEvent): void {
+  publish(event: RuntimeEvent): void {
     for (const listener of this.#listeners) {
-      listener.waiting.set(event.containerId, event);
+      listener.waiting.set("sandboxId" in event ? event.sandboxId : event.containerId, event);
       listener.wake();
     }
   }
 
   /** Ends when the signal is aborted. Listens from the call on, not from the first `next`. */
-  subscribe(signal: AbortSignal): AsyncIterable<ContainerEvent> {
+  subscribe(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     const listener: Listener = { waiting: new Map(), wake: () => {} };
     this.#listeners.add(listener);
     const end = (): void => {
@@ -24,7 +24,7 @@ export class EventHub {
     return this.#drain(listener, signal, end);
   }
 
-  async *#drain(listener: Listener, signal: AbortSignal, end: () => void): AsyncGenerator<ContainerEvent> {
+  async *#drain(listener: Listener, signal: AbortSignal, end: () => void): AsyncGenerator<RuntimeEvent> {
     try {
       while (!signal.aborted) {
         const events = [...listener.waiting.values()];
@@ -43,6 +43,6 @@ export class EventHub {
 }
 
 interface Listener {
-  readonly waiting: Map<string, ContainerEvent>;
+  readonly waiting: Map<string, RuntimeEvent>;
   wake: () => void;
 }

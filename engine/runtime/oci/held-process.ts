@@ -20,6 +20,11 @@ export function isStillHeld(held: HeldProcess): boolean {
   return programOf(held.pid) === held.heldProgram && isRunning(held);
 }
 
+/** Tells whether this very process runs a program. One that is ending has none any more, though it is there until its children are gone. */
+export function runsProgram(process: ProcessIdentity): boolean {
+  return programOf(process.pid) !== undefined && isRunning(process);
+}
+
 /** Which file a process runs; undefined where it is gone. The runtime's may be a copy in memory without a name. */
 function programOf(pid: number): string | undefined {
   try {

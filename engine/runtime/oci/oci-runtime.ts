@@ -4,12 +4,12 @@ import { Cleanups, type Clock, isErrno, type Logger, type Scope, startInterval, 
 import type {
   Container,
   ContainerConfig,
-  ContainerEvent,
   ContainerRuntime,
   ExecOptions,
   ExecSession,
   PodSandbox,
   PodSandboxConfig,
+  RuntimeEvent,
 } from "../runtime.ts";
 import { Cgroups } from "./cgroups.ts";
 import { makePrivateDirectory, readBootId } from "./container-record.ts";
@@ -89,10 +89,13 @@ export class OciRuntime implements ContainerRuntime {
   constructor(context: RuntimeContext, version: string, scope: Scope) {
     this.version = version;
     this.#context = context;
-    this.#sandboxes = new Sandboxes(context);
+    this.#sandboxes = new Sandboxes(context, (event) => this.#events.publish(event));
     // Watch first, look after: an exit in between is then seen twice, not never.
     this.#watchExits(scope);
-    this.#containers = new Containers(context, (event) => this.#events.publish(event));
+    this.#containers = new Containers(context, (event, sandboxId) => {
+      this.#sandboxes.check(sandboxId); // its pause process may be what took the container along
+      this.#events.publish(event);
+    });
     const timer = startInterval(() => this.#checkAll(), CHECK_EVERY_MS);
     timer.unref();
     scope.defer(() => timer[Symbol.dispose]());
@@ -123,6 +126,10 @@ export class OciRuntime implements ContainerRuntime {
     return this.#sandboxes.list();
   }
 
+  async podSandboxStatus(id: string): Promise<PodSandbox> {
+    return this.#sandboxes.status(id);
+  }
+
   async createContainer(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
     return await this.#containers.create(sandboxId, this.#sandboxes.require(sandboxId), config, signal);
   }
@@ -151,7 +158,7 @@ export class OciRuntime implements ContainerRuntime {
     return execInContainer(this.#context, this.#containers.requireRunning(id, "exec in"), options, signal);
   }
 
-  events(signal: AbortSignal): AsyncIterable<ContainerEvent> {
+  events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     return this.#events.subscribe(signal);
   }
 
@@ -175,6 +182,7 @@ export class OciRuntime implements ContainerRuntime {
 
   #checkAll(): void {
     try {
+      this.#sandboxes.checkAll();
       this.#containers.checkAll();
     } catch (cause) {
       this.#context.log.warn("cannot look at the containers", { cause });

@@ -6,11 +6,12 @@ import { EngineError } from "../../errors.ts";
 import { mount, MS, unmount } from "../../linux/libc.ts";
 import { pinNamespaces } from "../../linux/namespaces.ts";
 import { removeTree } from "../../linux/remove-tree.ts";
-import type { PodMetadata, PodSandbox, PodSandboxConfig } from "../runtime.ts";
+import type { PodMetadata, PodSandbox, PodSandboxConfig, SandboxEvent } from "../runtime.ts";
 import { makePrivateDirectory, readRecord, recordFiles, writeRecord } from "./container-record.ts";
 import type { SandboxPaths } from "./oci-config.ts";
 import { deletePause, endPause, findPause, startPause } from "./pause.ts";
-import { isRunning, type ProcessIdentity } from "./process-identity.ts";
+import { runsProgram } from "./held-process.ts";
+import type { ProcessIdentity } from "./process-identity.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 import { sandboxSysctls } from "./sysctls.ts";
 
@@ -36,10 +37,27 @@ export class Sandboxes {
   readonly #context: RuntimeContext;
   readonly #records = new Map<string, SandboxRecord>();
   readonly #pauses = new Map<string, ProcessIdentity>();
+  readonly #publish: (event: SandboxEvent) => void;
+  /** Those that were last known to be ready. */
+  readonly #ready = new Set<string>();
 
-  constructor(context: RuntimeContext) {
+  constructor(context: RuntimeContext, publish: (event: SandboxEvent) => void) {
     this.#context = context;
+    this.#publish = publish;
     for (const id of readdirSync(context.directories.sandboxes)) this.#adopt(id);
+  }
+
+  /** Looks at the machine for what became of every sandbox. Cheap: a few looks each. */
+  checkAll(): void {
+    for (const id of this.#ready) this.check(id);
+  }
+
+  /** Looks at the machine for what became of a sandbox, and tells of its loss. */
+  check(id: string): void {
+    const record = this.#records.get(id);
+    if (record === undefined || !this.#ready.has(id) || this.#isReady(record)) return;
+    this.#ready.delete(id);
+    this.#publish({ sandboxId: id, podUid: record.pod.uid });
   }
 
   async run(config: PodSandboxConfig, signal: AbortSignal): Promise<PodSandbox> {
@@ -64,6 +82,7 @@ export class Sandboxes {
       mountShm(join(directory, "shm"), config.shmSizeBytes ?? DEFAULT_SHM_BYTES);
       pinNamespaces(this.#paths(record), { hostname: config.hostname, sysctls });
       if (config.shareProcessNamespace) await this.#startPause(record, signal);
+      this.#ready.add(record.id);
       return this.#toSandbox(record);
     } catch (cause) {
       await this.stop(record.id);
@@ -77,6 +96,7 @@ export class Sandboxes {
   async stop(id: string): Promise<void> {
     const record = this.#records.get(id);
     if (record === undefined) return;
+    this.#ready.delete(id);
     if (record.sharesProcesses) await endPause(this.#context, this.pauseCgroup(record));
     this.#pauses.delete(id);
     for (const path of mountPlaces(this.#directory(id))) unmount(path);
@@ -97,10 +117,14 @@ export class Sandboxes {
     return [...this.#records.values()].map((record) => this.#toSandbox(record));
   }
 
+  /** Throws SANDBOX_NOT_FOUND. */
+  status(id: string): PodSandbox {
+    return this.#toSandbox(this.#require(id));
+  }
+
   /** What a new container takes from its sandbox. Throws SANDBOX_NOT_FOUND where it is gone or not ready. */
   require(id: string): { paths: SandboxPaths; pod: PodMetadata } {
-    const record = this.#records.get(id);
-    if (record === undefined) throw new EngineError("SANDBOX_NOT_FOUND", `Cannot find sandbox ${id}`);
+    const record = this.#require(id);
     if (!this.#isReady(record))
       throw new EngineError("SANDBOX_NOT_FOUND", `Cannot use sandbox ${id} of pod "${record.pod.name}": it is not ready`);
     return { paths: this.#paths(record), pod: record.pod };
@@ -109,6 +133,12 @@ export class Sandboxes {
   /** The cgroup of a sandbox's pause process. */
   pauseCgroup(record: { readonly id: string; readonly pod: PodMetadata }): string {
     return `${this.#context.cgroups.podPath(record.pod.uid)}/${record.id}`;
+  }
+
+  #require(id: string): SandboxRecord {
+    const record = this.#records.get(id);
+    if (record === undefined) throw new EngineError("SANDBOX_NOT_FOUND", `Cannot find sandbox ${id}`);
+    return record;
   }
 
   #adopt(id: string): void {
@@ -124,6 +154,7 @@ export class Sandboxes {
     this.#records.set(id, record);
     const pause = record.sharesProcesses && record.bootId === this.#context.bootId ? findPause(this.#directory(id)) : undefined;
     if (pause !== undefined) this.#pauses.set(id, pause);
+    if (this.#isReady(record)) this.#ready.add(id);
   }
 
   async #startPause(record: SandboxRecord, signal: AbortSignal): Promise<void> {
@@ -142,10 +173,11 @@ export class Sandboxes {
   }
 
   #isReady(record: SandboxRecord): boolean {
-    if (record.bootId !== this.#context.bootId || !isPinned(this.#paths(record).uts)) return false;
+    const { net, ipc, uts } = this.#paths(record);
+    if (record.bootId !== this.#context.bootId || ![net, ipc, uts].every(isPinned)) return false;
     if (!record.sharesProcesses) return true;
     const pause = this.#pauses.get(record.id);
-    return pause !== undefined && isRunning(pause);
+    return pause !== undefined && runsProgram(pause);
   }
 
   #directory(id: string): string {
