@@ -86,6 +86,6 @@ function queryOf({ flags }: Invocation): LogQuery {
   const since = flags.number("since");
   return {
     ...(tailLines === undefined || tailLines < 0 ? {} : { tailLines }),
-    ...(since === undefined ? {} : { sinceSeconds: Math.max(1, Math.ceil(since)) }),
+    ...(since === undefined ? {} : { sinceSeconds: Math.min(Number.MAX_SAFE_INTEGER, Math.max(1, Math.ceil(since))) }),
   };
 }

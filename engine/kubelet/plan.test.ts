@@ -195,6 +195,11 @@ const cases: { does: string; given?: { wanted?: Pod | undefined; seen?: PodSeen;
     want: [kill(30, "Stopping container web", 10)],
   },
   {
+    does: "gives the longest grace that the API takes",
+    given: { wanted: pod({}, { ...deleted, deletionGracePeriodSeconds: 2 ** 63 }), nowMs: 120_000 },
+    want: [kill(2 ** 63, "Stopping container web")],
+  },
+  {
     does: "does not kill twice",
     given: { wanted: pod({}, deleted), seen: seen({ containers: [container(running, { killing: { graceSeconds: 30 } })] }) },
     want: [],
