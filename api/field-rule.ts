@@ -18,8 +18,8 @@ export interface FieldRule {
   readonly isQuiet?: (value: unknown) => boolean;
   /** Values of a supported field that are not. `parent` is the object around it. */
   readonly judge?: (value: unknown, parent: Readonly<Record<string, unknown>>) => Verdict | undefined;
-  /** Keys of a supported map that are not. */
-  readonly judgeKey?: (key: string) => Verdict | undefined;
+  /** Entries of a supported map that are not. */
+  readonly judgeEntry?: (key: string, value: unknown) => Verdict | undefined;
 }
 
 /** The rules of a type, by field. */

@@ -10,6 +10,7 @@ import {
   type TypeRules,
   type Verdict,
 } from "./field-rule.ts";
+import { isWhole, parseQuantity, quantityToNumber } from "./quantity.ts";
 import { asList, asRecord } from "./json.ts";
 
 const probe = "a container counts as started and ready as soon as it runs";
@@ -100,15 +101,27 @@ export const containerRules: Readonly<Record<string, TypeRules>> = {
 
 /** Limits and requests: which resources mean something here. */
 function amounts(): FieldRule {
-  return { ...supported("cpu and memory; ephemeral-storage has no effect; any other is refused"), judgeKey: judgeResource };
+  return { ...supported("cpu and memory; ephemeral-storage has no effect; any other is refused"), judgeEntry: judgeResource };
 }
 
-function judgeResource(name: string): Verdict | undefined {
-  if (name === "cpu" || name === "memory") return undefined;
+function judgeResource(name: string, amount: unknown): Verdict | undefined {
+  if (name === "cpu") return undefined;
+  if (name === "memory") return judgeBytes(String(amount));
   if (name === "ephemeral-storage") return ignore("has no effect: disk space is not limited yet");
   return refuse(
     name.startsWith("hugepages-")
       ? "is not supported yet: there are no huge pages for containers"
       : "is not supported yet: the node has no such resource",
+  );
+}
+
+/** In upstream's words first. Who writes 400m of memory hardly means less than a byte. */
+function judgeBytes(amount: string): Verdict | undefined {
+  const quantity = parseQuantity(amount);
+  if (quantity === undefined || isWhole(quantity)) return undefined;
+  const bytes = quantityToNumber(amount);
+  const meant = /^\d+m$/.test(amount) ? `: did you mean ${amount}`.replace(/m$/, "Mi?") : "";
+  return ignore(
+    `fractional byte value ${JSON.stringify(amount)} is invalid, must be an integer; it counts as ${bytes} byte${bytes === 1 ? "" : "s"}${meant}`,
   );
 }

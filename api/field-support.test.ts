@@ -149,7 +149,7 @@ const warned: [path: string, pod: Pod][] = [
   ],
   ["spec.imagePullSecrets", pod({ imagePullSecrets: [{ name: "s" }] })],
   ["spec.volumes[0].emptyDir.sizeLimit", withVolume({ emptyDir: { sizeLimit: "1Gi" } })],
-  ["spec.containers[0].resources.limits.ephemeral-storage", withContainer({ resources: { limits: { "ephemeral-storage": "1Gi" } } })],
+  ["spec.containers[0].resources.limits[ephemeral-storage]", withContainer({ resources: { limits: { "ephemeral-storage": "1Gi" } } })],
   ["spec.containers[0].stdinOnce", withContainer({ stdin: true, stdinOnce: true })],
   [
     "metadata.ownerReferences",
@@ -167,6 +167,20 @@ for (const [path, given] of warned) {
     assert.match(warnings[0]?.message ?? "", /^has no effect: /);
   });
 }
+
+test("checkSupport() warns of memory that is no whole number of bytes, in upstream's words and with what may be meant", () => {
+  const resources = { limits: { memory: "400m", cpu: "400m" }, requests: { memory: "1500m" } };
+  const { warnings } = checkSupport(withContainer({ resources }));
+  assert.deepEqual(
+    warnings.map(({ path, message }) => `${path}: ${message}`),
+    [
+      'spec.containers[0].resources.limits[memory]: fractional byte value "400m" is invalid, must be an integer; it counts as 1 byte: did you mean 400Mi?',
+      'spec.containers[0].resources.requests[memory]: fractional byte value "1500m" is invalid, must be an integer; it counts as 2 bytes: did you mean 1500Mi?',
+    ],
+  );
+  for (const memory of ["400Mi", "0.5Ki", "1000m", "1e3", "0"])
+    assert.deepEqual(checkSupport(withContainer({ resources: { limits: { memory } } })).warnings, [], memory);
+});
 
 const refusedPods: [path: string, pod: Pod][] = [
   ["spec.initContainers", pod({ initContainers: [{ name: "i", image: "i" }] })],

@@ -44,14 +44,14 @@ export function checkSupport(object: KubeObject): SupportReport {
   const typeName = typeNameOfKind(object.apiVersion, object.kind);
   const report = { warnings: [] as SupportNote[], refusals: [] as SupportNote[] };
   if (typeName === undefined || rulesOf(typeName) === undefined) return report;
-  checkFields(object, typeName, [], (pathSegments, { support, note }) => {
+  checkFields(object, typeName, [], (pathSegments, { support, note }, path = formatPath(pathSegments)) => {
     const list = support === "refused" ? report.refusals : report.warnings;
-    list.push({ path: formatPath(pathSegments), pathSegments, message: note });
+    list.push({ path, pathSegments, message: note });
   });
   return report;
 }
 
-type Report = (path: PathSegments, verdict: Verdict) => void;
+type Report = (segments: PathSegments, verdict: Verdict, path?: string) => void;
 
 function checkFields(value: unknown, typeName: string, path: PathSegments, report: Report): void {
   const rules = rulesOf(typeName) ?? {};
@@ -79,10 +79,10 @@ function checkField({ value, parent, rule, schema }: Member, path: PathSegments,
   }
   const verdict = rule.judge?.(value, parent);
   if (verdict !== undefined) report(path, verdict);
-  if (rule.judgeKey !== undefined && isRecord(value)) {
-    for (const key of Object.keys(value)) {
-      const keyVerdict = rule.judgeKey(key);
-      if (keyVerdict !== undefined) report([...path, key], keyVerdict);
+  if (rule.judgeEntry !== undefined && isRecord(value)) {
+    for (const [key, member] of Object.entries(value)) {
+      const entryVerdict = rule.judgeEntry(key, member);
+      if (entryVerdict !== undefined) report([...path, key], entryVerdict, `${formatPath(path)}[${key}]`); // a map's key, as upstream writes it
     }
   }
   if (rule.whole === true) return;

@@ -56,6 +56,11 @@ export function addQuantities(left: Quantity, right: Quantity): Quantity {
   return { nanos: left.nanos + right.nanos, format: left.format };
 }
 
+/** Tells whether it is without a fraction. */
+export function isWhole({ nanos }: Quantity): boolean {
+  return nanos % NANO === 0n;
+}
+
 /** Rounded up to thousandths, as resource lists are stored. */
 export function roundUpToMilli(quantity: Quantity): Quantity {
   const milli = NANO / 1000n;

@@ -3,12 +3,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { pods } from "@peapod/api";
-import { type Client, connectHttp } from "@peapod/client";
+import { type Client, connectHttp, type HttpClient } from "@peapod/client";
 import { eventually, run, type Scope } from "@peapod/kit";
 
 /** An engine of the benchmark's own, warm, and a client of its API. */
 export interface BenchEngine {
-  readonly client: Client;
+  readonly client: HttpClient;
   readonly pid: number;
   readonly engineId: string;
   readonly stateDir: string;

@@ -7,12 +7,14 @@ import { api } from "./api.ts";
 import { ambassador } from "./ambassador.ts";
 import { ambassadorSoak } from "./ambassador-soak.ts";
 import { density } from "./density.ts";
+import { latency } from "./latency.ts";
 import { podStart } from "./pod-start.ts";
 
 const benchmarks: Readonly<Record<string, (args: readonly string[], signal: AbortSignal) => Promise<void>>> = {
   "pod-start": podStart,
   density,
   api,
+  latency,
   ambassador,
   "ambassador-soak": ambassadorSoak,
 };

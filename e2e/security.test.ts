@@ -36,19 +36,20 @@ test("a container runs with the usual confinement", async (t) => {
   });
 });
 
-test("the API answers nobody without a certificate, and listens on loopback", async (t) => {
+test("the API tells who has no certificate how the engine is, nothing else, and listens on loopback", async (t) => {
   const engine = await startEngine(t);
   const server = new URL(await engine.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"));
   assert.equal(server.hostname, "127.0.0.1");
-  const { promise, resolve } = Promise.withResolvers<string>();
-  const socket = connect({ host: server.hostname, port: Number(server.port), rejectUnauthorized: false }, () =>
-    socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
-  );
-  let said = "";
-  socket.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  socket.on("error", (error) => resolve(`${said}${error.message}`));
-  socket.on("close", () => resolve(said));
-  assert.doesNotMatch(await promise, /HTTP\/1.1 2/);
+  const said = async (path: string): Promise<string> => {
+    const socket = connect({ host: server.hostname, port: Number(server.port), rejectUnauthorized: false });
+    socket.end(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    let text = "";
+    for await (const chunk of socket) text += String(chunk);
+    return text;
+  };
+  assert.match(await said("/readyz"), /^HTTP\/1.1 200 [^]*ok$/);
+  for (const path of ["/version", "/api/v1/secrets", "/peapod.dev/v1/engine"])
+    assert.match(await said(path), /^HTTP\/1.1 401 [^]*"Unauthorized"/);
 });
 
 test("what runs, with the secrets in its environment, is described in memory alone", async (t) => {

@@ -72,7 +72,9 @@ test("a changed ConfigMap or Secret reaches running containers within 2 s, never
           { name: "keys", secret: { secretName: "keys", defaultMode: 0o400 } },
         ],
         containers: [
-          idle("main", { volumeMounts: [mount("config", "/config"), mount("keys", "/keys", { readOnly: true })] }),
+          idle("main", {
+            volumeMounts: [mount("keys", "/config/in/keys"), mount("config", "/config"), mount("keys", "/keys", { readOnly: true })],
+          }),
           shell("watcher", watcher, { volumeMounts: [mount("config", "/config")] }),
         ],
       }),
@@ -86,7 +88,7 @@ test("a changed ConfigMap or Secret reaches running containers within 2 s, never
     const appliedMs = performance.now();
     await eventually(
       async () =>
-        (await inContainer(engine, "reader", "main", "cat /config/a /config/b /keys/token")).stdout ===
+        (await inContainer(engine, "reader", "main", "cat /config/a /config/b /config/in/keys/token")).stdout ===
         `a-${version}b-${version}token-${version}`,
       { withinMs: 2_000 + 1_000, everyMs: 50 }, // one second for the exec that looks
     );

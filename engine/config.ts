@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { isAbsolute } from "node:path";
@@ -17,6 +18,8 @@ export interface EngineConfig {
   readonly idleExitMinutes: number | undefined;
   /** Node addresses for pods; undefined: chosen free of the machine's routes. */
   readonly podCIDR: string | undefined;
+  /** How many processes and threads one pod may have, and all pods together. */
+  readonly pidsLimits: { readonly pod: number | "max"; readonly total: number | "max" };
 }
 
 /** One option of the engine, as `peapod serve --help` and the documents show it. */
@@ -64,6 +67,18 @@ export const engineOptions = [
     environment: "PEAPOD_POD_CIDR",
     fallback: "",
     help: "IPv4 network of the pods, such as 10.88.7.0/24; one free of the machine's routes where empty",
+  },
+  {
+    flag: "pod-pids-limit",
+    environment: "PEAPOD_POD_PIDS_LIMIT",
+    fallback: "4096",
+    help: "Processes and threads that one pod may have, or none for no limit; far more than usual programs need, and far less than a machine has",
+  },
+  {
+    flag: "total-pids-limit",
+    environment: "PEAPOD_TOTAL_PIDS_LIMIT",
+    fallback: "",
+    help: "Processes and threads that all pods may have together, or none; three quarters of the machine's where empty, so that it can still be used",
   },
   {
     flag: "idle-exit-minutes",
@@ -117,6 +132,10 @@ export function parseConfig(args: readonly string[], environment: Readonly<Recor
     podCIDR: read("pod-cidr", "an IPv4 network with 16 to 28 bits, such as 10.88.7.0/24", (text) => optional(text, cidr), {
       value: undefined,
     }).value,
+    pidsLimits: {
+      pod: read("pod-pids-limit", "a whole number above 0, or none", pidsLimit, "max"),
+      total: read("total-pids-limit", "a whole number above 0, or none", (text) => (text === "" ? machineShare() : pidsLimit(text)), "max"),
+    },
   };
   if (problems.length > 0) throw new ConfigError(problems.join("\n"));
   return Object.freeze(config);
@@ -163,6 +182,17 @@ function logLevel(text: string): LogLevel | undefined {
 function minutes(text: string): number | undefined {
   const value = Number(text);
   return value > 0 && Number.isFinite(value) ? value : undefined;
+}
+
+function pidsLimit(text: string): number | "max" | undefined {
+  if (text === "none") return "max";
+  return /^[1-9]\d{0,6}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Three quarters of the processes and threads that the kernel allows. */
+function machineShare(): number {
+  const read = (name: string): number => Number(readFileSync(`/proc/sys/kernel/${name}`, "utf8"));
+  return Math.floor(Math.min(read("pid_max"), read("threads-max")) * 0.75);
 }
 
 function cidr(text: string): string | undefined {

@@ -4,6 +4,8 @@ const codes = {
   MACHINE_LACKS: { retry: false },
   /** Another engine holds this state directory. */
   STATE_DIR_BUSY: { retry: false },
+  /** The state or run directory cannot be the engine's alone, or kept in memory. */
+  DIRECTORY_UNUSABLE: { retry: false },
   /** The API's address is taken, or not this machine's. */
   LISTEN_FAILED: { retry: false },
   /** What the store's disk does to it. */

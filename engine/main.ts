@@ -57,7 +57,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
   await using scope = new Scope();
   const { engineId } = await holdDirs(stateDir, runDir, scope);
 
-  const store = openStore(join(stateDir, "store.db"), scope);
+  const store = openStore(join(stateDir, "store.db"), scope, { memoryDir: runDir, log });
   const api = new ObjectApi({ store, clock });
   api.prepare();
   const client = connectInProcess(api);
@@ -69,6 +69,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
       scope,
       log,
       logMaxSizeBytes: defaultLogLimits.maxSizeBytes,
+      pidsLimits: config.pidsLimits,
       ...(config.runtimePath === undefined ? {} : { runtimePath: config.runtimePath }),
     }),
     openBridgeNetwork({ stateDir, engineId, log, scope, ...(config.podCIDR === undefined ? {} : { podCIDR: config.podCIDR }) }),
@@ -114,6 +115,10 @@ async function runEngine(config: EngineConfig): Promise<void> {
             listen: config.listen,
             nodeServer,
             extensions,
+            checks: [
+              { name: "store", problem: () => store.trouble },
+              { name: "adoption", problem: () => (kubelet.isReady ? undefined : "what runs on the machine is still being looked at") },
+            ],
             clock,
             log,
             onListening: ({ host, port }) => listening.resolve(`${host.includes(":") ? `[${host}]` : host}:${port}`),
@@ -125,6 +130,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
         if (address === undefined) return; // it could not listen
         await announce(
           { stateDir, runDir, address, version: VERSION, ca: pki.ca, adminCertificate: pki.adminCert, adminKey: pki.adminKey },
+          log,
           scope,
         );
         await untilSignal([], signal);

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Scope, writeFileAtomic } from "@peapod/kit";
+import { isDiskClosed, type Logger, type Scope, writeFileAtomic } from "@peapod/kit";
 
 /** How a serving engine is found: an address, and the administrator's credentials. */
 export interface Presence {
@@ -16,9 +16,14 @@ export interface Presence {
 }
 
 /** Writes the administrator's kubeconfig, and `engine.json`, which is there only while this engine serves. */
-export async function announce(presence: Presence, scope: Scope): Promise<void> {
+export async function announce(presence: Presence, log: Logger, scope: Scope): Promise<void> {
   const { stateDir, runDir, address, version } = presence;
-  await writeFileAtomic(join(stateDir, "admin.kubeconfig"), kubeconfig(presence));
+  try {
+    await writeFileAtomic(join(stateDir, "admin.kubeconfig"), kubeconfig(presence), { ifChanged: true });
+  } catch (error) {
+    if (!isDiskClosed(error)) throw error;
+    log.error("admin.kubeconfig not written: kubectl may not find this engine; with the address of before (--listen) it does", { error });
+  }
   const record = join(runDir, "engine.json");
   await writeFileAtomic(record, `${JSON.stringify({ pid: process.pid, listen: address, version, startTime: new Date().toISOString() })}\n`);
   scope.defer(() => rm(record, { force: true }));

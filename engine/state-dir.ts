@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, ftruncateSync, openSync, readdirSync, readFileSync, statfsSync, writeSync } from "node:fs";
-import { chmod, mkdir, readFile } from "node:fs/promises";
+import { closeSync, ftruncateSync, readdirSync, readFileSync, statfsSync, writeSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readTextIfPresent, type Scope, writeFileAtomic } from "@peapod/kit";
+import { isDiskClosed, isErrno, makePrivateFolder, readTextIfPresent, type Scope, writeFileAtomic } from "@peapod/kit";
 import { EngineError } from "./errors.ts";
 import { lockFile, mount, MS, unmount } from "./linux/libc.ts";
+import { openLockFile, refuseForeignFolder } from "./linux/lock-file.ts";
 
 const LOCK = "engine.lock";
 
@@ -16,17 +17,28 @@ export interface EngineDirs {
 
 /**
  * Makes the state and run directories, for root alone, and takes the state directory for this process until the scope closes.
- * Throws STATE_DIR_BUSY, naming the process, when another engine has it.
+ * Throws STATE_DIR_BUSY, naming the process, when another engine has it, and DIRECTORY_UNUSABLE where they cannot be for root alone or in memory.
  */
 export async function holdDirs(stateDir: string, runDir: string, scope: Scope): Promise<EngineDirs> {
-  for (const dir of [stateDir, runDir]) {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    await chmod(dir, 0o700);
-  }
+  for (const dir of [stateDir, runDir]) await prepare(dir);
   await hold(stateDir, scope);
   keepInMemory(runDir, scope);
   await hold(runDir, scope);
   return { engineId: await readEngineId(stateDir) };
+}
+
+/** What others could write to may hold links that lead the engine elsewhere: it is not taken over. */
+async function prepare(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  try {
+    refuseForeignFolder(dir);
+  } catch (cause) {
+    throw new EngineError(
+      "DIRECTORY_UNUSABLE",
+      `Cannot keep the engine's files in ${dir}: ${cause instanceof Error ? cause.message : String(cause)}. Give it a folder of its own`,
+    );
+  }
+  await makePrivateFolder(dir);
 }
 
 const TMPFS_MAGIC = 0x01021994; // linux/magic.h
@@ -34,10 +46,17 @@ const MOUNT_SOURCE = "peapod-run";
 
 /**
  * What runs is described in the run directory, with its environment, secrets in it too: where the directory is not in memory already (/run
- * mostly is), a tmpfs is mounted on it. It goes when the scope closes and nothing of a pod is left in it.
+ * mostly is), a tmpfs is mounted on it, but not over anything that is in it. It goes when the scope closes and nothing of a pod is left in it.
  */
 function keepInMemory(runDir: string, scope: Scope): void {
   if (statfsSync(runDir).type !== TMPFS_MAGIC) {
+    const present = readdirSync(runDir);
+    if (present.length > 0)
+      throw new EngineError(
+        "DIRECTORY_UNUSABLE",
+        `Cannot keep the run directory ${runDir} in memory: it is on a disk, and not empty (${present.slice(0, 3).join(", ")}). ` +
+          "Empty it, or give the engine another one with --run-dir, such as a folder in /run",
+      );
     mount(runDir, { source: MOUNT_SOURCE, type: "tmpfs", flags: MS.NOSUID | MS.NODEV, data: "mode=0700" });
   }
   scope.defer(() => {
@@ -60,7 +79,7 @@ function holdsFiles(dir: string): boolean {
 
 async function hold(dir: string, scope: Scope): Promise<void> {
   const path = join(dir, LOCK);
-  const fd = openSync(path, "a+", 0o600);
+  const fd = openLockFile(path);
   scope.defer(() => closeSync(fd));
   if (!lockFile(fd)) {
     const holder = (await readFile(path, "utf8")).trim();
@@ -70,8 +89,16 @@ async function hold(dir: string, scope: Scope): Promise<void> {
       `${who} already uses ${dir}: stop it with peapod stop, or give this one directories of its own with --state-dir and --run-dir`,
     );
   }
-  ftruncateSync(fd, 0);
-  writeSync(fd, `${process.pid}\n`);
+  nameHolder(fd);
+}
+
+/** Writes over what is there, which needs no room. That a full or read-only disk does not take it costs only a name in a message. */
+function nameHolder(fd: number): void {
+  try {
+    ftruncateSync(fd, writeSync(fd, `${process.pid}\n`, 0));
+  } catch (cause) {
+    if (!isDiskClosed(cause) && !isErrno(cause, "EBADF")) throw cause;
+  }
 }
 
 async function readEngineId(stateDir: string): Promise<string> {

@@ -18,6 +18,11 @@ export function monotonicOf(clock: Pick<Clock, "nowMs" | "monotonicMs">, storedM
   return clock.monotonicMs() - Math.max(0, clock.nowMs() - storedMs);
 }
 
+/** When something by the monotonic clock is or was, by the wall clock as it stands now: to be shown. */
+export function wallOf(clock: Pick<Clock, "nowMs" | "monotonicMs">, atMs: number): number {
+  return Math.round(clock.nowMs() + atMs - clock.monotonicMs());
+}
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),

@@ -1,13 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, basename, join } from "node:path";
 
-/** Writes a file that others read: they see the old content or the new, never half. With `sync`, a power failure takes neither once this is done. */
+/**
+ * Writes a file that others read: they see the old content or the new, never half. With `ifChanged` a text that the file has already is not
+ * written again, so that a disk that takes nothing does no harm. With `sync`, a power failure takes neither once this is done.
+ */
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array,
-  options: { mode?: number; sync?: boolean } = {},
+  options: { mode?: number; sync?: boolean; ifChanged?: boolean } = {},
 ): Promise<void> {
+  if (options.ifChanged === true && (await readTextIfPresent(path)) === content) return;
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}`);
   try {
     const file = await open(temporary, "wx", options.mode ?? 0o600);
@@ -31,6 +35,12 @@ export async function syncFolder(path: string): Promise<void> {
   await folder.sync();
 }
 
+/** Makes a folder that is its owner's alone. One that is so already is left alone, on a read-only disk, too. */
+export async function makePrivateFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  if (((await stat(path)).mode & 0o777) !== 0o700) await chmod(path, 0o700);
+}
+
 /** The text of a file, or undefined where there is none. */
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
   try {
@@ -44,4 +54,9 @@ export async function readTextIfPresent(path: string): Promise<string | undefine
 /** Tells whether `error` is a system error with this code, such as ENOENT. */
 export function isErrno(error: unknown, ...codes: readonly string[]): error is NodeJS.ErrnoException {
   return error instanceof Error && "code" in error && codes.some((code) => code === error.code);
+}
+
+/** Tells whether a disk has no room, or is read-only. */
+export function isDiskClosed(error: unknown): boolean {
+  return isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
 }

@@ -30,6 +30,7 @@ export async function open(
   const request = httpsRequest({
     host: "127.0.0.1",
     port: served.port,
+    servername: "localhost", // or the Host header is taken for it
     path,
     method,
     headers: { ...length, ...headers },

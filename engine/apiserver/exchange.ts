@@ -7,6 +7,7 @@ import type { Query } from "./query.ts";
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** GET also for a HEAD. */
   readonly method: string;
   readonly query: Query;
   /** Aborted when the client is gone or the server stops. */
@@ -31,9 +32,14 @@ export function sendStatus(response: ServerResponse, status: Status): void {
   sendJson(response, status.code ?? 200, status, after === undefined ? {} : { "Retry-After": String(after) });
 }
 
-/** Answers with a line of text. */
+/** Answers with a text. */
 export function sendText(response: ServerResponse, code: number, text: string): void {
-  response.writeHead(code, { "Content-Type": "text/plain; charset=utf-8", "Content-Length": Buffer.byteLength(text) });
+  response.writeHead(code, {
+    "Content-Type": "text/plain; charset=utf-8",
+    "Cache-Control": "no-cache, private",
+    "Content-Length": Buffer.byteLength(text),
+    "X-Content-Type-Options": "nosniff",
+  });
   response.end(text);
 }
 

@@ -220,6 +220,12 @@ for (const version of ["v32", "v35"] as const) {
       await refused(["exec", "web", "-c", "main", "--", "missing"], /executable file not found/);
       await refused(["exec", "web", "-c", "nope", "--", "cat"], /container nope is not valid for pod web/);
       assert.equal((await run(["exec", "web", "-c", "main", "--", "flood", "5000000"])).length, 5_000_000);
+      const asBefore130 = ["KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false", binary, "exec", "web", "-c", "main", "--", "cat"];
+      const spdy = await runClient("/usr/bin/env", served, asBefore130);
+      assert.equal(
+        spdy.stderr,
+        "Error from server (BadRequest): exec and cp need a WebSocket (v5.channel.k8s.io or v4.channel.k8s.io), which kubectl speaks from 1.30 on: use a newer kubectl, or 1.29 with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true\n",
+      );
       const sleeping = kubectlBackground(binary, served, ["exec", "web", "-c", "main", "--", "sleep"]);
       await eventually(() => node.running === 1, { withinMs: 5_000 });
       await sleeping.stop();

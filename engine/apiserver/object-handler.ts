@@ -75,7 +75,7 @@ export async function handleObjects(ground: ObjectGround, route: ObjectRoute, ex
 async function read(ground: ObjectGround, route: ObjectRoute, exchange: Exchange): Promise<void> {
   const { resource, name } = route;
   const { query } = exchange;
-  const isWatch = query.flag("watch");
+  const isWatch = query.flag("watch") && exchange.request.method !== "HEAD"; // whose answer has no body that could go on
   if (name !== undefined && !isWatch) {
     const object = ground.api.get(resource, placeOf(route, exchange));
     await ground.api.settled(object.metadata.resourceVersion);

@@ -1,5 +1,5 @@
-import { chmod, mkdir } from "node:fs/promises";
 import { isIP } from "node:net";
+import { makePrivateFolder } from "@peapod/kit";
 import { type Authority, keepAuthorities, signerOf } from "./authorities.ts";
 import type { KeyPair, Subject } from "./certificates.ts";
 import { beginning, DAY_MS, endMsOf, keepPair, parseCertificate } from "./key-pair-file.ts";
@@ -26,8 +26,7 @@ const alwaysNamed = ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.
  * folder is 0700, its files 0600.
  */
 export async function openPki(folder: string, hosts: readonly string[], nowMs: number = Date.now()): Promise<Pki> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
+  await makePrivateFolder(folder);
   const names = [...new Set([...alwaysNamed, ...hosts])].filter((host) => host !== "" && host !== "0.0.0.0" && host !== "::");
   const authorities = await keepAuthorities(folder, nowMs);
   const signer = signerOf(authorities, nowMs);

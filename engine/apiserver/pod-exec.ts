@@ -40,7 +40,11 @@ const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
 /** Answers an exec that asks for no WebSocket: SPDY, which clients try after a WebSocket failed, is not spoken. */
 export function refusePlainExec(): never {
   throw new StatusError(
-    failure(400, "BadRequest", `exec needs a WebSocket of the protocol ${CHANNEL_V5} or ${CHANNEL_V4}: use kubectl 1.31 or newer`),
+    failure(
+      400,
+      "BadRequest",
+      `exec and cp need a WebSocket (${CHANNEL_V5} or ${CHANNEL_V4}), which kubectl speaks from 1.30 on: use a newer kubectl, or 1.29 with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true`,
+    ),
   );
 }
 

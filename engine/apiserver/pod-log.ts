@@ -19,7 +19,7 @@ export interface LogGround {
 /** Answers `kubectl logs`: a container's log as plain text, as it comes. */
 export async function handleLog(ground: LogGround, route: Extract<Route, { kind: "objects" }>, exchange: Exchange): Promise<void> {
   if (exchange.method !== "GET") throw new StatusError(methodNotAllowed(route.resource, exchange.method.toLowerCase()));
-  const { query, response, signal } = exchange;
+  const { query, request, response, signal } = exchange;
   const options = readLogOptions(query, ground.clock.nowMs());
   const { pod, ...container } = findContainer(
     ground.api,
@@ -38,7 +38,7 @@ export async function handleLog(ground: LogGround, route: Extract<Route, { kind:
     const early = options.follow ? await Promise.race([first, quiet(signal)]) : await first;
     response.writeHead(200, { "Content-Type": "text/plain", "Cache-Control": "no-cache, private", "Transfer-Encoding": "chunked" });
     response.flushHeaders();
-    for (let step = early === "quiet" ? await first : early; step.done !== true; step = await chunks.next())
+    for (let step = early === "quiet" ? await first : early; step.done !== true && request.method !== "HEAD"; step = await chunks.next())
       await writeChunk(response, step.value, signal);
   } catch (cause) {
     if (!signal.aborted) throw cause;

@@ -15,6 +15,11 @@ export class Query {
     return value === null || value === "" ? undefined : value;
   }
 
+  /** Whether it is there, with a value or without. */
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
   /** Every value of a repeated parameter. */
   list(name: string): string[] {
     return this.#values.getAll(name);

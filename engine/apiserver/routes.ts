@@ -1,4 +1,5 @@
 import { type Resource, resources } from "@peapod/api";
+import type { HealthPath } from "./health.ts";
 import { groupVersion } from "./object-key.ts";
 
 /** What a path leads to. */
@@ -10,7 +11,7 @@ export type Route =
       readonly name?: string;
       readonly subresource?: string;
     }
-  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "health"; readonly path: HealthPath; readonly check?: string }
   | { readonly kind: "access-review" }
   | { readonly kind: "custom-resources" }
   | { readonly kind: "version" }
@@ -37,7 +38,8 @@ export function parseRoute(path: string): Route {
   }
   const [first, second, third, ...rest] = decoded;
   if (first === undefined) return { kind: "root" };
-  if (first === "healthz" || first === "livez" || first === "readyz") return { kind: "text", text: "ok" };
+  if (first === "healthz" || first === "livez" || first === "readyz")
+    return third === undefined ? { kind: "health", path: first, ...(second === undefined ? {} : { check: second }) } : { kind: "unknown" };
   if (first === "version") return second === undefined ? { kind: "version" } : { kind: "unknown" };
   if (first === "openapi" && second === "v2" && third === undefined) return { kind: "openapi-v2" };
   if (first === "openapi" && second === "v3") return openapiRoute([third, ...rest].filter((part) => part !== undefined));

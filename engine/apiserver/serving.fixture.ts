@@ -2,10 +2,9 @@ import { execFile, spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { silentLogger, systemClock } from "@peapod/kit";
-import type { NodeServer } from "../kubelet/node-server.ts";
 import { inProcess, type TestGround } from "./api-ground.fixture.ts";
 import { openPki, type Pki } from "./pki.ts";
-import { type Extension, serve } from "./server.ts";
+import { serve, type ServeOptions } from "./server.ts";
 
 /** A served API for a test, with a kubeconfig for real clients. */
 export interface Serving extends AsyncDisposable {
@@ -18,7 +17,7 @@ export interface Serving extends AsyncDisposable {
 }
 
 /** Serves an API of its own on a free port of the loopback. */
-export async function serving(options: { nodeServer?: NodeServer; extensions?: Extension[] } = {}): Promise<Serving> {
+export async function serving(options: Pick<ServeOptions, "nodeServer" | "extensions" | "checks"> = {}): Promise<Serving> {
   const ground = inProcess();
   const pki = await openPki(join(ground.folder, "pki"), []);
   const stop = new AbortController();

@@ -24,6 +24,27 @@ test("Kubelet adopts what runs and leaves it alone", async () => {
   );
 });
 
+test("Kubelet is ready once it has adopted what runs, and knows the API's pods", async () => {
+  await using node = await TestNode.open();
+  node.start();
+  const pod = await node.createPod("web");
+  await node.until("web", isRunning);
+  await node.stop();
+  const look = node.runtime.listContainers.bind(node.runtime);
+  const held = Promise.withResolvers<void>();
+  node.runtime.listContainers = async () => {
+    await held.promise;
+    return await look();
+  };
+  node.start();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(node.kubelet.isReady, false);
+  held.resolve();
+  await eventually(() => node.kubelet.isReady, { withinMs: 5_000, everyMs: 1 });
+  assert.equal(node.kubelet.record(pod.metadata.uid ?? "")?.containers.size, 1);
+  await node.stop();
+});
+
 test("Kubelet records what exited while it was away, and restarts it", async () => {
   await using node = await TestNode.open();
   node.start();

@@ -26,7 +26,7 @@ export async function adoptFromMachine(services: Services): Promise<Map<string, 
   for (const sandbox of sandboxes) recordOf(sandbox.pod).sandboxes.set(sandbox.id, { sandbox, isStopped: false, isBroken: false });
   for (const container of containers) recordOf(container.pod).adoptContainer(container, services.clock);
   for (const uid of [...volumePods, ...networkPods]) if (!records.has(uid)) recordOf({ uid, namespace: "", name: "" });
-  for (const uid of volumePods) recordOf({ uid, namespace: "", name: "" }).volumes = { digest: undefined, paths: new Map() };
+  for (const uid of volumePods) recordOf({ uid, namespace: "", name: "" }).volumes = new Map();
   await removeUnusedRootfs(services, rootfsKeys, containers);
   return records;
 }

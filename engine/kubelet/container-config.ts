@@ -51,6 +51,7 @@ export function containerConfig(parts: ContainerParts): ContainerConfig {
     user,
     mounts: parts.mounts,
     imageVolumes: image.config.volumes,
+    terminationMessagePath: container.terminationMessagePath || "/dev/termination-log",
     resources: linuxResources(containerResources(container)),
     oomScoreAdj: oomScoreAdj(pod, container, parts.nodeMemoryBytes),
     stdin: container.stdin ?? false,

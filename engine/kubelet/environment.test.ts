@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { isUtf8 } from "node:buffer";
 import { test } from "node:test";
 import type { Container, Pod } from "@peapod/api";
+import fc from "fast-check";
+import { EngineError } from "../errors.ts";
 import { containerEnvironment, type EnvironmentSources } from "./environment.ts";
 
 const pod: Pod = {
@@ -124,3 +127,57 @@ for (const { of, container, message } of [
     assert.throws(() => containerEnvironment(container, sources), { code: "CONTAINER_CONFIG_INVALID", message });
   });
 }
+
+/** What the API keeps of a Secret's bytes. */
+const withSecret = (bytes: Uint8Array): EnvironmentSources => {
+  const data = { k: Buffer.from(bytes).toString("base64") };
+  return {
+    ...sources,
+    references: {
+      ...sources.references,
+      secrets: new Map([["key", { apiVersion: "v1", kind: "Secret", metadata: { name: "key" }, data }]]),
+    },
+  };
+};
+const ways: { by: string; container: Container; name: string }[] = [
+  {
+    by: "secretKeyRef",
+    container: { name: "web", env: [{ name: "A", valueFrom: { secretKeyRef: { name: "key", key: "k" } } }] },
+    name: "A",
+  },
+  { by: "envFrom", container: { name: "web", envFrom: [{ prefix: "P_", secretRef: { name: "key" } }] }, name: "P_k" },
+];
+for (const { by, container, name } of ways) {
+  test(`containerEnvironment() gives a Secret's bytes by ${by} as they are, or names the key and refuses`, () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 8 }),
+          fc.string({ unit: "binary" }).map((text) => Buffer.from(text)),
+        ),
+        (bytes) => {
+          try {
+            assert.deepEqual(Buffer.from(containerEnvironment(container, withSecret(bytes)).variables[name] ?? ""), Buffer.from(bytes));
+          } catch (error) {
+            assert.ok(error instanceof EngineError && error.code === "CONTAINER_CONFIG_INVALID", String(error));
+            const isNul = bytes.includes(0) && isUtf8(bytes);
+            assert.ok(isNul || !isUtf8(bytes));
+            assert.match(
+              error.message,
+              isNul ? new RegExp(`environment variable ${name} contains a NUL`) : /^key k in Secret shop\/key is not UTF-8/,
+            );
+          }
+        },
+      ),
+    );
+  });
+}
+
+test("containerEnvironment() refuses a NUL wherever it comes from", () => {
+  const message = "the value of environment variable A contains a NUL character, which none can hold";
+  for (const value of ["a\0b", "$(B)\0"])
+    assert.throws(() => containerEnvironment({ name: "web", env: [{ name: "A", value }] }, sources), {
+      code: "CONTAINER_CONFIG_INVALID",
+      message,
+    });
+});

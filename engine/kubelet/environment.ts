@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import {
   type ConfigMap,
   type Container,
@@ -36,7 +37,9 @@ export interface Environment {
 
 /**
  * The environment that a container's specification gives: `envFrom` first, then `env`, where `$(NAME)` stands for what is
- * defined earlier. Throws CONTAINER_CONFIG_INVALID, in upstream's words, for what is missing and not optional.
+ * defined earlier. Throws CONTAINER_CONFIG_INVALID for what is missing and not optional, in upstream's words, and for a value that
+ * would not arrive as it is: an OCI runtime takes the environment as JSON, in which bytes that are not UTF-8 have no place, and no
+ * environment holds a NUL.
  */
 export function containerEnvironment(container: Container, sources: EnvironmentSources): Environment {
   const variables = Object.create(null) as Record<string, string>; // a variable may be called __proto__
@@ -54,6 +57,10 @@ export function containerEnvironment(container: Container, sources: EnvironmentS
   for (const variable of container.env ?? []) {
     const value = variableValue(container, variable, variables, sources);
     if (value !== undefined) variables[variable.name] = value;
+  }
+  for (const [name, value] of Object.entries(variables)) {
+    if (value.includes("\0"))
+      throw invalidConfig(`the value of environment variable ${name} contains a NUL character, which none can hold`);
   }
   return { variables, skipped };
 }
@@ -74,7 +81,8 @@ function envFromEntries(source: EnvFromSource, { pod, references }: EnvironmentS
   const { name = "", optional } = source.secretRef ?? {};
   const found = references.secrets.get(name);
   if (found === undefined && optional !== true) throw missing("secret", name);
-  const entries = Object.entries(found?.data ?? {}).map(([key, value]): [string, string] => [key, decodeText(value)]);
+  const where = `Secret ${namespace}/${name}`;
+  const entries = Object.entries(found?.data ?? {}).map(([key, value]): [string, string] => [key, decodeText(value, key, where)]);
   return { entries, title: `secret ${namespace}/${name}` };
 }
 
@@ -94,25 +102,25 @@ function variableValue(
     const found = sources.references.configMaps.get(name);
     const value = own(found?.data, key);
     if (value !== undefined || optional === true) return value;
-    throw found === undefined
-      ? missing("configmap", name)
-      : new EngineError("CONTAINER_CONFIG_INVALID", `couldn't find key ${key} in ConfigMap ${namespace}/${name}`);
+    throw found === undefined ? missing("configmap", name) : invalidConfig(`couldn't find key ${key} in ConfigMap ${namespace}/${name}`);
   }
   if (from.secretKeyRef !== undefined) {
     const { name = "", key, optional } = from.secretKeyRef;
     const found = sources.references.secrets.get(name);
     const value = own(found?.data, key);
-    if (value !== undefined) return decodeText(value);
+    if (value !== undefined) return decodeText(value, key, `Secret ${namespace}/${name}`);
     if (optional === true) return undefined;
-    throw found === undefined
-      ? missing("secret", name)
-      : new EngineError("CONTAINER_CONFIG_INVALID", `couldn't find key ${key} in Secret ${namespace}/${name}`);
+    throw found === undefined ? missing("secret", name) : invalidConfig(`couldn't find key ${key} in Secret ${namespace}/${name}`);
   }
-  throw new EngineError("CONTAINER_CONFIG_INVALID", `Environment variable ${variable.name} has a source that is not supported`);
+  throw invalidConfig(`Environment variable ${variable.name} has a source that is not supported`);
 }
 
 function missing(kind: "configmap" | "secret", name: string): EngineError {
-  return new EngineError("CONTAINER_CONFIG_INVALID", `${kind} "${name}" not found`);
+  return invalidConfig(`${kind} "${name}" not found`);
+}
+
+function invalidConfig(message: string): EngineError {
+  return new EngineError("CONTAINER_CONFIG_INVALID", message);
 }
 
 /** A key may be called "constructor". */
@@ -120,8 +128,13 @@ function own(map: Readonly<Record<string, string>> | undefined, key: string): st
   return map !== undefined && Object.hasOwn(map, key) ? map[key] : undefined;
 }
 
-function decodeText(base64: string): string {
-  return Buffer.from(base64, "base64").toString("utf8");
+/** The text of a Secret's key. Never another one: a key or a password of random bytes would be wrong without a word. */
+function decodeText(base64: string, key: string, where: string): string {
+  const bytes = Buffer.from(base64, "base64");
+  if (isUtf8(bytes)) return bytes.toString("utf8");
+  throw invalidConfig(
+    `key ${key} in ${where} is not UTF-8 text, so no environment variable can hold it unchanged: mount the Secret as a volume`,
+  );
 }
 
 function fieldValue(path: string, { pod, podIP, hostIP }: EnvironmentSources): string {
@@ -139,7 +152,7 @@ function fieldValue(path: string, { pod, podIP, hostIP }: EnvironmentSources): s
     "status.hostIPs": hostIP,
   };
   const value = fields[path];
-  if (value === undefined) throw new EngineError("CONTAINER_CONFIG_INVALID", `unsupported fieldPath: ${path}`);
+  if (value === undefined) throw invalidConfig(`unsupported fieldPath: ${path}`);
   return value;
 }
 

@@ -9,7 +9,7 @@ import { podHostname } from "./pod-files.ts";
 import type { PodRecord } from "./pod-record.ts";
 import { describeError, inVolumeOrder, noteTrouble, recordEvent } from "./services.ts";
 import { startContainer } from "./start-container.ts";
-import type { Turn } from "./turn.ts";
+import { type Turn, volumePaths } from "./turn.ts";
 
 type Executor<K extends Action["kind"]> = (turn: Turn, action: Extract<Action, { kind: K }>) => Promise<void>;
 
@@ -115,21 +115,25 @@ async function attachNetwork(turn: Turn): Promise<void> {
   await attached;
 }
 
+/** Makes what is missing, and brings up to date what has changed: each volume for itself. */
 async function setUpVolumes(turn: Turn): Promise<void> {
   const { services, record, volumePlans } = turn;
   if (volumePlans === undefined) return;
-  turn.volumes = told(turn, "FailedMount", "", async () => {
-    const paths = new Map<string, string>();
-    for (const [name, plan] of volumePlans.plans) {
-      try {
-        paths.set(name, await inVolumeOrder(record, async () => services.volumes.setUp(record.uid, name, plan)));
-      } catch (cause) {
-        throw new Error(`MountVolume.SetUp failed for volume "${name}" : ${describeError(cause)}`, { cause });
-      }
+  const setUp = async (): Promise<ReadonlyMap<string, string> | undefined> => {
+    const made = new Map(record.volumes);
+    let isWhole = true;
+    for (const [name, { plan, digest }] of volumePlans.plans) {
+      if (made.get(name)?.digest === digest) continue;
+      const path = await told(turn, "FailedMount", `MountVolume.SetUp failed for volume "${name}" `, async () =>
+        inVolumeOrder(record, async () => services.volumes.setUp(record.uid, name, plan)),
+      );
+      if (path !== undefined) made.set(name, { digest, path });
+      else if (!made.has(name)) isWhole = false;
     }
-    record.volumes = { digest: volumePlans.digest, paths };
-    return paths;
-  });
+    record.volumes = made;
+    return isWhole ? volumePaths(made) : undefined;
+  };
+  turn.volumes = setUp();
   await turn.volumes;
 }
 

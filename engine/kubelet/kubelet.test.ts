@@ -136,3 +136,45 @@ test("Kubelet makes a container anew when its image changes, whatever the restar
     { withinMs: 2_000 },
   );
 });
+
+test("Kubelet starts and removes only some pods at once, in order, and none that was deleted while it waited", async () => {
+  await using node = await TestNode.open();
+  const { runtime } = node;
+  const atOnce = { runPodSandbox: 0, removePodSandbox: 0 };
+  const most = { ...atOnce };
+  const begun: string[] = [];
+  const holds = { runPodSandbox: Promise.withResolvers<void>(), removePodSandbox: Promise.withResolvers<void>() };
+  using _released = { [Symbol.dispose]: () => Object.values(holds).forEach(({ resolve }) => resolve()) };
+  const counted = async <T>(call: keyof typeof atOnce, work: () => Promise<T>): Promise<T> => {
+    atOnce[call] += 1;
+    most[call] = Math.max(most[call], atOnce[call]);
+    await holds[call].promise;
+    try {
+      return await work();
+    } finally {
+      atOnce[call] -= 1;
+    }
+  };
+  const runPodSandbox = runtime.runPodSandbox.bind(runtime);
+  const removePodSandbox = runtime.removePodSandbox.bind(runtime);
+  runtime.runPodSandbox = async (config, signal) => {
+    begun.push(config.pod.name);
+    return await counted("runPodSandbox", async () => runPodSandbox(config, signal));
+  };
+  runtime.removePodSandbox = async (id, signal) => await counted("removePodSandbox", async () => removePodSandbox(id, signal));
+  node.start();
+  const names = Array.from({ length: 30 }, (_, index) => `web-${String(index).padStart(2, "0")}`);
+  for (const name of names) await node.createPod(name);
+  await eventually(() => begun.length === 8, { withinMs: 5_000 });
+  await node.deletePod("web-20", 0);
+  await node.untilGone("web-20");
+  holds.runPodSandbox.resolve();
+  const kept = names.filter((name) => name !== "web-20");
+  for (const name of kept) await node.until(name, ({ status }) => status?.phase === "Running");
+  assert.deepEqual(begun, kept);
+  for (const name of kept) await node.deletePod(name, 0);
+  await eventually(() => atOnce.removePodSandbox === 8, { withinMs: 5_000 });
+  holds.removePodSandbox.resolve();
+  await eventually(async () => assert.deepEqual(await node.leftovers(), []), { withinMs: 5_000 });
+  assert.deepEqual([most.runPodSandbox, most.removePodSandbox], [8, 8]);
+});

@@ -9,6 +9,7 @@ import type { VolumeService } from "../volumes/volumes.ts";
 import { adoptFromMachine, compareWithMachine } from "./adoption.ts";
 import { type MachineFacts, nodeCapacity } from "./node-object.ts";
 import { keepNodeRegistered } from "./node-registration.ts";
+import { Places } from "./places.ts";
 import { readResolvConf } from "./pod-resolv-conf.ts";
 import { PodRecord } from "./pod-record.ts";
 import { removeAtOnce, runTurn } from "./pod-worker.ts";
@@ -37,6 +38,11 @@ export interface KubeletOptions {
 const RELIST_EVERY_MS = 300_000;
 /** For the last work of a kubelet that stops. */
 const LAST_WORK_MS = 5_000;
+/** So many pods start, and so many are removed, at the same time: more are no faster where the kernel has one lock for all mounts and one for all links. */
+const PLACES_FOR_EACH_CPU = 2;
+const MOST_PLACES = 16;
+/** Twenty times what a start takes on a busy machine. */
+const PLACE_HELD_MS = 5_000;
 /** Pods that are gone are remembered so that a late notice does not bring them back. The oldest are forgotten. */
 const GONE_LIMIT = 1_000;
 
@@ -49,9 +55,11 @@ export class Kubelet {
   readonly #timers: WakeTimers;
   readonly #pods: Reflector<Pod>;
   readonly #references = new ReferenceIndex();
+  readonly #places: Services["places"];
   readonly #gone = new Set<string>();
   readonly #background = new Set<Promise<void>>();
   #records = new Map<string, PodRecord>();
+  #isAdopted = false;
   #signal: AbortSignal = AbortSignal.abort();
 
   constructor(options: KubeletOptions) {
@@ -59,11 +67,15 @@ export class Kubelet {
     const { client, clock, log, nodeName, machine } = options;
     this.#recorder = new EventRecorder({ client, component: "kubelet", host: nodeName, clock, log });
     this.#worker = new KeyedWorker(async (uid) => this.#turn(uid));
+    const limit = Math.min(MOST_PLACES, PLACES_FOR_EACH_CPU * machine.cpus);
+    const places = (): Places => new Places({ limit, heldMs: PLACE_HELD_MS, onAdmitted: (uid) => this.#worker.notify(uid) });
+    this.#places = { start: places(), removal: places() };
     this.#timers = new WakeTimers(clock, (uid) => this.#worker.notify(uid));
     this.#services = {
       ...options,
       recorder: this.#recorder,
       statusWriter: new StatusWriter(client),
+      places: this.#places,
       nodeMemoryBytes: machine.memoryBytes,
       allocatable: nodeCapacity(machine),
       resolver: async () => readResolvConf(),
@@ -90,6 +102,11 @@ export class Kubelet {
     return this.#options.podLogsDir;
   }
 
+  /** Whether what ran before is adopted and the API's pods are known: what is asked of a pod is answered from here on. */
+  get isReady(): boolean {
+    return this.#isAdopted && this.#pods.isSynced;
+  }
+
   /** What is known of a pod here. */
   record(uid: string): PodRecord | undefined {
     return this.#records.get(uid);
@@ -102,6 +119,7 @@ export class Kubelet {
     const stop = new AbortController();
     const notices = runtime.events(AbortSignal.any([signal, stop.signal])); // before the look at the machine, so that nothing falls between
     this.#records = await adoptFromMachine(this.#services);
+    this.#isAdopted = true;
     this.#services.log.info("kubelet starts", { node: this.#options.nodeName, adoptedPods: this.#records.size });
     try {
       await runTogether(
@@ -123,6 +141,7 @@ export class Kubelet {
       );
     } finally {
       stop.abort();
+      for (const places of Object.values(this.#places)) places.stop();
       await Promise.all(this.#background);
       await this.#worker.idle();
       if (this.#pods.isSynced) await this.#removeUnknown();
@@ -178,6 +197,7 @@ export class Kubelet {
     if (!record.isTornDown || record.isInApi) return;
     this.#records.delete(uid);
     this.#references.delete(uid);
+    for (const places of Object.values(this.#places)) places.leave(uid);
     this.#gone.add(uid);
     const [oldest] = this.#gone;
     if (this.#gone.size > GONE_LIMIT && oldest !== undefined) this.#gone.delete(oldest);

@@ -69,8 +69,11 @@ const cases: { does: string; given?: { wanted?: Pod | undefined; seen?: PodSeen;
   },
   {
     does: "starts nothing before its volumes can be made",
-    given: { seen: seen({ sandboxes: [], containers: [], volumes: { problem: "configmap missing" } }) },
-    want: [{ kind: "report-volumes", problem: "configmap missing" }],
+    given: { seen: seen({ sandboxes: [], containers: [], volumes: { problems: ["configmap missing", "secret missing"] } }) },
+    want: [
+      { kind: "report-volumes", problem: "configmap missing" },
+      { kind: "report-volumes", problem: "secret missing" },
+    ],
   },
   { does: "brings volumes up to date", given: { seen: seen({ volumes: "stale" }) }, want: [{ kind: "set-up-volumes" }] },
   { does: "connects an adopted sandbox again", given: { seen: seen({ networkReady: false }) }, want: [{ kind: "attach-network" }] },
@@ -268,7 +271,7 @@ const anySeen = fc
   .record({
     sandboxes: fc.array(fc.record({ ready: fc.boolean(), isStopped: fc.boolean() }), { maxLength: 3 }),
     networkReady: fc.boolean(),
-    volumes: fc.constantFrom<PodSeen["volumes"]>("missing", "stale", "ready", { problem: "missing" }),
+    volumes: fc.constantFrom<PodSeen["volumes"]>("missing", "stale", "ready", { problems: ["missing"] }),
     states: fc.array(anyState, { maxLength: 4 }),
     isPulling: fc.boolean(),
     specHash: fc.constantFrom("h", "other"),

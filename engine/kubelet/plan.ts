@@ -20,7 +20,7 @@ export interface PodSeen {
   /** Whether the newest sandbox is connected. */
   readonly networkReady: boolean;
   /** `stale`: there, but what they show has changed. */
-  readonly volumes: "missing" | "stale" | "ready" | { readonly problem: string };
+  readonly volumes: "missing" | "stale" | "ready" | { readonly problems: readonly string[] };
   /** Every container of the pod, those that ended too, by attempt, oldest first. */
   readonly containers: readonly ContainerSeen[];
   /** What is remembered of each container by name, beside what the machine shows. */
@@ -180,7 +180,8 @@ export function newest(seen: PodSeen, name: string): ContainerSeen | undefined {
 function planRunning(pod: Pod, seen: PodSeen, nowMs: number): Action[] {
   const sandbox = seen.sandboxes.at(-1);
   const tidy = planTidying(seen);
-  if (typeof seen.volumes === "object") return [...tidy, { kind: "report-volumes", problem: seen.volumes.problem }];
+  if (typeof seen.volumes === "object")
+    return [...tidy, ...seen.volumes.problems.map((problem): Action => ({ kind: "report-volumes", problem }))];
   if (sandbox?.ready !== true) return [...tidy, ...planNewSandbox(pod, seen, nowMs)];
   const connect: Action[] = seen.networkReady ? [] : [{ kind: "attach-network" }];
   const volumes: Action[] = seen.volumes === "ready" ? [] : [{ kind: "set-up-volumes" }];

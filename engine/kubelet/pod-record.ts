@@ -64,8 +64,10 @@ export class PodRecord {
   address: PodAddress | undefined;
   /** The sandbox that is connected. */
   attachedSandboxId: string | undefined;
-  /** The digest of what the volumes show and where they are; no digest: of an earlier engine. */
-  volumes: { readonly digest: string | undefined; readonly paths: ReadonlyMap<string, string> } | undefined;
+  /** The volumes that were set up, by name: the digest of what each shows, and where it is. Empty at first where an earlier engine did. */
+  volumes: ReadonlyMap<string, { readonly digest: string; readonly path: string }> | undefined;
+  /** What is wrong with volumes that go on as they are, as it was told last. */
+  volumeProblems: ReadonlySet<string> = new Set();
   /** The paths of /etc/hosts and its like, for the containers of the current sandbox. */
   podFiles: Promise<PodFiles> | undefined;
   /** The end of the queue of calls for its volumes: they come one after the other. */
@@ -105,6 +107,11 @@ export class PodRecord {
       this.notes.delete(name);
     }
     this.pod = pod;
+  }
+
+  /** Whether any of its containers runs. */
+  get isRunning(): boolean {
+    return [...this.containers.values()].some(({ state }) => state.kind === "running");
   }
 
   notesOf(name: string): ContainerNotes {

@@ -1,9 +1,10 @@
 import type { PodStatus } from "@peapod/api";
 import { isAbort } from "@peapod/kit";
-import { EngineError, hasCode } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { References } from "./environment.ts";
 import { execute } from "./execute.ts";
 import { type Action, planPod, podState, type PodSeen } from "./plan.ts";
+import type { Places } from "./places.ts";
 import type { PodRecord } from "./pod-record.ts";
 import { readReferences } from "./references.ts";
 import { noteTrouble, recordEvent, type Services } from "./services.ts";
@@ -16,13 +17,14 @@ const SHOW_PROGRESS_AFTER_MS = 100;
 
 /** One turn of a pod: look, plan, act, tell. Owns its errors: it rejects only when the signal is aborted. */
 export async function runTurn(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
+  const held: Places[] = [];
   try {
     await refresh(services, record);
     record.tellWatchers();
     const inputs = await gather(services, record, signal);
     const turn = new Turn(services, record, inputs, signal);
     const seen = record.seen(inputs.volumes);
-    const actions = planPod(turn.pod, seen, services.clock.monotonicMs());
+    const actions = allowed(services, record, planPod(turn.pod, seen, services.clock.monotonicMs()), held);
     if (podState(turn.pod, seen) === "terminated") await writeStatus(services, record, signal);
     await act(turn, actions);
     await writeStatus(services, record, signal);
@@ -34,7 +36,36 @@ export async function runTurn(services: Services, record: PodRecord, signal: Abo
     services.log.error("pod turn failed", { pod: record.name, uid: record.uid, error: cause });
     noteTrouble(services, record);
     services.notifyAt(record.uid, record.retryAtMs);
+  } finally {
+    for (const places of held) places.leave(record.uid);
   }
+}
+
+/** The actions that wait for a place: what is costly to the machine, or goes with it. */
+const costly: { readonly [K in Action["kind"]]?: keyof Services["places"] } = {
+  "create-sandbox": "start",
+  "attach-network": "start",
+  "set-up-volumes": "start",
+  "start-container": "start",
+  "tear-down": "removal",
+};
+
+/**
+ * What of a plan may be done now; notes in `held` whose place it has. Where many pods start or go, only some do at once, and the others make a
+ * new plan when there is a place: all together they would be no faster, and hold up whatever else the machine and the API are asked for.
+ */
+function allowed({ places }: Services, { uid }: PodRecord, actions: readonly Action[], held: Places[]): readonly Action[] {
+  const refused = new Set<Places>();
+  const wanted = new Set(actions.map(({ kind }) => costly[kind]));
+  for (const name of ["start", "removal"] as const) {
+    if (!wanted.has(name)) places[name].leave(uid);
+    else if (places[name].enter(uid)) held.push(places[name]);
+    else refused.add(places[name]);
+  }
+  return actions.filter(({ kind }) => {
+    const name = costly[kind];
+    return name === undefined || !refused.has(places[name]);
+  });
 }
 
 /** Removes everything of a pod that the API has no more, without grace, for a kubelet that stops. Rejects only when the signal is aborted. */
@@ -118,16 +149,21 @@ async function gather(services: Services, record: PodRecord, signal: AbortSignal
   if (pod === undefined || podState(pod, record.seen(present)) !== "wanted")
     return { references: NO_REFERENCES, volumePlans: undefined, volumes: present };
   const references = await readReferences(services.client, pod, signal);
-  try {
-    const volumePlans = planVolumes(pod, references);
-    const volumes = record.volumes === undefined ? "missing" : record.volumes.digest === volumePlans.digest ? "ready" : "stale";
-    return { references, volumePlans, volumes };
-  } catch (cause) {
-    if (!(cause instanceof EngineError)) throw cause;
-    // What containers have mounted already stays as it is.
-    if (record.volumes?.digest !== undefined) return { references, volumePlans: undefined, volumes: "ready" };
-    return { references, volumePlans: undefined, volumes: { problem: cause.message } };
-  }
+  const volumePlans = planVolumes(pod, references);
+  const known = record.volumes;
+  // A pod of which nothing runs starts with all of its volumes; one that runs goes on with what it has.
+  const lacking = [...volumePlans.problems].flatMap(([name, problem]) => (known?.has(name) === true ? [] : [problem]));
+  if (lacking.length > 0 && !record.isRunning) return { references, volumePlans, volumes: { problems: lacking } };
+  tellVolumeProblems(services, record, volumePlans);
+  const isStale = [...volumePlans.plans].some(([name, { digest }]) => known?.get(name)?.digest !== digest);
+  return { references, volumePlans, volumes: known === undefined ? "missing" : isStale ? "stale" : "ready" };
+}
+
+/** Tells once what keeps a volume as it is. */
+function tellVolumeProblems(services: Services, record: PodRecord, { problems }: VolumePlans): void {
+  const before = record.volumeProblems;
+  record.volumeProblems = new Set(problems.values());
+  for (const problem of record.volumeProblems) if (!before.has(problem)) recordEvent(services, record, "Warning", "FailedMount", problem);
 }
 
 async function writeStatus(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {

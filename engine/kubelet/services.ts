@@ -6,6 +6,7 @@ import type { RemoveLog } from "../logs/logs.ts";
 import type { PodNetwork } from "../network/network.ts";
 import type { ContainerRuntime } from "../runtime/runtime.ts";
 import type { VolumeService } from "../volumes/volumes.ts";
+import type { Places } from "./places.ts";
 import type { ResolvConfSources } from "./pod-resolv-conf.ts";
 import type { PodRecord } from "./pod-record.ts";
 import type { StatusWriter } from "./status-writer.ts";
@@ -21,6 +22,8 @@ export interface Services {
   readonly log: Logger;
   readonly recorder: EventRecorder;
   readonly statusWriter: StatusWriter;
+  /** For what costs the machine much. */
+  readonly places: { readonly start: Places; readonly removal: Places };
   readonly podLogsDir: string;
   readonly removeLog: RemoveLog;
   readonly nodeMemoryBytes: number;

@@ -158,6 +158,8 @@ async function volumeMounts(
   for (const mount of container.volumeMounts ?? []) {
     const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
     const path = paths.get(mount.name);
+    const problem = turn.volumePlans?.problems.get(mount.name);
+    if (path === undefined && problem !== undefined) throw new EngineError("VOLUME_FAILED", problem);
     if (volume === undefined || path === undefined)
       throw new EngineError("CONTAINER_CONFIG_INVALID", `Volume "${mount.name}" of container "${container.name}" is not in the pod`);
     const subPath = mount.subPathExpr === undefined ? mount.subPath : expandVariables(mount.subPathExpr, variables);

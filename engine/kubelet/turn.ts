@@ -41,7 +41,7 @@ export class Turn {
     this.sandbox = Promise.resolve(record.liveSandbox);
     this.connected = Promise.resolve(record.attachedSandboxId !== undefined && record.attachedSandboxId === record.liveSandbox?.id);
     this.address = Promise.resolve(record.address);
-    this.volumes = Promise.resolve(record.volumes?.paths);
+    this.volumes = Promise.resolve(record.volumes === undefined ? undefined : volumePaths(record.volumes));
   }
 
   /** /etc/hosts and its like, written once for each sandbox. */
@@ -70,4 +70,9 @@ export class Turn {
       };
     });
   }
+}
+
+/** Where each volume is. */
+export function volumePaths(volumes: NonNullable<PodRecord["volumes"]>): ReadonlyMap<string, string> {
+  return new Map([...volumes].map(([name, { path }]) => [name, path]));
 }

@@ -3,29 +3,32 @@ import { type KeyToPath, type Pod, podResources, quantityToNumber, type Volume }
 import { EngineError } from "../errors.ts";
 import type { VolumeFile, VolumePlan } from "../volumes/volumes.ts";
 import type { References } from "./environment.ts";
+import { nestedMountPoints } from "./nested-mounts.ts";
 
-/** A pod's volumes by name, with everything resolved, and a digest of what they show. */
+/** A pod's volumes by name: each with everything resolved, or why that cannot be. */
 export interface VolumePlans {
-  readonly plans: ReadonlyMap<string, VolumePlan>;
-  readonly digest: string;
+  /** With a digest of what the volume shows. */
+  readonly plans: ReadonlyMap<string, { readonly plan: VolumePlan; readonly digest: string }>;
+  /** In upstream's words: what is missing and not optional. */
+  readonly problems: ReadonlyMap<string, string>;
 }
 
 const DEFAULT_MODE = 0o644;
 
-/** What a pod's volumes are made of. Throws VOLUME_FAILED, in upstream's words, where something is missing and not optional. */
+/** What a pod's volumes are made of: each for itself, so that what is missing for one holds up no other. */
 export function planVolumes(pod: Pod, references: References): VolumePlans {
-  const hash = createHash("sha256");
-  const plans = new Map<string, VolumePlan>();
+  const plans = new Map<string, { plan: VolumePlan; digest: string }>();
+  const problems = new Map<string, string>();
   for (const volume of pod.spec?.volumes ?? []) {
-    const plan = explain(volume, () => planVolume(pod, volume, references));
-    plans.set(volume.name, plan);
-    hash.update(
-      JSON.stringify([volume.name, plan], (_key, value: unknown) =>
-        value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value,
-      ),
-    );
+    try {
+      const plan = planVolume(pod, volume, references);
+      plans.set(volume.name, { plan, digest: digestOf(plan) });
+    } catch (cause) {
+      if (!(cause instanceof EngineError)) throw cause;
+      problems.set(volume.name, `MountVolume.SetUp failed for volume "${volume.name}" : ${cause.message}`);
+    }
   }
-  return { plans, digest: hash.digest("hex") };
+  return { plans, problems };
 }
 
 /** Whether containers always mount a volume read-only. */
@@ -33,13 +36,11 @@ export function isReadOnlyVolume(volume: Volume): boolean {
   return volume.configMap !== undefined || volume.secret !== undefined;
 }
 
-function explain(volume: Volume, plan: () => VolumePlan): VolumePlan {
-  try {
-    return plan();
-  } catch (cause) {
-    if (!(cause instanceof EngineError)) throw cause;
-    throw new EngineError(cause.code, `MountVolume.SetUp failed for volume "${volume.name}" : ${cause.message}`, { cause });
-  }
+function digestOf(plan: VolumePlan): string {
+  const text = JSON.stringify(plan, (_key, value: unknown) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value,
+  );
+  return createHash("sha256").update(text).digest("hex");
 }
 
 function planVolume(pod: Pod, volume: Volume, references: References): VolumePlan {
@@ -54,6 +55,7 @@ function planVolume(pod: Pod, volume: Volume, references: References): VolumePla
       kind: "files",
       memory: false,
       files: projectFiles(entries, { items, defaultMode, optional, missing: "configmap references non-existent config key" }),
+      ...mountPointsIn(pod, volume),
     };
   }
   if (volume.secret !== undefined) {
@@ -65,6 +67,7 @@ function planVolume(pod: Pod, volume: Volume, references: References): VolumePla
       kind: "files",
       memory: true,
       files: projectFiles(entries, { items, defaultMode, optional, missing: "references non-existent secret key" }),
+      ...mountPointsIn(pod, volume),
     };
   }
   const other = Object.keys(volume).find((key) => key !== "name" && key !== "emptyDir");
@@ -76,6 +79,11 @@ function planVolume(pod: Pod, volume: Volume, references: References): VolumePla
   const limits = [own, ofPod].filter((bytes) => bytes > 0);
   const limit = limits.length === 0 ? {} : { sizeLimitBytes: Math.min(...limits) };
   return { kind: "emptyDir", medium: medium === "Memory" ? "Memory" : "", ...limit };
+}
+
+function mountPointsIn(pod: Pod, { name }: Volume): { mountPoints?: string[] } {
+  const mountPoints = nestedMountPoints(pod, name);
+  return mountPoints.length === 0 ? {} : { mountPoints };
 }
 
 function decodeEntries(data: Readonly<Record<string, string>> | undefined): [string, Uint8Array][] {

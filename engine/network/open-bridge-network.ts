@@ -22,7 +22,7 @@ export interface BridgeNetworkOptions {
   readonly scope: Scope;
   /** Default: a /24 free of the machine's routes, chosen once. */
   readonly podCIDR?: string;
-  /** Engines of one machine take turns by it. Default /run/lock/peapod-network.lock. */
+  /** Engines of one machine take turns by it. Default /run/peapod-network.lock. */
   readonly lockPath?: string;
   /** How often to look whether others changed rules: one question to the kernel. Default 5 s. */
   readonly tendEveryMs?: number;
@@ -36,7 +36,7 @@ export interface BridgeNetworkOptions {
 export async function openBridgeNetwork(options: BridgeNetworkOptions): Promise<PodNetwork> {
   const { engineId, log, scope } = options;
   const directory = join(options.stateDir, "network");
-  const lockPath = options.lockPath ?? "/run/lock/peapod-network.lock";
+  const lockPath = options.lockPath ?? "/run/peapod-network.lock";
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const names = networkNames(engineId);
   if (enableForwarding()) log.info("IPv4 forwarding switched on for the machine, pods need it");

@@ -194,6 +194,7 @@ export function containerConfig(
     user: "",
     mounts: [],
     imageVolumes: [],
+    terminationMessagePath: "/dev/termination-log",
     resources: {},
     oomScoreAdj: 1000,
     stdin: false,

@@ -63,7 +63,7 @@ export interface PodSandboxConfig {
   readonly resources: LinuxResources;
   /** Written into the network namespace by name, such as `net.ipv4.ip_unprivileged_port_start`. */
   readonly sysctls: Readonly<Record<string, string>>;
-  /** The size of /dev/shm. Default 64 MiB. */
+  /** The size of /dev/shm, and of what else the pod may write in memory that is no volume. Default 64 MiB. */
   readonly shmSizeBytes?: number;
 }
 
@@ -105,6 +105,8 @@ export interface ContainerConfig {
    * is mounted.
    */
   readonly imageVolumes: readonly string[];
+  /** Where an empty file is for the container's last words, which every user may write; a mount of the same path wins. */
+  readonly terminationMessagePath: string;
   readonly resources: LinuxResources;
   readonly oomScoreAdj: number;
   readonly stdin: boolean;

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 /** A disk of a test's own: ext4 in a file, mounted. Its end unmounts and removes it. */
 export interface DiskImage extends Disposable {
@@ -9,8 +9,8 @@ export interface DiskImage extends Disposable {
   readonly root: string;
   /** What the disk would hold if the power were cut now: what was not synced is not in it. Mounted too, and removed with its own end. */
   cut(): DiskImage;
-  /** Mounts it again with other options, such as `ro`. */
-  remount(options: string): void;
+  /** Has the file system meet an error: the kernel makes it read-only, under whoever has files open. */
+  fail(): void;
 }
 
 /** Makes a disk of so many MiB. Root's only. */
@@ -25,7 +25,7 @@ export function diskImage(sizeMiB: number): DiskImage {
 function mounted(folder: string, file: string): DiskImage {
   const root = join(folder, "root");
   mkdirSync(root);
-  execFileSync("mount", ["-o", "loop", file, root]);
+  execFileSync("mount", ["-o", "loop,errors=remount-ro", file, root]);
   return {
     root,
     cut: () => {
@@ -33,7 +33,10 @@ function mounted(folder: string, file: string): DiskImage {
       execFileSync("cp", ["--sparse=always", file, join(copy, "disk")]);
       return mounted(copy, join(copy, "disk"));
     },
-    remount: (options) => void execFileSync("mount", ["-o", `remount,${options}`, root]),
+    fail: () => {
+      const device = basename(execFileSync("findmnt", ["-n", "-o", "SOURCE", root], { encoding: "utf8" }).trim());
+      writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, "1");
+    },
     [Symbol.dispose]: () => {
       execFileSync("umount", [root]);
       rmSync(folder, { recursive: true, force: true });

@@ -1,64 +1,56 @@
-import { chmodSync, closeSync, fsyncSync, openSync } from "node:fs";
-import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import type { Scope } from "@peapod/kit";
-import { GroupSync } from "./group-sync.ts";
+import { existsSync } from "node:fs";
+import { type Logger, type Scope, silentLogger } from "@peapod/kit";
+import { type EngineError, hasCode } from "../errors.ts";
+import { openCopy, openDisk } from "./open-disk.ts";
 import { Room } from "./room.ts";
-import { openSchema } from "./schema.ts";
-import { SqliteStore, type StoreLimits } from "./sqlite-store.ts";
+import { type OpenDisk, SqliteStore, type StoreLimits } from "./sqlite-store.ts";
 import type { Store } from "./store.ts";
 import { isFull, storeError } from "./store-error.ts";
 
 const MIB = 1024 * 1024;
 const defaultLimits: StoreLimits = { historyChanges: 10_000, historyBytes: 16 * MIB, readerChanges: 4_096, readerBytes: 8 * MIB };
 
+export interface OpenStoreOptions extends Partial<StoreLimits> {
+  /** A folder in memory: where the disk takes nothing, the engine goes on with a copy in there, so that pods can still be seen and deleted. */
+  readonly memoryDir?: string;
+  readonly log?: Logger;
+}
+
 /**
  * Opens the database file at `path`, made if absent with mode 0600, and closes it with the scope. Its versions go on above all that
- * were ever given out. Throws STORE_DAMAGED, STORE_TOO_NEW, STORE_FULL, STORE_READ_ONLY or STORE_FAILED.
+ * were ever given out. Throws STORE_DAMAGED or STORE_TOO_NEW, and without `memoryDir` STORE_FULL, STORE_READ_ONLY or STORE_FAILED.
  */
-export function openStore(path: string, scope: Scope, limits: Partial<StoreLimits> = {}): Store {
-  const store = open(path, { ...defaultLimits, ...limits });
+export function openStore(path: string, scope: Scope, { memoryDir, log = silentLogger, ...limits }: OpenStoreOptions = {}): Store {
+  const fallBack = (fault: EngineError): OpenDisk => {
+    if (memoryDir === undefined || !existsSync(path)) throw fault;
+    log.error("the disk takes nothing more of the store: what changes from now on is kept in memory only", { path, error: fault });
+    return openCopy(path, memoryDir, fault);
+  };
+  const make = (disk: OpenDisk): SqliteStore => new SqliteStore({ disk, limits: { ...defaultLimits, ...limits }, fallBack });
+  const store = open(path, make, fallBack);
   scope.defer(async () => store.close());
   return store;
 }
 
-function open(path: string, limits: StoreLimits): SqliteStore {
+function open(path: string, make: (disk: OpenDisk) => SqliteStore, fallBack: (fault: EngineError) => OpenDisk): SqliteStore {
+  try {
+    return tryOpen(path, make);
+  } catch (cause) {
+    const fault = storeError(cause, path);
+    if (hasCode(fault, "STORE_FULL", "STORE_READ_ONLY", "STORE_FAILED")) return make(fallBack(fault));
+    throw fault;
+  }
+}
+
+function tryOpen(path: string, make: (disk: OpenDisk) => SqliteStore): SqliteStore {
   const room = new Room(path);
+  let disk: OpenDisk | undefined;
   try {
-    return tryOpen(path, room, limits);
+    disk = openDisk(path, room);
+    return make(disk);
   } catch (cause) {
-    if (!isFull(cause)) throw storeError(cause, path);
-  }
-  room.giveUp(); // it is kept for this
-  try {
-    return tryOpen(path, room, limits);
-  } catch (cause) {
-    throw storeError(cause, path);
-  }
-}
-
-function tryOpen(path: string, room: Room, limits: StoreLimits): SqliteStore {
-  const database = new DatabaseSync(path);
-  let log: number | undefined;
-  try {
-    chmodSync(path, 0o600);
-    // A store that takes the place of a lost one does not use its versions again, either: no store gives out a million a second.
-    openSchema(database, path, Date.now() * 1_000);
-    log = openSync(`${path}-wal`, "r");
-    syncFolder(dirname(path)); // the names of both files
-    return new SqliteStore({ path, database, groupSync: new GroupSync(log), room, limits });
-  } catch (cause) {
-    if (log !== undefined) closeSync(log);
-    database.close();
-    throw cause;
-  }
-}
-
-function syncFolder(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    void disk?.close().catch(() => {}); // what went wrong is told
+    if (!isFull(cause) || !room.giveUp()) throw cause;
+    return tryOpen(path, make); // in the room that was kept for it
   }
 }

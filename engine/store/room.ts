@@ -49,13 +49,15 @@ export class Room {
     this.#isWhole = false;
   }
 
-  /** Frees the reserve, for whoever comes first. */
-  giveUp(): void {
+  /** Frees the reserve, for whoever comes first. Gives whether there was one. */
+  giveUp(): boolean {
     this.#isWhole = false;
     try {
-      rmSync(this.#reserve, { force: true });
+      rmSync(this.#reserve);
+      return true;
     } catch (cause) {
-      if (!isErrno(cause, "EROFS", "EIO")) throw cause;
+      if (!isErrno(cause, "ENOENT", "EROFS", "EIO")) throw cause;
+      return false;
     }
   }
 }

@@ -1,12 +1,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type KubeObject, parseJson } from "@peapod/api";
 import { startTimer, type Timer } from "@peapod/kit";
-import { EngineError } from "../errors.ts";
+import { EngineError, hasCode } from "../errors.ts";
 import type { GroupSync } from "./group-sync.ts";
 import { History } from "./history.ts";
 import { deepFreeze, ObjectCache } from "./object-cache.ts";
 import type { Room } from "./room.ts";
-import { prepareStatements, type Row, type Statements } from "./statements.ts";
+import type { Row, Statements } from "./statements.ts";
 import { isFull, notSynced, storeError, storeFull } from "./store-error.ts";
 import {
   type ListOptions,
@@ -43,22 +43,30 @@ const VACUUM_EVERY_MS = 50;
 /** The one kind that the store knows: what was deleted or replaced of it is nowhere on disk a moment later. */
 const SECRETS = "secrets";
 
-/** An opened database with what belongs to it. */
-export interface StoreParts {
+/** Where the objects are. */
+export interface OpenDisk {
   readonly path: string;
   readonly database: DatabaseSync;
+  readonly statements: Statements;
   readonly groupSync: GroupSync;
   readonly room: Room;
+  /** Why this is a copy in memory: nothing of what is written comes to disk. */
+  readonly fault?: EngineError;
+  /** Closes the files. */
+  close(): Promise<void>;
+}
+
+export interface SqliteStoreOptions {
+  readonly disk: OpenDisk;
   readonly limits: StoreLimits;
+  /** Opens the copy to go on with when the disk takes nothing more; throws where there is to be none. */
+  readonly fallBack: (fault: EngineError) => OpenDisk;
 }
 
 /** Objects in SQLite. Reads and writes are synchronous; `sync` makes them durable. */
 export class SqliteStore implements Store {
-  readonly #path: string;
-  readonly #database: DatabaseSync;
-  readonly #statements: Statements;
-  readonly #groupSync: GroupSync;
-  readonly #room: Room;
+  readonly #fallBack: (fault: EngineError) => OpenDisk;
+  #disk: OpenDisk;
   readonly #readerLimits: ReaderLimits;
   readonly #history: History;
   readonly #cache = new ObjectCache();
@@ -71,18 +79,15 @@ export class SqliteStore implements Store {
   #isToWipe = false;
   #upkeep: Timer | undefined;
 
-  constructor({ path, database, groupSync, room, limits }: StoreParts) {
-    this.#path = path;
-    this.#database = database;
-    this.#groupSync = groupSync;
-    this.#room = room;
-    this.#statements = prepareStatements(database);
+  constructor({ disk, limits, fallBack }: SqliteStoreOptions) {
+    this.#disk = disk;
+    this.#fallBack = fallBack;
     this.#readerLimits = { changes: limits.readerChanges, bytes: limits.readerBytes };
-    this.#reserved = this.#statements.reserved();
+    this.#reserved = disk.statements.reserved();
     this.#newest = this.#reserved + 1; // no version is used twice, whatever was lost
     this.#history = new History(this.#newest, { changes: limits.historyChanges, bytes: limits.historyBytes });
     this.#reserve();
-    if (!room.isShort()) this.#wipeLog();
+    if (!disk.room.isShort()) this.#wipeLog();
   }
 
   get resourceVersion(): string {
@@ -90,14 +95,19 @@ export class SqliteStore implements Store {
   }
 
   get trouble(): string | undefined {
-    if (this.#groupSync.failure !== undefined) return notSynced(this.#path, this.#groupSync.failure).message;
-    return this.#room.isShort() ? storeFull(this.#path).message : undefined;
+    return this.#shortage?.message;
+  }
+
+  /** Why nothing is taken that makes the store larger. */
+  get #shortage(): EngineError | undefined {
+    const { fault, room, path } = this.#disk;
+    return fault ?? (room.isShort() ? storeFull(path) : undefined);
   }
 
   get(key: ObjectKey): KubeObject | undefined {
     const cached = this.#cache.get(key);
     if (cached !== undefined) return cached;
-    const row = this.#try(() => this.#statements.get(key));
+    const row = this.#try(() => this.#disk.statements.get(key));
     return row === undefined ? undefined : this.#parse(key.resource, row);
   }
 
@@ -105,11 +115,11 @@ export class SqliteStore implements Store {
     const { namespace, limit, after } = options;
     const from = after ?? { namespace: namespace ?? "", name: "" };
     return this.#try(() => {
-      const rows = this.#statements.list(resource, namespace, from, limit);
+      const rows = this.#disk.statements.list(resource, namespace, from, limit);
       const items = rows.map((row) => this.#cache.get({ resource, ...row }) ?? this.#parse(resource, row));
       const last = rows.at(-1);
       const remaining =
-        limit === undefined || rows.length < limit || last === undefined ? 0 : this.#statements.countAfter(resource, namespace, last);
+        limit === undefined || rows.length < limit || last === undefined ? 0 : this.#disk.statements.countAfter(resource, namespace, last);
       return { items, resourceVersion: this.resourceVersion, remaining };
     });
   }
@@ -129,15 +139,18 @@ export class SqliteStore implements Store {
   }
 
   async sync(): Promise<void> {
+    const disk = this.#disk;
     try {
-      await this.#groupSync.sync();
+      await disk.groupSync.sync();
     } catch (cause) {
-      throw notSynced(this.#path, cause);
+      const fault = notSynced(disk.path, cause);
+      this.#giveUp(disk, fault);
+      throw fault;
     }
   }
 
   async settled(version: string): Promise<void> {
-    await this.#groupSync.settled(Number(version));
+    await this.#disk.groupSync.settled(Number(version));
   }
 
   watch(resource: string, options: WatchOptions, signal: AbortSignal): AsyncIterable<StoreEvent> {
@@ -150,8 +163,7 @@ export class SqliteStore implements Store {
     this.#upkeep?.[Symbol.dispose]();
     for (const reader of this.#readers) reader.end(undefined);
     this.#readers.clear();
-    this.#database.close(); // brings the log into the file, and syncs both
-    await this.#groupSync.close();
+    await this.#disk.close();
   }
 
   #expect(key: ObjectKey, expected: string | undefined): KubeObject {
@@ -163,19 +175,17 @@ export class SqliteStore implements Store {
   }
 
   #write(type: StoreEvent["type"], key: ObjectKey, object: KubeObject, previous: KubeObject | undefined): KubeObject {
-    if (this.#groupSync.failure !== undefined) throw notSynced(this.#path, this.#groupSync.failure);
     if (this.#newest === this.#reserved) this.#reserve();
     const version = this.#newest + 1;
     const json = JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } });
     const previousJson = previous === undefined ? undefined : JSON.stringify(previous);
-    const growth = type === "DELETED" ? 0 : json.length - (previousJson?.length ?? -SMALL_GROWTH);
-    if (growth > SMALL_GROWTH && this.#room.isShort()) throw storeFull(this.#path);
-    this.#commit(() => {
-      if (type === "DELETED") this.#statements.remove(key);
-      else this.#statements.put(key, version, json);
+    const isSmall = type === "DELETED" || (previousJson !== undefined && json.length - previousJson.length <= SMALL_GROWTH);
+    this.#commit(isSmall, ({ statements }) => {
+      if (type === "DELETED") statements.remove(key);
+      else statements.put(key, version, json);
     });
     this.#newest = version;
-    this.#groupSync.wrote(version);
+    this.#disk.groupSync.wrote(version);
     if (key.resource === SECRETS && type !== "ADDED") this.#isToWipe = true;
     this.#keepUp();
     const stored = deepFreeze(parseJson(json) as KubeObject); // what went in was a KubeObject
@@ -190,34 +200,49 @@ export class SqliteStore implements Store {
   /** Says on disk that the next versions were given out, before any of them is. */
   #reserve(): void {
     const reserved = this.#newest + RESERVED_VERSIONS;
-    this.#commit(() => this.#statements.reserve(reserved));
-    this.#groupSync.syncNow();
+    this.#commit(true, ({ statements, groupSync }) => {
+      statements.reserve(reserved);
+      groupSync.wrote(this.#newest);
+    });
+    this.#disk.groupSync.syncNow();
     this.#reserved = reserved;
   }
 
-  /** Makes a change, whole or not at all; on a full disk once more, in the room that is kept for it. */
-  #commit(change: () => void): void {
-    this.#try(() => {
-      try {
-        this.#transact(change);
-      } catch (cause) {
-        if (!isFull(cause)) throw cause;
-        this.#room.giveUp();
-        this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)"); // the log then begins anew, in the room that it has
-        this.#transact(change);
-      }
-    });
+  /**
+   * Makes a change, whole or not at all. One that makes the store no larger is made on a full disk too, in the room that is kept for it,
+   * and on one that takes nothing more, in memory.
+   */
+  #commit(isSmall: boolean, change: (disk: OpenDisk) => void): void {
+    const refusal = isSmall ? undefined : this.#shortage;
+    if (refusal !== undefined) throw refusal;
+    const disk = this.#disk;
+    try {
+      this.#commitTo(disk, change);
+    } catch (cause) {
+      const fault = storeError(cause, disk.path);
+      if (!hasCode(fault, "STORE_READ_ONLY", "STORE_FAILED") || disk.fault !== undefined) throw fault;
+      this.#giveUp(disk, fault);
+      if (!isSmall) throw fault;
+      this.#commitTo(this.#disk, change);
+    }
   }
 
-  #transact(change: () => void): void {
-    this.#database.exec("BEGIN IMMEDIATE");
+  #commitTo(disk: OpenDisk, change: (disk: OpenDisk) => void): void {
     try {
-      change();
-      this.#database.exec("COMMIT");
+      transact(disk, change);
     } catch (cause) {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw cause;
+      if (!isFull(cause)) throw cause;
+      disk.room.giveUp();
+      disk.database.exec("PRAGMA wal_checkpoint(PASSIVE)"); // the log then begins anew, in the room that it has
+      transact(disk, change);
     }
+  }
+
+  /** Goes on with a copy in memory where the disk takes nothing more. */
+  #giveUp(disk: OpenDisk, fault: EngineError): void {
+    if (this.#disk !== disk || disk.fault !== undefined) return; // done already
+    this.#disk = this.#fallBack(fault);
+    void disk.close().catch(() => {}); // its last words come to no disk
   }
 
   #keepUp(afterMs = UPKEEP_AFTER_MS): void {
@@ -229,32 +254,34 @@ export class SqliteStore implements Store {
 
   /** What is done a moment after a write, for all that came meanwhile at once. */
   #upkeepNow(): void {
-    this.sync().catch(() => {}); // kept: `trouble` tells it, and no write is taken any more
+    this.sync().catch(() => {}); // `trouble` tells it
+    const { database, statements, room, path } = this.#disk;
     try {
-      if (this.#isToWipe && !this.#room.isShort()) this.#wipeLog();
-      if (this.#statements.freePages() > FREE_PAGES) {
-        this.#database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES}); PRAGMA wal_checkpoint(PASSIVE)`);
+      if (this.#isToWipe && !room.isShort()) this.#wipeLog();
+      if (statements.freePages() > FREE_PAGES) {
+        database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES}); PRAGMA wal_checkpoint(PASSIVE)`);
         this.#keepUp(VACUUM_EVERY_MS);
       }
-      this.#room.keep();
+      room.keep();
     } catch (cause) {
-      if (!(storeError(cause, this.#path) instanceof EngineError)) throw cause; // the disk's doing: the next write meets it, too, and tells
+      if (!(storeError(cause, path) instanceof EngineError)) throw cause; // the disk's doing: the next write meets it, too, and tells
     }
   }
 
   /** Brings the log into the file and empties it: nothing of what was deleted is left in it. */
   #wipeLog(): void {
-    this.#try(() => this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
+    const { database, room } = this.#disk;
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     this.#isToWipe = false;
-    this.#room.lostLog();
-    this.#room.keep();
+    room.lostLog();
+    room.keep();
   }
 
   #try<T>(act: () => T): T {
     try {
       return act();
     } catch (cause) {
-      throw storeError(cause, this.#path);
+      throw storeError(cause, this.#disk.path);
     }
   }
 
@@ -280,5 +307,17 @@ export class SqliteStore implements Store {
       signal.removeEventListener("abort", end);
       this.#readers.delete(reader);
     }
+  }
+}
+
+function transact(disk: OpenDisk, change: (disk: OpenDisk) => void): void {
+  const { database } = disk;
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    change(disk);
+    database.exec("COMMIT");
+  } catch (cause) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw cause;
   }
 }

@@ -1,5 +1,4 @@
-import { accessSync, constants } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, openSync } from "node:fs";
 import { isErrno } from "@peapod/kit";
 import { EngineError, type ErrorCode, hasCode } from "../errors.ts";
 
@@ -61,9 +60,10 @@ function resultCode(cause: unknown): number | undefined {
   return cause.errcode & 0xff;
 }
 
+/** Asks by opening the log, which has no locks to lose: where the kernel made a file system read-only, access(2) may not tell. */
 function isReadOnly(path: string): boolean {
   try {
-    accessSync(dirname(path), constants.W_OK);
+    closeSync(openSync(`${path}-wal`, "r+"));
     return false;
   } catch (cause) {
     return isErrno(cause, "EROFS");

@@ -9,16 +9,15 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
-  unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { splitFilePath } from "./file-names.ts";
+import { DATA, foldersAbove, makeNames, removeStaleNames, volumeNames } from "./volume-links.ts";
 import type { VolumeFile } from "./volumes.ts";
 
-const DATA = "..data";
 const DATA_TEMPORARY = "..data_tmp";
 const GENERATION = /^\.\.\d{4}(_\d\d){5}\.\d+$/;
 
@@ -26,25 +25,28 @@ const GENERATION = /^\.\.\d{4}(_\d\d){5}\.\d+$/;
  * Brings a volume's files up to date, all at once: a reader that goes through `..data` sees the old files or the new, never a mix.
  *
  * Upstream's layout (pkg/volume/util/atomic_writer.go), which programs rely on: the files lie in a dated folder, the link
- * `..data` names it and is replaced by rename, and every name at the top is a link `name -> ..data/name`. Nothing is written where
- * nothing changed. What an earlier call left half-made is cleared away. Gives whether the files changed.
+ * `..data` names it and is replaced by rename, and every name at the top is a link `name -> ..data/name`. `mountPoints` are folders that
+ * stay whatever the files are. Nothing is written where nothing changed. What an earlier call left half-made is cleared away. Gives whether
+ * the files changed.
  */
-export function writeFilesAtomically(directory: string, files: readonly VolumeFile[]): boolean {
+export function writeFilesAtomically(directory: string, files: readonly VolumeFile[], mountPoints: readonly string[] = []): boolean {
   const wanted = new Map(files.map((file) => [splitFilePath(file.path).join("/"), file]));
   refuseFoldersUnderFiles(wanted);
+  const names = volumeNames(new Set(wanted.keys()), mountPoints);
   const current = currentGeneration(directory);
   const changed = current === undefined || !isEqual(join(directory, current), wanted);
   const generation = changed ? writeGeneration(directory, wanted) : current;
-  linkNames(directory, wanted);
+  makeNames(directory, names);
   if (changed) switchTo(directory, generation);
-  removeStale(directory, wanted, generation);
+  removeStaleNames(directory, names);
+  removeStale(directory, generation);
   return changed;
 }
 
 /** `a` and `a/b` cannot both be. */
 function refuseFoldersUnderFiles(wanted: ReadonlyMap<string, VolumeFile>): void {
   for (const path of wanted.keys()) {
-    for (let folder = dirname(path); folder !== "."; folder = dirname(folder)) {
+    for (const folder of foldersAbove(path)) {
       if (wanted.has(folder)) throw new EngineError("VOLUME_FAILED", `Cannot write ${path} into a volume: ${folder} is a file in it`);
     }
   }
@@ -77,7 +79,7 @@ function writeGeneration(directory: string, wanted: ReadonlyMap<string, VolumeFi
   const name = makeGeneration(directory);
   const generation = join(directory, name);
   for (const [path, file] of wanted) {
-    for (const folder of missingFolders(path)) makeFolder(join(generation, folder));
+    for (const folder of foldersAbove(path)) makeFolder(join(generation, folder));
     const target = join(generation, path);
     writeFileSync(target, file.content, { flag: "wx", mode: 0o600 });
     chmodSync(target, file.mode); // the mode asked for, whatever the umask
@@ -98,30 +100,12 @@ function makeGeneration(directory: string): string {
   }
 }
 
-function missingFolders(path: string): string[] {
-  const folders: string[] = [];
-  for (let folder = dirname(path); folder !== "."; folder = dirname(folder)) folders.unshift(folder);
-  return folders;
-}
-
 function makeFolder(path: string): void {
   try {
     mkdirSync(path);
     chmodSync(path, 0o755);
   } catch (cause) {
     if (!isErrno(cause, "EEXIST")) throw cause;
-  }
-}
-
-/** Links for new names come before the switch, so that a name never points to nothing for longer than that. */
-function linkNames(directory: string, wanted: ReadonlyMap<string, VolumeFile>): void {
-  for (const name of topNames(wanted)) {
-    const link = join(directory, name);
-    try {
-      symlinkSync(join(DATA, name), link);
-    } catch (cause) {
-      if (!isErrno(cause, "EEXIST")) throw cause;
-    }
   }
 }
 
@@ -132,28 +116,9 @@ function switchTo(directory: string, generation: string): void {
   renameSync(temporary, join(directory, DATA));
 }
 
-/** Only what this file made: links into `..data` and dated folders. */
-function removeStale(directory: string, wanted: ReadonlyMap<string, VolumeFile>, generation: string): void {
-  const names = topNames(wanted);
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name);
-    if (GENERATION.test(entry.name)) {
-      if (entry.name !== generation) removeGeneration(path);
-    } else if (entry.isSymbolicLink() && !names.has(entry.name) && readlinkSync(path) === join(DATA, entry.name)) {
-      unlinkSync(path);
-    }
+/** Only what this file made: dated folders. */
+function removeStale(directory: string, generation: string): void {
+  for (const name of readdirSync(directory)) {
+    if (GENERATION.test(name) && name !== generation) rmSync(join(directory, name), { recursive: true, force: true });
   }
-}
-
-/** What cannot be removed now is in nobody's way: it is tried again with the next call. */
-function removeGeneration(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true });
-  } catch (cause) {
-    if (!isErrno(cause, "EBUSY", "EPERM", "EACCES", "ENOTEMPTY")) throw cause;
-  }
-}
-
-function topNames(wanted: ReadonlyMap<string, VolumeFile>): Set<string> {
-  return new Set([...wanted.keys()].map((path) => path.split("/", 1)[0] ?? path));
 }

@@ -14,6 +14,7 @@ import {
   statfsSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
@@ -25,6 +26,7 @@ import { hasCode } from "../errors.ts";
 import { mount, MS, unmount } from "../linux/libc.ts";
 import { nestFolders } from "../linux/nested-folders.fixture.ts";
 import { mountsUnder } from "./mounts.ts";
+import { mountTmpfs } from "./tmpfs.ts";
 import { openVolumes } from "./open-volumes.ts";
 import type { VolumeFile, VolumePlan, VolumeService } from "./volumes.ts";
 
@@ -165,6 +167,52 @@ test("setUp() writes files in upstream's layout and leaves equal ones alone", as
     readdirSync(path).filter((name) => !name.startsWith("..")),
     [],
   );
+});
+
+test("setUp() keeps the folders that other volumes are mounted on, and the mounts, through every change of the files", async (t) => {
+  const { volumes } = open(t);
+  const mountPoints = ["secret", "conf.d/in", "a-file"];
+  const setUp = (contents: Record<string, string>): Promise<string> =>
+    volumes.setUp(POD, "config", { kind: "files", memory: false, files: files(contents), mountPoints });
+  const path = await setUp({ key: "1", "conf.d/a": "1", "conf.d/sub/b": "1", "a-file": "1" });
+  for (const point of ["secret", "conf.d/in"]) mountTmpfs(join(path, point), { mode: 0o700 });
+  for (const point of ["secret", "conf.d/in"]) writeFileSync(join(path, point, "kept"), "");
+  const listing = (folder: string): string[] =>
+    readdirSync(join(path, folder))
+      .filter((name) => !name.startsWith(".."))
+      .sort();
+  const read = (name: string): string => readFileSync(join(path, name), "utf8");
+  assert.deepEqual(
+    [listing(""), listing("conf.d")],
+    [
+      ["a-file", "conf.d", "key", "secret"],
+      ["a", "in", "sub"],
+    ],
+  );
+  assert.deepEqual([readlinkSync(join(path, "a-file")), readlinkSync(join(path, "conf.d/sub"))], ["..data/a-file", "../..data/conf.d/sub"]);
+  assert.deepEqual(["key", "conf.d/a", "conf.d/sub/b"].map(read), ["1", "1", "1"]);
+
+  const part = await volumes.subPath(POD, "config", "conf.d");
+  assert.equal(readFileSync(join(part, "a"), "utf8"), "1");
+
+  await setUp({ "conf.d/a": "2", "conf.d/new": "2", "a-file": "2" });
+  assert.deepEqual(
+    [listing(""), listing("conf.d")],
+    [
+      ["a-file", "conf.d", "secret"],
+      ["a", "in", "new"],
+    ],
+  );
+  assert.equal(read("conf.d/a"), "2");
+  await setUp({});
+  assert.deepEqual(
+    [listing(""), listing("conf.d")],
+    [["a-file", "conf.d", "secret"], ["in"]],
+    "what was a file is a folder to mount on now",
+  );
+  for (const point of ["secret", "conf.d/in"]) assert.ok(existsSync(join(path, point, "kept")), point);
+  assert.match(await failure(setUp({ "conf.d": "a file" })), /folder conf.d\/in for a mount in a volume: conf.d is a file/);
+  await volumes.tearDown(POD);
 });
 
 test("setUp() heals what a killed update left half-made", async (t) => {
@@ -380,6 +428,8 @@ test("tearDown() removes folders nested deeper than any path can name", async (t
   const { volumes } = open(t);
   const path = await volumes.setUp(POD, "scratch", emptyDir);
   await nestFolders(path, t.signal);
+  mkdirSync(join(path, "../../../lost+found"));
+  assert.deepEqual(await volumes.listPods(), [POD]);
   await volumes.tearDown(POD);
   assert.deepEqual(await volumes.listPods(), []);
 });
@@ -392,6 +442,9 @@ test("writePodFile() makes a file, and changes it in place", async (t) => {
   assert.equal(await volumes.writePodFile(POD, "etc-hosts", "127.0.0.1\tlocalhost\n", 0o644), path);
   assert.equal(readFileSync(path, "utf8"), "127.0.0.1\tlocalhost\n");
   assert.equal(lstatSync(path).ino, before.ino);
+  truncateSync(path, 3 * 2 ** 30); // as a container may: more than can be read back
+  await volumes.writePodFile(POD, "etc-hosts", "127.0.0.1\tlocalhost\n", 0o644);
+  assert.equal(readFileSync(path, "utf8"), "127.0.0.1\tlocalhost\n");
   await assert.rejects(volumes.writePodFile(POD, "../x", "", 0o644), /Not a pod file/);
   await assert.rejects(volumes.tearDown("../.."), /Not a pod uid/);
 });

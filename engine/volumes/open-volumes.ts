@@ -1,11 +1,13 @@
 import {
   chmodSync,
   closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
@@ -24,6 +26,7 @@ import { prepareHostPath } from "./host-path.ts";
 import { mountsUnder } from "./mounts.ts";
 import { bindSubPath } from "./sub-path.ts";
 import { mountTmpfs } from "./tmpfs.ts";
+import { DATA } from "./volume-links.ts";
 import type { VolumePlan, VolumeService } from "./volumes.ts";
 
 /** More than any Secret and its next version need; the pages count only once they are written. */
@@ -72,7 +75,7 @@ class DiskVolumes implements VolumeService {
         case "files":
           makeDirectory(path, 0o755);
           if (volume.memory) mountTmpfs(path, { mode: 0o755, sizeBytes: SECRET_LIMIT_BYTES, secret: true });
-          writeFilesAtomically(path, volume.files);
+          writeFilesAtomically(path, volume.files, volume.mountPoints);
           return path;
       }
     });
@@ -82,7 +85,11 @@ class DiskVolumes implements VolumeService {
     const pod = this.#podDir(podUid);
     const path = join(pod, "volumes", safeName("volume", name));
     return translating(`Cannot prepare subPath "${subPath}" of volume "${name}"`, () => {
-      return bindSubPath({ volume: hostPathOf(path) ?? path, subPath, mountsDir: join(pod, "subpaths", name) });
+      const source = hostPathOf(path);
+      // A folder that something is mounted in has only links to its files: the files themselves are in the folder of now.
+      const ofNow = join(DATA, subPath);
+      const isOfNow = source === undefined && existsSync(join(path, ofNow));
+      return bindSubPath({ volume: source ?? path, subPath: isOfNow ? ofNow : subPath, mountsDir: join(pod, "subpaths", name) });
     });
   }
 
@@ -101,19 +108,19 @@ class DiskVolumes implements VolumeService {
   }
 
   async listPods(): Promise<string[]> {
-    return readdirSync(this.#podsDir);
+    return readdirSync(this.#podsDir).filter(isSafeName); // not a file system's lost+found
   }
 
-  /** An existing file is written in place: containers see it through a bind mount, which holds on to the inode. */
+  /**
+   * An existing file is written in place: containers see it through a bind mount, which holds on to the inode. They may have written to it,
+   * as much as they like: what is in it is never read.
+   */
   async writePodFile(podUid: string, name: string, content: string, mode: number): Promise<string> {
     const pod = this.#podDir(podUid);
     const path = join(pod, safeName("pod file", name));
     return translating(`Cannot write the pod's file "${name}"`, () => {
       mkdirSync(pod, { recursive: true, mode: 0o700 });
-      const present = readIfPresent(path);
-      if (present === undefined) createFile(path, content, mode);
-      else if (present !== content) overwriteFile(path, content);
-      chmodSync(path, mode);
+      if (!overwriteFile(path, content, mode)) createFile(path, content, mode);
       return path;
     });
   }
@@ -125,8 +132,12 @@ class DiskVolumes implements VolumeService {
 
 /** Names become parts of paths: a programmer's mistake otherwise, since the API has checked them. */
 function safeName(what: string, name: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name)) throw new Error(`Not a ${what}: ${JSON.stringify(name)}`);
+  if (!isSafeName(name)) throw new Error(`Not a ${what}: ${JSON.stringify(name)}`);
   return name;
+}
+
+function isSafeName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name);
 }
 
 function translating(doing: string, work: () => string): string {
@@ -172,28 +183,31 @@ function hostPathOf(path: string): string | undefined {
   }
 }
 
-function readIfPresent(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT")) return undefined;
-    throw cause;
-  }
-}
-
 function createFile(path: string, content: string, mode: number): void {
   const temporary = `${path}.new`;
-  writeFileSync(temporary, content, { mode });
+  writeFileSync(temporary, content);
+  chmodSync(temporary, mode); // whatever the umask took away
   renameSync(temporary, path);
 }
 
-/** One write of the whole, then the cut: a reader at the wrong moment sees a longer file, never an empty one. */
-function overwriteFile(path: string, content: string): void {
+/**
+ * One write of the whole, then the cut: a reader at the wrong moment sees a longer file, never an empty one. False where there is none.
+ * The content may be there already: to know, it would have to be read.
+ */
+function overwriteFile(path: string, content: string, mode: number): boolean {
   const bytes = Buffer.from(content);
-  const fd = openSync(path, "r+");
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return false;
+    throw cause;
+  }
   try {
     writeSync(fd, bytes, 0, bytes.length, 0);
     ftruncateSync(fd, bytes.length);
+    fchmodSync(fd, mode);
+    return true;
   } finally {
     closeSync(fd);
   }

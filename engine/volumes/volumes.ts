@@ -22,8 +22,13 @@ export interface VolumeService {
 export type VolumePlan =
   | { readonly kind: "emptyDir"; readonly medium: "" | "Memory"; readonly sizeLimitBytes?: number }
   | { readonly kind: "hostPath"; readonly source: HostPathVolumeSource }
-  /** ConfigMap (on disk) or Secret (`memory`: on a tmpfs). */
-  | { readonly kind: "files"; readonly memory: boolean; readonly files: readonly VolumeFile[] };
+  /** ConfigMap (on disk) or Secret (`memory`: on a tmpfs). `mountPoints` are the folders in it that other volumes are mounted on. */
+  | {
+      readonly kind: "files";
+      readonly memory: boolean;
+      readonly files: readonly VolumeFile[];
+      readonly mountPoints?: readonly string[];
+    };
 
 export interface VolumeFile {
   /** Relative, no `..`; may have folders. */

@@ -87,7 +87,7 @@ export class HealthChecks {
       if (!(cause instanceof AmbassadorError) && !signal.aborted) log.error("a health check failed in a way it may not", { cause });
       const told = nameFailure(cause, target);
       const failure = told instanceof AmbassadorError ? told : new AmbassadorError("UPSTREAM_PROTOCOL", String(cause));
-      return { kind: "failed", failure: { code: failure.code, message: failure.message, atMs: clock.nowMs() } };
+      return { kind: "failed", failure: { code: failure.code, message: failure.message, atMs: clock.monotonicMs() } };
     }
   }
 }

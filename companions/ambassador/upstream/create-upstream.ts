@@ -103,12 +103,11 @@ class EndpointUpstream implements Upstream {
   }
 
   endpoints(): readonly EndpointState[] {
-    const nowMs = this.#parts.clock.nowMs();
-    return this.#endpoints.map((endpoint) => endpoint.state(nowMs, this.#names.get(endpoint)?.problem));
+    return this.#endpoints.map((endpoint) => endpoint.state(this.#parts.clock, this.#names.get(endpoint)?.problem));
   }
 
   isAvailable(): boolean {
-    const nowMs = this.#parts.clock.nowMs();
+    const nowMs = this.#parts.clock.monotonicMs();
     if (this.#ledger.isCircuitOpen(nowMs)) return false;
     return this.#places.some((place) => place.target !== undefined && rank(place.standing, this.#config.target, nowMs) !== undefined);
   }
@@ -153,7 +152,7 @@ class EndpointUpstream implements Upstream {
   async #pause({ signal, only }: Parameters<Upstream["connect"]>[1], round: Round): Promise<void> {
     if (round.tried.size === 0) throw round.failure ?? this.#noEndpoint(only);
     if (round.attempts === round.attemptsBefore) round.attempts += 1;
-    const isHopeless = only === undefined && this.#ledger.isCircuitOpen(this.#parts.clock.nowMs());
+    const isHopeless = only === undefined && this.#ledger.isCircuitOpen(this.#parts.clock.monotonicMs());
     if (isHopeless || round.attempts >= this.#config.retry.attempts) throw round.failure ?? this.#noEndpoint(only);
     const { backoffMs: initialMs, maxBackoffMs: maximumMs } = this.#config.retry;
     await this.#parts.clock.sleep(this.#random() * backoffMs({ initialMs, maximumMs }, round.rounds), abortSignalOf(signal));
@@ -166,7 +165,7 @@ class EndpointUpstream implements Upstream {
     const tried = round?.tried;
     if (only !== undefined) return this.#placesOf(only).find((place) => tried?.has(place) !== true);
     const { strategy, target } = this.#config;
-    const nowMs = this.#parts.clock.nowMs();
+    const nowMs = this.#parts.clock.monotonicMs();
     const index = choose(this.#places, { strategy, target, nowMs, after: this.#chosen, tried, random: this.#random });
     if (index === undefined) return undefined;
     this.#chosen = index;
@@ -185,7 +184,7 @@ class EndpointUpstream implements Upstream {
     const { target } = this.#config;
     if (target === "any") return undefined;
     if (target !== "prefer-read-only") return target;
-    return roleOf(place.standing, this.#parts.clock.nowMs()) === "read-write" ? undefined : "read-only";
+    return roleOf(place.standing, this.#parts.clock.monotonicMs()) === "read-write" ? undefined : "read-only";
   }
 
   #noEndpoint(only: string | Target | undefined): AmbassadorError {

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { type Clock, wallOf } from "@peapod/kit";
 import type { Address } from "../config/config.ts";
 import { formatAddress } from "../flow/wire.ts";
 import type { Candidate } from "./choose.ts";
@@ -85,10 +86,12 @@ export class Endpoint {
   }
 
   /** All its places as one: as good as the best of them. `unresolved`: what is wrong with its name. */
-  state(nowMs: number, unresolved: string | undefined): EndpointState {
+  state(clock: Clock, unresolved: string | undefined): EndpointState {
+    const nowMs = clock.monotonicMs();
     const standings = this.#places.map((place) => place.standing);
     const ejections = standings.map(({ ejectedUntilMs }) => ejectedUntilMs ?? 0);
-    const failures = standings.flatMap(({ lastFailure }) => lastFailure ?? []);
+    const lastFailure = standings.flatMap((standing) => standing.lastFailure ?? []).toSorted((a, b) => b.atMs - a.atMs)[0];
+    const isLeftOut = standings.every((standing) => isEjected(standing, nowMs));
     const roles = new Set(standings.map((standing) => roleOf(standing, nowMs)));
     return {
       endpoint: this.name,
@@ -96,10 +99,10 @@ export class Endpoint {
       unresolved,
       health: bestHealth(standings),
       role: roles.has("read-write") ? "read-write" : roles.has("read-only") ? "read-only" : undefined,
-      ejectedUntilMs: standings.every((standing) => isEjected(standing, nowMs)) ? Math.min(...ejections) : undefined,
+      ejectedUntilMs: isLeftOut ? wallOf(clock, Math.min(...ejections)) : undefined,
       connections: this.connections,
       failuresInARow: Math.min(...standings.map(({ failuresInARow }) => failuresInARow)),
-      lastFailure: failures.toSorted((a, b) => b.atMs - a.atMs)[0],
+      lastFailure: lastFailure === undefined ? undefined : { ...lastFailure, atMs: wallOf(clock, lastFailure.atMs) },
     };
   }
 

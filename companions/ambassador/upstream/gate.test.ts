@@ -152,7 +152,7 @@ test("Gate never lets more in than it may, serves in order, and loses nobody, as
         if (action.kind === "enter") {
           const isFull = those("inside").length >= connections;
           const state = !isFull ? "inside" : those("waiting").length < length ? "waiting" : "refused";
-          const guest: Guest = { state, untilMs: clock.nowMs() + 100, give: new AbortController(), pass: undefined, seen: "waiting" };
+          const guest: Guest = { state, untilMs: clock.monotonicMs() + 100, give: new AbortController(), pass: undefined, seen: "waiting" };
           guests.push(guest);
           gate.enter(guest.give.signal).then(
             (pass) => Object.assign(guest, { pass, seen: "inside" }),
@@ -170,7 +170,7 @@ test("Gate never lets more in than it may, serves in order, and loses nobody, as
           if (guest?.state === "waiting") guest.state = "refused";
         } else {
           await clock.advance(action.ms);
-          for (const guest of those("waiting")) if (guest.untilMs <= clock.nowMs()) guest.state = "refused";
+          for (const guest of those("waiting")) if (guest.untilMs <= clock.monotonicMs()) guest.state = "refused";
         }
         await turn();
         for (const guest of guests) if (guest.state !== "out") assert.equal(guest.seen, guest.state);

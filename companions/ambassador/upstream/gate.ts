@@ -34,7 +34,7 @@ export class Gate {
     this.#places = before === undefined ? { inside: 0, gates: [] } : before.#places;
     this.#places.gates.push(this);
     this.#clock = options.clock ?? systemClock;
-    if (limits.rate !== undefined) this.#bucket = fullBucket(limits.rate, this.#clock.nowMs());
+    if (limits.rate !== undefined) this.#bucket = fullBucket(limits.rate, this.#clock.monotonicMs());
     this.#serve(); // there may be more places than before
   }
 
@@ -84,7 +84,7 @@ export class Gate {
 
   async #wait(signal: AbortSignal): Promise<Disposable> {
     const { promise, resolve, reject } = Promise.withResolvers<Disposable>();
-    const waiter: Waiter = { resolve, reject, untilMs: this.#clock.nowMs() + this.#limits.queue.timeoutMs };
+    const waiter: Waiter = { resolve, reject, untilMs: this.#clock.monotonicMs() + this.#limits.queue.timeoutMs };
     const leave = (): void => {
       if (this.#line.delete(waiter)) reject(signal.reason);
     };
@@ -102,7 +102,7 @@ export class Gate {
   async #expire(): Promise<void> {
     this.#isExpiring = true;
     for (let [first] = this.#line; first !== undefined; [first] = this.#line) {
-      const leftMs = first.untilMs - this.#clock.nowMs();
+      const leftMs = first.untilMs - this.#clock.monotonicMs();
       if (leftMs > 0) {
         await this.#clock.sleep(leftMs, this.#closing.signal).catch(() => {}); // closed: nobody waits any more
       } else {
@@ -144,7 +144,7 @@ export class Gate {
   #takeToken(): boolean {
     const { rate } = this.#limits;
     if (rate === undefined || this.#bucket === undefined) return true;
-    const left = takeToken(this.#bucket, rate, this.#clock.nowMs());
+    const left = takeToken(this.#bucket, rate, this.#clock.monotonicMs());
     if (left === undefined) return false;
     this.#bucket = left;
     return true;

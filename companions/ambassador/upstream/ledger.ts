@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "@peapod/kit";
+import { type Clock, type Logger, wallOf } from "@peapod/kit";
 import type { UpstreamConfig } from "../config/config.ts";
 import { AmbassadorError, type ErrorCode } from "../errors.ts";
 import { admit, afterTry, type Circuit, closedCircuit } from "./circuit.ts";
@@ -46,7 +46,7 @@ export class Ledger {
   /** Lets one try begin, or says why not (NO_ENDPOINT). A try with `isForced` passes an open circuit by. */
   admit(isForced: boolean): Admission | AmbassadorError {
     if (this.#parts.config.circuitBreaker === undefined || isForced) return freePass;
-    const admitted = admit(this.#circuit, this.#parts.clock.nowMs());
+    const admitted = admit(this.#circuit, this.#parts.clock.monotonicMs());
     if (admitted === undefined) return this.#refusal();
     this.#setCircuit(admitted.circuit);
     return admitted;
@@ -54,14 +54,14 @@ export class Ledger {
 
   /** A connection was made, in the role it had to have; or it was used well. */
   succeeded(place: Place, found: Role | undefined, { isProbe }: Admission): void {
-    const nowMs = this.#parts.clock.nowMs();
+    const nowMs = this.#parts.clock.monotonicMs();
     this.#setStanding(place, afterSuccess(place.standing, found, nowMs), nowMs);
     this.#observe("answer", isProbe, nowMs);
   }
 
   /** A try failed; or came to nothing, as its caller went away or the code is wrong: what is no AmbassadorError says nothing of the endpoint. */
   failed(place: Place, error: unknown, context: Admission & { readonly wanted: Role | undefined; readonly isInUse?: boolean }): void {
-    const nowMs = this.#parts.clock.nowMs();
+    const nowMs = this.#parts.clock.monotonicMs();
     const { isProbe, wanted, isInUse = false } = context;
     if (!(error instanceof AmbassadorError)) return this.#observe("neutral", isProbe, nowMs);
     const { code, message } = error;
@@ -77,7 +77,7 @@ export class Ledger {
   checked(place: Place, outcome: CheckOutcome): void {
     const { config, clock, onEvent } = this.#parts;
     if (config.healthCheck === undefined) return;
-    this.#setStanding(place, afterCheck(place.standing, outcome, config.healthCheck), clock.nowMs());
+    this.#setStanding(place, afterCheck(place.standing, outcome, config.healthCheck), clock.monotonicMs());
     const code: ErrorCode | undefined = outcome.kind === "failed" ? outcome.failure.code : undefined;
     onEvent({ kind: "check", endpoint: place.endpoint, code });
     if (place.target !== undefined && isLost(place.standing, outcome, config)) onEvent({ kind: "lost", target: place.target });
@@ -100,9 +100,14 @@ export class Ledger {
     if (before.kind === circuit.kind) return;
     const { log, onEvent } = this.#parts;
     onEvent({ kind: "circuit", state: circuit.kind });
-    if (circuit.kind === "open") log.warn("circuit opened", { until: timeOf(circuit.untilMs), reason: this.#lastFailure?.message });
+    if (circuit.kind === "open") log.warn("circuit opened", { until: this.#timeOf(circuit.untilMs), reason: this.#lastFailure?.message });
     else if (circuit.kind === "closed") log.info("circuit closed");
     else log.debug("circuit half-open");
+  }
+
+  /** As the log's own times are written. */
+  #timeOf(atMs: number): string {
+    return new Date(wallOf(this.#parts.clock, atMs)).toISOString();
   }
 
   #setStanding(place: Place, now: Standing, nowMs: number): void {
@@ -120,7 +125,11 @@ export class Ledger {
     if (isEjected(before, nowMs) === isEjected(now, nowMs)) return;
     if (now.ejectedUntilMs === undefined) return log.info("endpoint is taken back", fields);
     onEvent({ kind: "ejected", endpoint: place.endpoint });
-    log.warn("endpoint is left out for its failures", { ...fields, until: timeOf(now.ejectedUntilMs), reason: now.lastFailure?.message });
+    log.warn("endpoint is left out for its failures", {
+      ...fields,
+      until: this.#timeOf(now.ejectedUntilMs),
+      reason: now.lastFailure?.message,
+    });
   }
 }
 
@@ -128,9 +137,4 @@ const freePass: Admission = { isProbe: false };
 
 function addressOf(place: Place): string | undefined {
   return place.target?.address.kind === "tcp" ? place.target.address.host : undefined;
-}
-
-/** As the log's own times are written. */
-function timeOf(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -68,7 +68,7 @@ export class ResolvedName {
   look(): Promise<void> {
     this.#lookup ??= this.#look().finally(() => {
       this.#lookup = undefined;
-      this.#lookedAtMs = this.#parts.clock.nowMs();
+      this.#lookedAtMs = this.#parts.clock.monotonicMs();
     });
     return this.#lookup;
   }
@@ -76,8 +76,8 @@ export class ResolvedName {
   /** The same, unless that was done a moment ago. */
   async lookUnlessRecent(): Promise<void> {
     const { clock } = this.#parts;
-    const agoMs = clock.nowMs() - this.#lookedAtMs;
-    if (this.#lookup !== undefined || agoMs >= LOOK_AGAIN_MS || agoMs < 0) await this.look();
+    const agoMs = clock.monotonicMs() - this.#lookedAtMs;
+    if (this.#lookup !== undefined || agoMs >= LOOK_AGAIN_MS) await this.look();
   }
 
   /** Looks it up now and again, sooner until it is resolved for the first time, until the signal is aborted; `random` spreads the lookups of many. */

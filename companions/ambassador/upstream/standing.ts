@@ -5,7 +5,7 @@ import type { EndpointState, Role } from "./upstream.ts";
 /** How long a role that a login found is believed; one that a health check found is, until the next check. */
 const ROLE_BELIEVED_MS = 60_000;
 
-/** What is known of one address of an endpoint. */
+/** What is known of one address of an endpoint; times are by the monotonic clock. */
 export interface Standing {
   readonly health: EndpointState["health"];
   /** Unhealthy only because it refused the credentials: then it is a last resort, as new ones may have come since. */

@@ -64,6 +64,7 @@ export type Role = "read-write" | "read-only";
 /** A health check of one target: resolves when it is well, with its role; throws an AmbassadorError when it is not. */
 export type Check = (target: Target, signal: AbortSignal) => Promise<Role | undefined>;
 
+/** For people, and programs that show it: times are by the wall clock. */
 export interface EndpointState {
   readonly endpoint: string;
   readonly addresses: readonly string[];

@@ -181,13 +181,13 @@ test("files that a dead engine left half-written are cleared up", async () => {
 
 test("a new engine starts with what cannot be removed yet, and with what is mounted and lost its record", async (t) => {
   await withOciRuntime(async (bed) => {
-    const [shm, busy] = [join(bed.runDir, "sandboxes/lost/shm"), join(bed.runDir, "containers/busy/in")];
-    for (const path of [shm, busy]) {
+    const [memory, busy] = [join(bed.runDir, "sandboxes/lost/memory"), join(bed.runDir, "containers/busy/in")];
+    for (const path of [memory, busy]) {
       mkdirSync(path, { recursive: true });
       mount(path, { source: "tmpfs", type: "tmpfs" });
       t.after(() => void unmount(path)); // where the test fails
     }
-    await nestFolders(shm, t.signal);
+    await nestFolders(memory, t.signal);
     const next = await bed.reopen();
     assert.deepEqual([await next.listContainers(), await next.listPodSandboxes()], [[], []]);
     assert.deepEqual(readdirSync(join(bed.runDir, "sandboxes")), []);

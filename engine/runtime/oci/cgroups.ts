@@ -31,6 +31,14 @@ export function cpuWeight(shares: number): number {
 
 const KILL_WITHIN_MS = 5_000;
 
+/** How many processes and threads there may be. */
+export interface PidsLimits {
+  /** In one pod, where it asks for none of its own. */
+  readonly pod: number | "max";
+  /** In all pods together. */
+  readonly total: number | "max";
+}
+
 /**
  * The engine's own cgroups, in every hierarchy: `/peapod-ID`, a pod's `podUID` below it with its limits, and below that one for each
  * container, which the OCI runtime makes and the kernel charges. The path is the same in each hierarchy.
@@ -39,10 +47,12 @@ export class Cgroups {
   readonly version: 1 | 2;
   readonly #hierarchies: readonly CgroupHierarchy[];
   readonly #root: string;
+  readonly #pidsLimits: PidsLimits;
   /** Where the engine itself stands, below which a monitor must not stay: stopping the engine's unit would end it. */
   readonly #monitorHierarchies: readonly CgroupHierarchy[];
 
-  constructor(engineId: string) {
+  constructor(engineId: string, pidsLimits: PidsLimits) {
+    this.#pidsLimits = pidsLimits;
     const mounts = readFileSync("/proc/mounts", "utf8");
     this.#hierarchies = cgroupHierarchies(mounts);
     this.version = cgroupLayout(mounts) === "unified" ? 2 : 1;
@@ -55,16 +65,18 @@ export class Cgroups {
     return `${this.#root}/pod${podUid}`;
   }
 
-  /** Makes a pod's cgroup and sets its limits. Safe to repeat. */
+  /** Makes a pod's cgroup and sets its limits, and those of all pods. Safe to repeat. */
   createPod(podUid: string, resources: LinuxResources): void {
     const path = this.podPath(podUid);
     for (const hierarchy of this.#hierarchies) {
       if (hierarchy.version === 2 && this.version === 1) continue;
       const wanted = hierarchy.version === 2 ? limitsV2(resources) : limitsV1(resources, hierarchy.controllers);
       if (hierarchy.version === 2) this.#delegate(hierarchy, path);
-      else if (wanted.length === 0) continue;
+      else if (wanted.length === 0 && !hierarchy.controllers.includes("pids")) continue;
       else mkdirSync(join(hierarchy.mountPoint, path), { recursive: true });
       for (const [file, value] of wanted) writeFileSync(join(hierarchy.mountPoint, path, file), value);
+      limitPids(join(hierarchy.mountPoint, this.#root), this.#pidsLimits.total);
+      limitPids(join(hierarchy.mountPoint, path), resources.pidsLimit ?? this.#pidsLimits.pod);
     }
   }
 
@@ -180,8 +192,14 @@ export function confiningHierarchies(hierarchies: readonly CgroupHierarchy[], ow
   });
 }
 
+/** Both versions have the same file, where the controller is there. */
+function limitPids(path: string, limit: number | "max"): void {
+  const file = join(path, "pids.max");
+  if (existsSync(file)) writeFileSync(file, String(limit));
+}
+
 function limitsV1(resources: LinuxResources, controllers: readonly string[]): [string, string][] {
-  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, pidsLimit } = resources;
+  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes } = resources;
   const limits: [string, string][] = [];
   if (controllers.includes("cpu")) {
     if (cpuShares !== undefined) limits.push(["cpu.shares", String(cpuShares)]);
@@ -189,17 +207,15 @@ function limitsV1(resources: LinuxResources, controllers: readonly string[]): [s
       limits.push(["cpu.cfs_period_us", String(cpuPeriodUs ?? 100_000)], ["cpu.cfs_quota_us", String(cpuQuotaUs)]);
   }
   if (controllers.includes("memory") && memoryLimitBytes !== undefined) limits.push(["memory.limit_in_bytes", String(memoryLimitBytes)]);
-  if (controllers.includes("pids") && pidsLimit !== undefined) limits.push(["pids.max", String(pidsLimit)]);
   return limits;
 }
 
 function limitsV2(resources: LinuxResources): [string, string][] {
-  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, pidsLimit } = resources;
+  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes } = resources;
   const limits: [string, string][] = [];
   if (cpuShares !== undefined) limits.push(["cpu.weight", String(cpuWeight(cpuShares))]);
   if (cpuQuotaUs !== undefined) limits.push(["cpu.max", `${cpuQuotaUs} ${cpuPeriodUs ?? 100_000}`]);
   if (memoryLimitBytes !== undefined) limits.push(["memory.max", String(memoryLimitBytes)]);
-  if (pidsLimit !== undefined) limits.push(["pids.max", String(pidsLimit)]);
   return limits;
 }
 

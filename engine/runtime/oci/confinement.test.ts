@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { eventually } from "@peapod/kit";
 import { containerConfig, sandboxConfig } from "../runtime.conformance.ts";
 import { cgroupHierarchies } from "./cgroups.ts";
 import { type OciTestBed, withOciRuntime } from "./oci-test-bed.ts";
@@ -79,6 +80,29 @@ test("a container sees its own cgroups alone, and cannot change them; it has a s
     const id = await bed.runtime.createContainer(sandboxId, containerConfig(bed, { args: bed.argsToRun }), signal);
     await bed.runtime.startContainer(id, signal);
     assert.match(readFileSync("/proc/keys", "utf8"), new RegExp(`_ses\\.${id}`));
+  });
+});
+
+test("a pod that forks without end comes to its limit of processes, and all pods together to theirs", async () => {
+  await withOciRuntime(async (bed) => {
+    const runtime = await bed.reopen({ pidsLimits: { pod: 20, total: 35 } });
+    const args = ["sh", "-c", "(for a in 1 2 3 4 5 6; do for b in 1 2 3 4 5 6; do sleep 1000 & done; done); sleep 1000"];
+    const pids = cgroupHierarchies(readFileSync("/proc/mounts", "utf8")).find(({ controllers }) => controllers.includes("pids"));
+    const root = join(pids?.mountPoint ?? "/sys/fs/cgroup", `peapod-${bed.engineId}`);
+    const count = (folder: string): number => Number(readFileSync(join(root, folder, "pids.current"), "utf8"));
+    const uids = ["a", "b"];
+    for (const uid of uids) {
+      const pod = { ...sandboxConfig.pod, uid };
+      const { id: sandboxId } = await runtime.runPodSandbox({ ...sandboxConfig, pod }, signal);
+      const id = await runtime.createContainer(sandboxId, containerConfig(bed, { name: uid, args }), signal);
+      await runtime.startContainer(id, signal);
+    }
+    await eventually(() => bed.log("a").includes("can't fork") && bed.log("b").includes("can't fork"), { withinMs: 10_000 });
+    assert.ok(count("poda") <= 20 && count("") <= 35, `${count("poda")} and ${count("")}`);
+    assert.deepEqual(
+      ["poda", ""].map((folder) => readFileSync(join(root, folder, "pids.max"), "utf8")),
+      ["20\n", "35\n"],
+    );
   });
 });
 

@@ -56,6 +56,30 @@ test("createContainer() shows the pod's /dev/shm and mounts, and nothing else of
   });
 });
 
+test("a container of any user may leave its last words, but not so many that they fill anything", async () => {
+  await withOciRuntime(async (bed) => {
+    const script =
+      "ls -l /dev/termination-log | cut -c1-10; set -e; echo last > /dev/termination-log; cat /dev/termination-log; dd if=/dev/zero of=/dev/termination-log bs=1M count=9";
+    const config = containerConfig(bed, { args: ["sh", "-c", script], user: "web", readonlyRootfs: true });
+    const { id: sandboxId } = await bed.runtime.runPodSandbox({ ...sandboxConfig, shmSizeBytes: 4 * 1024 * 1024 }, signal);
+    const id = await startIn(bed, sandboxId, config);
+    await eventually(async () => (await bed.runtime.containerStatus(id)).state.kind === "exited", WITHIN);
+    assert.match(text(bed.log()), /^-rw-rw-rw-\nlast\ndd: .*No space left/);
+    const files = join(bed.runDir, "sandboxes", sandboxId, "memory/files");
+    assert.equal(readdirSync(files).length, 1);
+    await bed.runtime.removeContainer(id, signal);
+    assert.deepEqual(readdirSync(files), []);
+    const mounts = [{ hostPath: bed.logDirectory, containerPath: "/dev/termination-log", readonly: false }];
+    const own = await startIn(
+      bed,
+      sandboxId,
+      containerConfig(bed, { name: "own", args: ["sh", "-c", "ls -d /dev/termination-log/*"], mounts }),
+    );
+    await eventually(async () => (await bed.runtime.containerStatus(own)).state.kind === "exited", WITHIN);
+    assert.match(text(bed.log("own")), /own.log/);
+  });
+});
+
 test("createContainer() leaves nothing of a container that cannot be made, and says why", async () => {
   await withOciRuntime(async (bed) => {
     const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
@@ -129,18 +153,21 @@ for (const readonlyRootfs of [false, true]) {
       symlinkSync("/srv", join(bed.rootfsPath, "link"));
       const script =
         "ls -ld /kept /new/deep /srv/in; cat /kept/of-image; for at in /new/deep /kept /link/in; do touch $at/x && echo $at; done; " +
-        "ls /own; touch /x 2>/dev/null && echo root written; ls -d /own/below 2>/dev/null";
+        "ls /own; ls /srv/own; touch /x 2>/dev/null && echo root written; ls -d /own/below 2>/dev/null";
       const overrides = {
         args: ["sh", "-c", script],
         readonlyRootfs,
-        imageVolumes: ["/new/deep", "kept/", "/link/in", "/own", "/own/below", "/", "/dev/none", "/proc"],
-        mounts: [{ hostPath: own, containerPath: "/own", readonly: false }],
+        imageVolumes: ["/new/deep", "kept/", "/link/in", "/own", "/own/below", "/srv/own", "/", "/dev/none", "/proc"],
+        mounts: [
+          { hostPath: own, containerPath: "/own", readonly: false },
+          { hostPath: join(bed.rootfsPath, "etc"), containerPath: "/link/own", readonly: true },
+        ],
       };
       await runToEnd(bed, containerConfig(bed, overrides));
       const said = text(bed.log());
       assert.match(
         said,
-        /drwxr-x--- .* web .* \/kept\ndrwxr-xr-x .* root .* \/new\/deep\ndrwxr-xr-x .* \/srv\/in\ncontent\/new\/deep\n\/kept\n\/link\/in\n/,
+        /drwxr-x--- .* web .* \/kept\ndrwxr-xr-x .* root .* \/new\/deep\ndrwxr-xr-x .* \/srv\/in\ncontent\/new\/deep\n\/kept\n\/link\/in\ngroup\npasswd\n/,
       );
       assert.equal(said.includes("root written"), !readonlyRootfs);
       assert.deepEqual(readdirSync(own), [], "what the pod mounts is its own");

@@ -16,9 +16,10 @@ import { checkMountTargets } from "./mount-targets.ts";
 import { identifyHeld, isStillHeld } from "./held-process.ts";
 import { isRunning, signalProcess } from "./process-identity.ts";
 import { resolveUser } from "./rootfs-user.ts";
-import { cleanRuntimeError, isProgramError, runRuntime } from "./runtime-command.ts";
+import { cleanRuntimeError, explainLimit, isProgramError, runRuntime } from "./runtime-command.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 import { openStartGate, startGatePath } from "./start-gate.ts";
+import { makeTerminationLog, removeTerminationLog, sandboxMemory, terminationLogPath } from "./sandbox-memory.ts";
 import { signalNumber } from "./signals.ts";
 
 /** A hundred times what it takes on a busy machine. */
@@ -58,7 +59,8 @@ export class Containers {
     signalNumber(stopSignal);
     const user = resolveUser(config.rootfsPath, config.user);
     const volumes = imageVolumes(config);
-    const container = { ...config, mounts: [...config.mounts, ...volumes.mounts] };
+    const memory = sandboxMemory(join(directories.sandboxes, sandboxId));
+    const container = withTerminationLog({ ...config, mounts: [...config.mounts, ...volumes.mounts] }, terminationLogPath(memory, id));
     const spec = ociConfig({ container, user, sandbox: sandbox.paths, cgroupsPath: cgroupPath, machine, seccomp });
     checkMountTargets(name, spec);
     volumes.make();
@@ -66,6 +68,7 @@ export class Containers {
     writeRecord(bundle, recordFiles.container, record);
     writeRecord(bundle, bundleFiles.config, spec);
     try {
+      makeTerminationLog(memory, id);
       const processes = await this.#monitor(record, bundle, config, signal);
       this.#entries.set(id, new ContainerEntry(record, bundle, processes));
       return id;
@@ -74,7 +77,7 @@ export class Containers {
       if (!(cause instanceof MonitorError)) throw cause;
       const said = cleanRuntimeError(cause.message);
       const code = isProgramError(said) ? "CONTAINER_START_FAILED" : "CONTAINER_CREATE_FAILED";
-      throw new EngineError(code, `Cannot create container "${name}": ${said}`); // no cause: it would only repeat what was said, in log lines
+      throw new EngineError(code, `Cannot create container "${name}": ${explainLimit(said, config.resources.memoryLimitBytes)}`); // no cause: it would only repeat what was said, in log lines
     }
   }
 
@@ -259,9 +262,17 @@ export class Containers {
     await cgroups.killAll(record.cgroupPath);
     if (existsSync(join(runtime.root, record.id))) await runRuntime(runtime, ["delete", "--force", record.id], abortAfter(CLEAN_WITHIN_MS));
     await cgroups.remove(record.cgroupPath);
+    removeTerminationLog(sandboxMemory(join(directories.sandboxes, record.sandboxId)), record.id);
     rmSync(join(directories.exits, record.id), { force: true });
     rmSync(bundle, { recursive: true, force: true });
   }
+}
+
+/** What a container mounts, and the file for its last words unless it mounts something there itself. */
+function withTerminationLog(config: ContainerConfig, hostPath: string): ContainerConfig {
+  const { mounts, terminationMessagePath: containerPath } = config;
+  const isOwn = mounts.some((mount) => mount.containerPath === containerPath);
+  return isOwn ? config : { ...config, mounts: [...mounts, { hostPath, containerPath, readonly: false }] };
 }
 
 /** Waits for the end of a container, but no longer than `withinMs`. */

@@ -1,5 +1,5 @@
 import { mkdirSync, statSync } from "node:fs";
-import { join, posix } from "node:path";
+import { join } from "node:path";
 import { EngineError } from "../../errors.ts";
 import type { ContainerConfig, Mount } from "../runtime.ts";
 import { resolveInside } from "./rootfs-path.ts";
@@ -15,8 +15,8 @@ const hidden = ["/proc", "/sys", "/dev"];
  */
 export function imageVolumes(container: ContainerConfig): { readonly mounts: Mount[]; make(): void } {
   const { rootfsPath, readonlyRootfs, name } = container;
-  const covered = [...hidden, ...container.mounts.map(({ containerPath }) => posix.resolve("/", containerPath))];
-  const paths = new Set(container.imageVolumes.map((path) => follow(container, posix.resolve("/", path))));
+  const covered = [...hidden, ...container.mounts.map(({ containerPath }) => follow(container, containerPath))];
+  const paths = new Set(container.imageVolumes.map((path) => follow(container, path)));
   const seen = [...paths].filter((path) => path !== "/" && !covered.some((above) => path === above || path.startsWith(`${above}/`)));
   const mountOf = (path: string): Mount => ({ hostPath: join(rootfsPath, path), containerPath: path, readonly: false });
   return {

@@ -4,7 +4,7 @@ import { hasCode } from "../../errors.ts";
 import { cgroupHierarchies, confiningHierarchies, cpuWeight } from "./cgroups.ts";
 import { cgroupLayout, crunObstacle, runtimeCandidates, unifiedMountPoint } from "./choose-runtime.ts";
 import { isOnSharedMount, parseMountInfo } from "./mount-protection.ts";
-import { cleanRuntimeError } from "./runtime-command.ts";
+import { cleanRuntimeError, explainLimit } from "./runtime-command.ts";
 import { signalNumber } from "./signals.ts";
 import { sandboxSysctls } from "./sysctls.ts";
 
@@ -82,6 +82,13 @@ test("sandboxSysctls() takes both spellings, and a pod's own value before the de
     "net/ipv4/ping_group_range=1 0",
     "kernel/shm_rmid_forced=1",
   ]);
+});
+
+test("explainLimit() names a limit of next to no memory, and leaves every other failure as it is", () => {
+  const said = "mkdir /sys/fs/cgroup/memory/a/b: cannot allocate memory";
+  assert.equal(explainLimit(said, 1), `its memory limit of 1 byte is too low for any program (${said})`);
+  for (const limit of [undefined, 64 * 1024 * 1024]) assert.equal(explainLimit(said, limit), said);
+  assert.equal(explainLimit("chdir to cwd: no such file", 1), "chdir to cwd: no such file");
 });
 
 test("cleanRuntimeError() finds what the runtime wanted to say", () => {

@@ -11,7 +11,7 @@ import type {
   PodSandboxConfig,
   RuntimeEvent,
 } from "../runtime.ts";
-import { Cgroups } from "./cgroups.ts";
+import { Cgroups, type PidsLimits } from "./cgroups.ts";
 import { makePrivateDirectory, readBootId } from "./container-record.ts";
 import { Containers } from "./containers.ts";
 import { EventHub } from "./event-hub.ts";
@@ -35,6 +35,8 @@ export interface OciRuntimeOptions {
   readonly logMaxSizeBytes?: number;
   /** Default: crun where it works, else runc, from the PATH. */
   readonly runtimePath?: string;
+  /** Default: none. */
+  readonly pidsLimits?: PidsLimits;
 }
 
 const CHECK_EVERY_MS = 5_000;
@@ -52,7 +54,7 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
   protectMounts(directories.sandboxes);
   const runtimePath = options.runtimePath ?? (await chooseRuntime(scope.signal));
   const { name, version } = await readRuntimeVersion(runtimePath, scope.signal);
-  const cgroups = new Cgroups(engineId);
+  const cgroups = new Cgroups(engineId, options.pidsLimits ?? { pod: "max", total: "max" });
   const clock = options.clock ?? systemClock;
   const context: RuntimeContext = {
     runtime: { path: runtimePath, root: directories.runtime },

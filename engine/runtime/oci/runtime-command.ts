@@ -32,6 +32,19 @@ export function isProgramError(message: string): boolean {
   return /exec: |executable file|exec format|no such file or directory: OCI runtime|chdir to cwd/.test(message);
 }
 
+/** In less, no program of today starts. */
+const LITTLE_MEMORY_BYTES = 1024 * 1024;
+
+/**
+ * The runtime's message, or one that names the limit where next to no memory was allowed: the kernel then refuses to make the cgroup, with words
+ * as if the machine's memory were used up.
+ */
+export function explainLimit(message: string, memoryLimitBytes: number | undefined): string {
+  if (memoryLimitBytes === undefined || memoryLimitBytes >= LITTLE_MEMORY_BYTES) return message;
+  if (!/cannot allocate memory|out of memory/i.test(message)) return message;
+  return `its memory limit of ${memoryLimitBytes} byte${memoryLimitBytes === 1 ? "" : "s"} is too low for any program (${message})`;
+}
+
 function lineMessage(line: string): { message: string; isError: boolean } | undefined {
   if (line.startsWith("{")) {
     try {

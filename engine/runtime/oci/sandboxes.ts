@@ -3,7 +3,7 @@ import { readdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
-import { mount, MS, unmount } from "../../linux/libc.ts";
+import { unmount } from "../../linux/libc.ts";
 import { pinNamespaces } from "../../linux/namespaces.ts";
 import { removeTree } from "../../linux/remove-tree.ts";
 import type { PodMetadata, PodSandbox, PodSandboxConfig, SandboxEvent } from "../runtime.ts";
@@ -13,6 +13,7 @@ import { deletePause, endPause, findPause, startPause } from "./pause.ts";
 import { runsProgram } from "./held-process.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
+import { mountMemory, sandboxMemory } from "./sandbox-memory.ts";
 import { sandboxSysctls } from "./sysctls.ts";
 
 /** What is kept of a sandbox on disk, written before anything of it is made. */
@@ -76,10 +77,9 @@ export class Sandboxes {
     this.#records.set(record.id, record);
     try {
       makePrivateDirectory(join(directory, "ns"));
-      makePrivateDirectory(join(directory, "shm"));
       writeRecord(directory, recordFiles.sandbox, record);
       cgroups.createPod(config.pod.uid, config.resources);
-      mountShm(join(directory, "shm"), config.shmSizeBytes ?? DEFAULT_SHM_BYTES);
+      mountMemory(sandboxMemory(directory), config.shmSizeBytes ?? DEFAULT_SHM_BYTES);
       pinNamespaces(this.#paths(record), { hostname: config.hostname, sysctls });
       if (config.shareProcessNamespace) await this.#startPause(record, signal);
       this.#ready.add(record.id);
@@ -193,18 +193,14 @@ export class Sandboxes {
       ipc: namespace("ipc"),
       uts: namespace("uts"),
       pid: record.sharesProcesses ? namespace("pid") : undefined,
-      shm: join(directory, "shm"),
+      shm: sandboxMemory(directory).shm,
     };
   }
 }
 
 /** Where things are mounted in a sandbox's directory. */
 function mountPlaces(directory: string): string[] {
-  return [...["pid", "net", "ipc", "uts"].map((name) => join(directory, "ns", name)), join(directory, "shm")];
-}
-
-function mountShm(path: string, sizeBytes: number): void {
-  mount(path, { source: "shm", type: "tmpfs", flags: MS.NOSUID | MS.NODEV | MS.NOEXEC, data: `mode=1777,size=${sizeBytes}` });
+  return [...["pid", "net", "ipc", "uts"].map((name) => join(directory, "ns", name)), sandboxMemory(directory).mountPoint];
 }
 
 function isPinned(path: string): boolean {

@@ -108,7 +108,7 @@ test("TokenSource renews in the second half of a token's life while the old one 
   const { state, config } = await tokenServer(files.scope);
   state.life = 60;
   let nowMs = 0;
-  const source = new TokenSource(config, files.credentials, { log: silentLogger, clock: { nowMs: () => nowMs } });
+  const source = new TokenSource(config, files.credentials, { log: silentLogger, clock: { monotonicMs: () => nowMs } });
   const { signal } = new AbortController();
   const next = async (atMs: number): Promise<string> => ((nowMs = atMs), (await source.token(signal)).text);
   assert.deepEqual([await next(0), await next(29_999)], ["token-1", "token-1"]);
@@ -127,7 +127,7 @@ test("TokenSource leaves a server that fails alone for a while, and takes a chan
   const { state, config } = await tokenServer(files.scope);
   const path = files.write("secret", "old");
   let nowMs = 0;
-  const parts = { log: silentLogger, clock: { nowMs: () => nowMs } };
+  const parts = { log: silentLogger, clock: { monotonicMs: () => nowMs } };
   const source = new TokenSource({ ...config, clientSecret: { kind: "file", path } }, files.credentials, parts);
   const { signal } = new AbortController();
   state.status = 401;

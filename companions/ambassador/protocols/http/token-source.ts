@@ -8,7 +8,7 @@ export type OAuth2Config = Extract<HttpAuthConfig, { readonly kind: "oauth2-clie
 
 export interface TokenSourceParts {
   readonly log: Logger;
-  readonly clock?: Pick<Clock, "nowMs">;
+  readonly clock?: Pick<Clock, "monotonicMs">;
 }
 
 export interface Token {
@@ -30,7 +30,7 @@ export class TokenSource {
   readonly #config: OAuth2Config;
   readonly #credentials: Credentials;
   readonly #log: Logger;
-  readonly #clock: Pick<Clock, "nowMs">;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   #token: Token | undefined;
   #fetching: { readonly version: string; readonly token: Promise<Token> } | undefined;
   #failure: { readonly version: string; readonly cause: unknown; readonly count: number; readonly retryMs: number } | undefined;
@@ -45,7 +45,7 @@ export class TokenSource {
   /** A token that is good now. Throws CREDENTIAL_MISSING, the failure of fetchToken (also for a while after it), or the signal's reason. */
   async token(signal: AbortSignal): Promise<Token> {
     const version = this.#version();
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#clock.monotonicMs();
     const token = this.#token;
     if (token === undefined || token.version !== version || nowMs >= token.expiresMs) return await this.#wait(this.#renew(version), signal);
     if (nowMs >= this.#renewMs(token) && this.#mayTry(version)) this.#renew(version).catch(() => {}); // told by #renew; the old one is still good
@@ -55,7 +55,7 @@ export class TokenSource {
   /** Forgets a token that the upstream refused. Whether a new one may do better: it has aged, or there is another already. */
   refused(token: Token): boolean {
     if (this.#token !== token) return true;
-    if (this.#clock.nowMs() - token.fetchedMs < AGED_MS) return false;
+    if (this.#clock.monotonicMs() - token.fetchedMs < AGED_MS) return false;
     this.#token = undefined;
     return true;
   }
@@ -71,7 +71,7 @@ export class TokenSource {
   }
 
   #mayTry(version: string): boolean {
-    return this.#failure === undefined || this.#failure.version !== version || this.#clock.nowMs() >= this.#failure.retryMs;
+    return this.#failure === undefined || this.#failure.version !== version || this.#clock.monotonicMs() >= this.#failure.retryMs;
   }
 
   async #renew(version: string): Promise<Token> {
@@ -87,7 +87,7 @@ export class TokenSource {
   }
 
   async #fetch(version: string): Promise<Token> {
-    const fetchedMs = this.#clock.nowMs();
+    const fetchedMs = this.#clock.monotonicMs();
     try {
       const { text, lifeMs } = await fetchToken(this.#config, this.#credentials);
       const token = { text, fetchedMs, expiresMs: fetchedMs + lifeMs, version };
@@ -96,7 +96,7 @@ export class TokenSource {
       return token;
     } catch (cause) {
       const count = this.#failure?.version === version ? this.#failure.count + 1 : 0;
-      this.#failure = { version, cause, count, retryMs: this.#clock.nowMs() + backoffMs(afterFailure, count) };
+      this.#failure = { version, cause, count, retryMs: this.#clock.monotonicMs() + backoffMs(afterFailure, count) };
       this.#log.warn("token not renewed", { error: cause });
       throw cause;
     }
