@@ -11,6 +11,9 @@ import type { AptReference } from "./reference.ts";
 const RECIPE = 1;
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** Debian's name, and Go's, for that of the machines that Node.js runs on here. */
+const architecture = process.arch === "x64" ? "amd64" : process.arch;
+
 /** What mmdebstrap says, and what a person reads. */
 const steps: readonly (readonly [said: string, message: string])[] = [
   ["running apt-get update", "Reading the package lists"],
@@ -93,7 +96,7 @@ function mmdebstrapCommand(facts: {
  * go as a pattern, which matches that name or nothing. Others go as they are: apt says at once when there is no such package.
  */
 function exactly(name: string): string {
-  return /[.+]/.test(name) ? `?and(?exact-name(${name}),?architecture(native))` : name;
+  return /[.+]/.test(name) ? `?and(?exact-name(${name}),?architecture(${architecture}))` : name;
 }
 
 /** What was asked for is what came, not what apt took for it (a package that provides the name). */
@@ -140,7 +143,7 @@ function describe(reference: AptReference, suite: string, packages: readonly str
   const content = { recipe: RECIPE, suite, packages: packages.toSorted() };
   const diffId = `sha256:${createHash("sha256").update(JSON.stringify(content)).digest("hex")}`;
   const config = {
-    architecture: process.arch === "x64" ? "amd64" : process.arch,
+    architecture,
     os: "linux",
     config: { Env: [`PATH=${PATH}`] },
     rootfs: { type: "layers", diff_ids: [diffId] },

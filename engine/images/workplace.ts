@@ -32,8 +32,8 @@ export class Workplace {
   }
 
   /**
-   * Removes a file or folder from its place at once, and from the disk as soon as that can be done (where it lies on another file system,
-   * at once, too). Not there is success; throws where it cannot even be moved.
+   * Removes a file or folder from its place at once, and from the disk as soon as that can be done; where it lies on another file
+   * system, or the disk is too full even for that, at once from both. Not there is success; throws where it cannot even be moved.
    */
   async discard(path: string): Promise<void> {
     const place = this.#newPath();
@@ -41,7 +41,7 @@ export class Workplace {
       await rename(path, place);
     } catch (cause) {
       if (isErrno(cause, "ENOENT")) return;
-      if (isErrno(cause, "EXDEV")) return await removeTree(path);
+      if (isErrno(cause, "EXDEV", "ENOSPC", "EDQUOT")) return await removeTree(path);
       throw cause;
     }
     await this.#remove(place);
