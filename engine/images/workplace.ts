@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { type Cleanups, isErrno } from "@peapod/kit";
+import { type Cleanups, delay, isErrno } from "@peapod/kit";
 import { removeTree } from "../linux/remove-tree.ts";
+
+/** What a killed engine started may be dying in a folder, and still writing. */
+const DYING_MS = 200;
 
 /**
  * The folder in which images are made, and into which goes what is to be removed: nobody depends on its content, and it is emptied when it
@@ -20,7 +23,10 @@ export class Workplace {
   static async open(dir: string, cleanups: Cleanups): Promise<Workplace> {
     const workplace = new Workplace(dir, cleanups);
     await mkdir(dir, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(dir)) await workplace.#remove(join(dir, name));
+    const left: string[] = [];
+    for (const name of await readdir(dir)) if (!(await isRemoved(join(dir, name)))) left.push(join(dir, name));
+    if (left.length > 0) await delay(DYING_MS);
+    for (const path of left) await workplace.#remove(path);
     return workplace;
   }
 
@@ -60,5 +66,14 @@ export class Workplace {
 
   async #remove(path: string): Promise<void> {
     await this.#cleanups.attempt(`remove ${path}`, () => removeTree(path));
+  }
+}
+
+async function isRemoved(path: string): Promise<boolean> {
+  try {
+    await removeTree(path);
+    return true;
+  } catch {
+    return false; // it is tried once more, and told of then
   }
 }
