@@ -8,6 +8,7 @@ const calls = {
   socket: libc.func("int socket(int domain, int type, int protocol)"),
   send: libc.func("long send(int fd, const uint8_t *buffer, size_t length, int flags)"),
   recv: libc.func("long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)"),
+  bind: libc.func("int bind(int fd, const uint8_t *address, uint32_t length)"),
 };
 const send = promisify(calls.send.async) as (fd: number, buffer: Uint8Array, length: number, flags: number) => Promise<number>; // koffi's types lose it
 
@@ -34,6 +35,8 @@ export interface NetlinkRequest {
   readonly flags?: number;
   readonly body: Buffer;
   readonly doing: string;
+  /** It frames others, and the kernel says nothing to it unless it fails. */
+  readonly isFrame?: true;
 }
 
 /** What the kernel answered, but for acknowledgements. */
@@ -73,7 +76,7 @@ export class NetlinkSocket implements Disposable {
     if ((await send(this.#fd, message, message.length, 0)) !== message.length) throw netlinkError(0, "Cannot write to a netlink socket");
     const answers: NetlinkAnswer[] = [];
     const failures: Error[] = [];
-    const pending = new Set(requests.map((_, index) => first + index));
+    const pending = new Set(requests.flatMap(({ isFrame }, index) => (isFrame === true ? [] : [first + index])));
     while (pending.size > 0) {
       for (const { type, sequence, body } of this.#read()) {
         const request = requests[sequence - first];
@@ -85,7 +88,9 @@ export class NetlinkSocket implements Disposable {
         pending.delete(sequence);
         if (type === NLMSG_DONE) continue;
         const errno = -body.readInt32LE(0);
-        if (errno !== 0) failures.push(netlinkError(errno, request.doing));
+        if (errno === 0) continue;
+        failures.push(netlinkError(errno, request.doing));
+        if (request.isFrame === true) pending.clear(); // what it frames was not looked at
       }
     }
     if (failures[0] !== undefined) throw failures[0];
@@ -112,6 +117,46 @@ export class NetlinkSocket implements Disposable {
   [Symbol.dispose](): void {
     closeSync(this.#fd);
   }
+}
+
+/**
+ * Tells whether something has changed, by the messages that the kernel sends to groups (RTNLGRP_LINK; the first 32): for whoever looks now and then, and
+ * wants to look at nothing where nothing happened. Of the network namespace the thread is in when it is made.
+ */
+export class NetlinkChanges implements Disposable {
+  readonly #groups: readonly number[];
+  #fd: number;
+
+  constructor(groups: readonly number[]) {
+    this.#groups = groups;
+    this.#fd = subscribe(groups);
+  }
+
+  /** Whether anything came since the last time, or since it was made. */
+  take(): boolean {
+    const received = Number(calls.recv(this.#fd, Buffer.alloc(HEADER_BYTES), HEADER_BYTES, MSG_DONTWAIT));
+    if (received < 0 && koffi.errno() === constants.errno.EAGAIN) return false;
+    // Also where so much came that the kernel dropped some. A new socket is empty, however much waits in the old one.
+    closeSync(this.#fd);
+    this.#fd = subscribe(this.#groups);
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+}
+
+function subscribe(groups: readonly number[]): number {
+  const fd = Number(calls.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK.ROUTE));
+  if (fd < 0) throw netlinkError(koffi.errno(), "Cannot open a netlink socket");
+  const address = Buffer.alloc(12); // struct sockaddr_nl
+  address.writeUInt16LE(AF_NETLINK, 0);
+  address.writeUInt32LE(groups.reduce((mask, group) => mask | (1 << (group - 1)), 0) >>> 0, 8);
+  if (Number(calls.bind(fd, address, address.length)) === 0) return fd;
+  const errno = koffi.errno();
+  closeSync(fd);
+  throw netlinkError(errno, "Cannot hear of changes by netlink");
 }
 
 /** The attributes of a message's body or of a nested attribute, by type. */
@@ -147,7 +192,7 @@ function encode(request: NetlinkRequest, sequence: number): Buffer {
   const buffer = Buffer.alloc(align(size));
   buffer.writeUInt32LE(size, 0);
   buffer.writeUInt16LE(request.type, 4);
-  buffer.writeUInt16LE(NLM_F_REQUEST | NLM_F_ACK | (request.flags ?? 0), 6);
+  buffer.writeUInt16LE(NLM_F_REQUEST | (request.isFrame === true ? 0 : NLM_F_ACK) | (request.flags ?? 0), 6);
   buffer.writeUInt32LE(sequence, 8);
   request.body.copy(buffer, HEADER_BYTES);
   return buffer;

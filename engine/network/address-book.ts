@@ -15,6 +15,8 @@ export interface Reservation {
 export interface Connection {
   /** The network namespace it connects: device and inode number of its file. */
   readonly namespace: string;
+  /** Where it is found, to connect it again. Those of engines before do not have it. */
+  readonly netnsPath?: string;
   readonly ports: readonly PortMapping[];
 }
 
@@ -26,6 +28,7 @@ export class AddressBook {
   readonly cidr: Cidr;
   readonly #directory: string;
   readonly #reservations: Map<string, Reservation>;
+  readonly #taken: Set<number | undefined>;
   #last: number;
 
   /** Opens the book in `directory`. Reservations outside `cidr`, and files that are none, are dropped. */
@@ -40,6 +43,7 @@ export class AddressBook {
       if (reservation !== undefined && name.endsWith(".json")) this.#reservations.set(name.slice(0, -".json".length), reservation);
       else removeIfPossible(path);
     }
+    this.#taken = new Set([...this.#reservations.values()].map(({ ip }) => parseAddress(ip)));
     this.#last = Number(readIfPresent(join(directory, "last")) ?? cidr.base + 1);
   }
 
@@ -59,13 +63,13 @@ export class AddressBook {
   reserve(podUid: string): Reservation {
     const present = this.#reservations.get(podUid);
     if (present !== undefined) return present;
-    const taken = new Set([...this.#reservations.values()].map(({ ip }) => parseAddress(ip)));
     const count = sizeOf(this.cidr) - 3; // without network, bridge and broadcast
     const first = this.cidr.base + 2;
     const start = contains(this.cidr, this.#last) ? this.#last + 1 - first : 0;
     for (let step = 0; step < count; step++) {
       const address = first + ((start + step) % count);
-      if (taken.has(address)) continue;
+      if (this.#taken.has(address)) continue;
+      this.#taken.add(address);
       this.#last = address;
       writeFileSync(join(this.#directory, "last"), String(address), { mode: 0o600 });
       return this.#write(podUid, { ip: formatAddress(address) });
@@ -81,6 +85,7 @@ export class AddressBook {
 
   release(podUid: string): void {
     rmSync(this.#file(podUid), { force: true });
+    this.#taken.delete(parseAddress(this.#reservations.get(podUid)?.ip ?? ""));
     this.#reservations.delete(podUid);
   }
 

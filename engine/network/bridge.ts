@@ -5,6 +5,9 @@ import { formatAddress } from "./cidr.ts";
 import { readIp, runIpBatch } from "./ip-command.ts";
 import type { NetworkNames } from "./names.ts";
 
+/** What the bridge needs of the kernel besides: what is routed from and to it, and `127.0.0.1:hostPort`. */
+const settings = ["forwarding", "route_localnet"] as const;
+
 /** Tells whether a device is in this thread's network namespace: /proc/sys/net shows that one's, where /sys shows the mounter's. */
 export function hasDevice(name: string): boolean {
   return existsSync(`/proc/sys/net/ipv4/conf/${name}`);
@@ -23,8 +26,13 @@ export async function ensureBridge(names: NetworkNames, cidr: Cidr): Promise<voi
   ]);
   // Before it goes up, so that it never has an IPv6 address.
   writeSysctl(`net/ipv6/conf/${bridge}/disable_ipv6`, "1");
-  writeSysctl(`net/ipv4/conf/${bridge}/route_localnet`, "1");
+  for (const setting of settings) writeSysctl(`net/ipv4/conf/${bridge}/${setting}`, "1");
   await runIpBatch("Cannot bring the pods' bridge up", [`link set ${bridge} up`]);
+}
+
+/** Tells whether the bridge is there with its settings. */
+export function isBridgeSet({ bridge }: NetworkNames): boolean {
+  return settings.every((setting) => isOn(`net/ipv4/conf/${bridge}/${setting}`));
 }
 
 /** Removes the bridge. Safe to repeat. */
@@ -63,9 +71,19 @@ export async function outwardMtu(): Promise<number> {
 
 /** Switches forwarding on for the machine, which pods need; gives whether it was off. */
 export function enableForwarding(): boolean {
-  if (readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() !== "0") return false;
+  if (isOn("net/ipv4/ip_forward")) return false;
   writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
   return true;
+}
+
+/** Whether a switch below /proc/sys is there, and on. */
+function isOn(path: string): boolean {
+  try {
+    return readFileSync(`/proc/sys/${path}`, "utf8").trim() === "1";
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return false;
+    throw cause;
+  }
 }
 
 /** Writes below /proc/sys; a kernel without the feature (IPv6 switched off) needs nothing written. */

@@ -66,6 +66,13 @@ export async function linkPod(options: LinkOptions): Promise<void> {
   await until(isOperational, inside, "eth0");
 }
 
+/** Puts the host's end of a pod's link back on the bridge, and up. */
+export async function rejoinBridge(bridge: string, device: string): Promise<void> {
+  using socket = new NetlinkSocket();
+  const bridgeIndex = indexOf((await ask(socket, [getLink(bridge)]))[0]);
+  await ask(socket, [joinBridge(device, bridgeIndex), setHairpin(device)]);
+}
+
 /**
  * The kernel notes in its own time that a link is up, mostly at once, later while others hold its network lock. Before that the bridge does
  * not pass its packets on, and the device whose peer came up second drops what it is given to send: a pod that starts

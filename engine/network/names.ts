@@ -4,12 +4,15 @@ import { parseAddress } from "./cidr.ts";
 /** What an engine calls its things on the machine: from its id alone, so that engines never meet. Linux allows 15 characters for a device. */
 export interface NetworkNames {
   readonly bridge: string;
-  /** An nftables table of the `ip` family. */
+  /** Two nftables tables, of the families `ip` and `bridge`. */
   readonly table: string;
   /** Marks rules in other programs' chains. */
   readonly mark: string;
   readonly bridgeMac: string;
 }
+
+/** Every engine's bridge, as nft matches names. */
+export const ANY_BRIDGE = "pp-*";
 
 /** The names of an engine's network. */
 export function networkNames(engineId: string): NetworkNames {

@@ -6,7 +6,7 @@ import { unshare, CLONE } from "../linux/libc.ts";
 /** What the tests ask of a process in a network namespace of its own. */
 export type AgentRequest =
   | { readonly kind: "serve"; readonly protocol: "TCP" | "UDP"; readonly host: string; readonly port: number; readonly answer: string }
-  | { readonly kind: "ask"; readonly protocol: "TCP" | "UDP"; readonly host: string; readonly port: number };
+  | { readonly kind: "ask"; readonly protocol: "TCP" | "UDP"; readonly host: string; readonly port: number; readonly from?: string };
 
 const ASK_TIMEOUT_MS = 1_300; // a packet lost on a busy machine is sent again after a second
 
@@ -36,9 +36,9 @@ function serveUdp({ host, port, answer }: Extract<AgentRequest, { kind: "serve" 
   return promise;
 }
 
-async function askTcp({ host, port }: Extract<AgentRequest, { kind: "ask" }>): Promise<string> {
+async function askTcp({ host, port, from }: Extract<AgentRequest, { kind: "ask" }>): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
-  const socket = createConnection({ host, port }, () => socket.write("hello\n"));
+  const socket = createConnection({ host, port, ...(from === undefined ? {} : { localAddress: from }) }, () => socket.write("hello\n"));
   socket.once("data", (chunk) => resolve(chunk.toString().trim()));
   socket.once("error", (cause: NodeJS.ErrnoException) => resolve(cause.code ?? cause.message));
   const timer = startTimer(() => resolve("TIMEOUT"), ASK_TIMEOUT_MS);
@@ -50,12 +50,12 @@ async function askTcp({ host, port }: Extract<AgentRequest, { kind: "ask" }>): P
   }
 }
 
-async function askUdp({ host, port }: Extract<AgentRequest, { kind: "ask" }>): Promise<string> {
+async function askUdp({ host, port, from }: Extract<AgentRequest, { kind: "ask" }>): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const socket = createSocket("udp4");
   socket.once("message", (message) => resolve(message.toString().trim()));
   socket.once("error", (cause: NodeJS.ErrnoException) => resolve(cause.code ?? cause.message));
-  socket.connect(port, host, () => socket.send("hello\n"));
+  socket.bind({ address: from ?? "0.0.0.0", port: 0 }, () => socket.connect(port, host, () => socket.send("hello\n")));
   const timer = startTimer(() => resolve("TIMEOUT"), ASK_TIMEOUT_MS);
   try {
     return await promise;

@@ -4,7 +4,7 @@ import { isErrno, type Logger, type Scope, writeFileAtomic } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { AddressBook } from "./address-book.ts";
 import { enableForwarding, ensureBridge, hasDevice, outwardMtu, portsOfBridge, removeBridge, removeDevices } from "./bridge.ts";
-import { BridgeNetwork } from "./bridge-network.ts";
+import { BridgeNetwork, canReconnect } from "./bridge-network.ts";
 import { chooseCidr, parseRoutes, type Route } from "./choose-cidr.ts";
 import { type Cidr, formatCidr, overlaps, parseCidr } from "./cidr.ts";
 import { readIp } from "./ip-command.ts";
@@ -158,13 +158,17 @@ function isLive(book: AddressBook, engineId: string): boolean {
   return book.pods().some((podUid) => hasDevice(deviceName(engineId, podUid)));
 }
 
-/** Connections whose device is gone (a reboot, a namespace that ended), and devices that no reservation accounts for. */
+/**
+ * Connections whose namespace is gone too (a reboot, a sandbox that ended), and devices that no reservation accounts for. One whose device alone
+ * is gone was damaged, and is mended.
+ */
 async function forgetLost(book: AddressBook, names: NetworkNames, engineId: string): Promise<void> {
   const known = new Set<string>();
   for (const [podUid, reservation] of book.entries()) {
     const device = deviceName(engineId, podUid);
-    if (reservation.connection !== undefined && hasDevice(device)) known.add(device);
-    else if (reservation.connection !== undefined) book.setConnection(podUid, undefined);
+    if (reservation.connection === undefined) continue;
+    if (hasDevice(device)) known.add(device);
+    else if (!canReconnect(reservation.connection)) book.setConnection(podUid, undefined);
   }
   await removeDevices((await portsOfBridge(names)).filter((device) => device.startsWith("ppv") && !known.has(device)));
 }

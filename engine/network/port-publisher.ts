@@ -3,11 +3,11 @@ import { EngineError } from "../errors.ts";
 import { parseAddress } from "./cidr.ts";
 import { forgetFlows } from "./connection-tracking.ts";
 import { findConflict, portsOfOtherEngines, portsOfPrograms, type TakenPort } from "./host-ports.ts";
-import { runProgram } from "./ip-command.ts";
 import { withMachineLock } from "./machine-lock.ts";
 import type { NetworkNames } from "./names.ts";
 import type { PortMapping } from "./network.ts";
-import { isAny, publishRules, type PublishedPort, tableRules, unpublishRules } from "./rules.ts";
+import { nft, NftTable } from "./nft-table.ts";
+import { isAny, publishedElements, publishRules, type PublishedPort, tableRules, unpublishRules } from "./rules.ts";
 
 export interface PortPublisherOptions {
   readonly names: NetworkNames;
@@ -17,15 +17,25 @@ export interface PortPublisherOptions {
   readonly log: Logger;
 }
 
-/** The engine's nftables table: what this object knows is what the table is to hold, so it can be made anew at any time. */
+/** Host ports that lead to pods: what this object knows is what its table is to hold, so that it can be made anew at any time. */
 export class PortPublisher {
+  readonly table: NftTable;
   readonly #options: PortPublisherOptions;
   readonly #claims = new Map<string, readonly PublishedPort[]>();
-  /** The end of the last nft call: they go one after the other, or a replaced table would bring back what was just taken out. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** Of the claims, what is to be in the table. Changed in the table's turns. */
+  readonly #published = new Map<string, readonly PublishedPort[]>();
 
   constructor(options: PortPublisherOptions) {
+    const { names, podCIDR, log } = options;
     this.#options = options;
+    const published = (): PublishedPort[] => [...this.#published.values()].flat();
+    this.table = new NftTable({
+      family: "ip",
+      name: names.table,
+      render: () => tableRules(names, podCIDR, published()),
+      elements: () => publishedElements(published()),
+      log,
+    });
   }
 
   /**
@@ -60,11 +70,12 @@ export class PortPublisher {
     await withMachineLock(lockPath, signal, async () => {
       const taken = [...(await portsOfPrograms(mappings)), ...(await portsOfOtherEngines(names.bridge, names.table))];
       for (const mapping of mappings) refuseConflict(mapping, taken);
-      await this.#inTurn(async () => {
+      await this.table.inTurn(async () => {
+        this.#published.set(podUid, published);
         try {
           await nft("Cannot publish ports", publishRules(names.table, published));
         } catch {
-          await this.#replace(); // where the table is gone, which others may bring about; else this says what is wrong
+          await this.table.replace(); // where the table is gone, which others may bring about; else this says what is wrong
         }
       });
     });
@@ -75,12 +86,13 @@ export class PortPublisher {
   async withdraw(podUid: string): Promise<void> {
     const published = this.#claims.get(podUid);
     if (published === undefined) return;
-    await this.#inTurn(async () => {
+    await this.table.inTurn(async () => {
       try {
         await nft("Cannot take published ports back", unpublishRules(this.#options.names.table, published));
       } catch (cause) {
-        if (await this.#hasTable()) throw cause;
+        if (await this.table.isThere()) throw cause;
       }
+      this.#published.delete(podUid);
     });
     this.#claims.delete(podUid);
     await this.#forgetFlows(published.map(({ mapping }) => mapping));
@@ -97,45 +109,11 @@ export class PortPublisher {
 
   /** Makes the table anew, in one transaction, with all that is claimed. */
   async restore(): Promise<void> {
-    await this.#inTurn(() => this.#replace());
-  }
-
-  /** Makes the table anew where somebody removed it: `systemctl restart nftables` flushes every rule set. */
-  async ensure(): Promise<void> {
-    await this.#inTurn(async () => {
-      if (await this.#hasTable()) return;
-      this.#options.log.warn("the engine's nftables table was removed by somebody else; making it anew", {
-        table: this.#options.names.table,
-      });
-      await this.#replace();
+    await this.table.inTurn(async () => {
+      for (const [podUid, ports] of this.#claims) this.#published.set(podUid, ports);
+      await this.table.replace();
     });
   }
-
-  /** Removes the table. Safe to repeat. */
-  async removeTable(): Promise<void> {
-    const { table } = this.#options.names;
-    await this.#inTurn(() => nft("Cannot remove the engine's nftables table", `table ip ${table}\ndelete table ip ${table}\n`));
-  }
-
-  async #replace(): Promise<void> {
-    const { names, podCIDR } = this.#options;
-    await nft("Cannot make the engine's nftables table", tableRules(names, podCIDR, [...this.#claims.values()].flat()));
-  }
-
-  async #hasTable(): Promise<boolean> {
-    const tables = await runProgram("nft", ["list", "tables", "ip"], { doing: "Cannot list nftables tables" });
-    return tables.split("\n").includes(`table ip ${this.#options.names.table}`);
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work);
-    this.#last = turn.catch(() => {}); // its caller hears of it; the next one need not
-    return turn;
-  }
-}
-
-async function nft(doing: string, input: string): Promise<void> {
-  await runProgram("nft", ["-f", "-"], { doing, input });
 }
 
 function takenBy(holder: string, mapping: PortMapping): TakenPort {

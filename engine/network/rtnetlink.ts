@@ -1,11 +1,12 @@
-import { attribute, type NetlinkRequest, parseAttributes } from "../linux/netlink.ts";
-import { parseAddress } from "./cidr.ts";
+import { attribute, type NetlinkAnswer, type NetlinkRequest, NLM_F_DUMP, parseAttributes } from "../linux/netlink.ts";
+import { formatAddress, parseAddress } from "./cidr.ts";
 
 // From linux/rtnetlink.h, if_link.h, if_addr.h and veth.h.
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
+const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
@@ -17,6 +18,7 @@ const IFLA_BRPORT_MODE = 4;
 const BR_STATE_FORWARDING = 3;
 const IF_OPER_UP = 6;
 const LINK_HEADER_BYTES = 16;
+const ADDRESS_HEADER_BYTES = 8;
 const IFA = { ADDRESS: 1, LOCAL: 2, BROADCAST: 4 } as const;
 const RTA = { OIF: 4, GATEWAY: 5 } as const;
 const AF_INET = 2;
@@ -50,6 +52,50 @@ export function getLink(name: string): NetlinkRequest {
     body: Buffer.concat([linkHeader({}), attribute(IFLA.IFNAME, name)]),
     doing: `Cannot find the device ${name}`,
   };
+}
+
+/** A device, as far as a link to a pod can be broken at it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly isUp: boolean;
+  /** Index of the bridge it is on; 0: none. */
+  readonly master: number;
+}
+
+/** An IPv4 address of a device. */
+export interface LinkAddress {
+  readonly index: number;
+  readonly ip: string;
+  readonly prefixLength: number;
+}
+
+/** Lists all devices: `parseLink` reads each. */
+export const listLinks: NetlinkRequest = { type: RTM_GETLINK, flags: NLM_F_DUMP, body: linkHeader({}), doing: "Cannot list devices" };
+
+/** Lists all IPv4 addresses: `parseLinkAddress` reads each. */
+export const listAddresses: NetlinkRequest = {
+  type: RTM_GETADDR,
+  flags: NLM_F_DUMP,
+  body: Buffer.from([AF_INET, 0, 0, 0, 0, 0, 0, 0]),
+  doing: "Cannot list addresses",
+};
+
+/** One of `listLinks`' answers. */
+export function parseLink({ body }: NetlinkAnswer): Link {
+  const attributes = parseAttributes(body.subarray(LINK_HEADER_BYTES));
+  return {
+    index: body.readInt32LE(4),
+    name: attributes.get(IFLA.IFNAME)?.toString("latin1").replace(/\0.*/s, "") ?? "",
+    isUp: (body.readUInt32LE(8) & IFF_UP) !== 0,
+    master: attributes.get(IFLA.MASTER)?.readUInt32LE() ?? 0,
+  };
+}
+
+/** One of `listAddresses`' answers. */
+export function parseLinkAddress({ body }: NetlinkAnswer): LinkAddress {
+  const local = parseAttributes(body.subarray(ADDRESS_HEADER_BYTES)).get(IFA.LOCAL);
+  return { index: body.readInt32LE(4), ip: formatAddress(local?.readUInt32BE() ?? 0), prefixLength: body.readUInt8(1) };
 }
 
 /** The device's index, from the answer to `getLink`. */

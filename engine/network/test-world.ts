@@ -13,7 +13,7 @@ export interface Agent {
   readonly netns: string;
   serve(protocol: "TCP" | "UDP", host: string, port: number, answer: string): Promise<void>;
   /** What the answer was, or the error's code; TIMEOUT after 0.8 s, less than TCP takes to try again. */
-  ask(protocol: "TCP" | "UDP", host: string, port: number): Promise<string>;
+  ask(protocol: "TCP" | "UDP", host: string, port: number, from?: string): Promise<string>;
   /** Runs a shell command inside. */
   sh(command: string): string;
 }
@@ -83,7 +83,8 @@ export class World implements AsyncDisposable {
         const result = await request({ kind: "serve", protocol, host: address, port, answer });
         if (result !== "listening") throw new Error(result);
       },
-      ask: (protocol, address, port) => request({ kind: "ask", protocol, host: address, port }),
+      ask: (protocol, address, port, from) =>
+        request({ kind: "ask", protocol, host: address, port, ...(from === undefined ? {} : { from }) }),
       sh: (command) => sh(`nsenter --net=/proc/${child.pid}/ns/net sh -ec '${command}'`),
     };
   }
