@@ -72,7 +72,8 @@ export class BridgeNetwork implements PodNetwork {
   async restore(): Promise<void> {
     for (const [podUid, { ip, connection }] of this.#parts.book.entries()) this.#ports.claim(podUid, ip, connection?.ports ?? []);
     await Promise.all([this.#ports.restore(), this.#sources.restore(this.#connections()), this.#docker.ensure()]);
-    await this.#links.tend();
+    this.#startTending();
+    await this.#tending;
   }
 
   async reserve(podUid: string): Promise<PodAddress> {
@@ -156,19 +157,22 @@ export class BridgeNetwork implements PodNetwork {
     await linkPod({ bridge: names.bridge, device, address, mtu, home: this.#home, pod });
   }
 
-  async #rejoin(podUid: string): Promise<void> {
+  async #rejoin(podUid: string): Promise<boolean> {
     const { book, engineId, names } = this.#parts;
     const device = deviceName(engineId, podUid);
-    if (book.get(podUid)?.connection !== undefined && hasDevice(device)) await rejoinBridge(names.bridge, device);
+    if (book.get(podUid)?.connection === undefined || !hasDevice(device)) return false;
+    await rejoinBridge(names.bridge, device);
+    return true;
   }
 
   /** Nothing where the pod was disconnected meanwhile, or its sandbox has gone. */
-  async #relink(podUid: string): Promise<void> {
+  async #relink(podUid: string): Promise<boolean> {
     const { book, engineId } = this.#parts;
     const connection = book.get(podUid)?.connection;
-    if (connection?.netnsPath === undefined || !canReconnect(connection)) return;
+    if (connection?.netnsPath === undefined || !canReconnect(connection)) return false;
     using pod = NetworkNamespace.open(connection.netnsPath);
     await this.#link(deviceName(engineId, podUid), await this.reserve(podUid), pod);
+    return true;
   }
 
   async #undo(podUid: string): Promise<void> {

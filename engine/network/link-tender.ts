@@ -14,10 +14,10 @@ export interface LinkTenderParts {
   readonly cidr: Cidr;
   /** The devices of connected pods, by pod, as they should be now. */
   readonly devices: () => ReadonlyMap<string, string>;
-  /** Puts a pod's device back on the bridge, and up. */
-  readonly rejoin: (podUid: string) => Promise<void>;
-  /** Makes a pod's device anew. */
-  readonly relink: (podUid: string) => Promise<void>;
+  /** Puts a pod's device back on the bridge, and up; gives whether there was anything to do. */
+  readonly rejoin: (podUid: string) => Promise<boolean>;
+  /** Makes a pod's device anew; likewise. */
+  readonly relink: (podUid: string) => Promise<boolean>;
   readonly log: Logger;
 }
 
@@ -49,8 +49,8 @@ export class LinkTender implements Disposable {
       damage = await this.#look();
     }
     const isMended = [
-      ...(await this.#mend(damage.apart, "a pod's device was taken off the bridge, or switched off, by somebody else; mending it", rejoin)),
-      ...(await this.#mend(damage.lost, "a pod's device was removed by somebody else; making it anew", relink)),
+      ...(await this.#mend(damage.apart, "a pod's device was taken off the bridge, or switched off, by somebody else; mended", rejoin)),
+      ...(await this.#mend(damage.lost, "a pod's device was removed by somebody else; made anew", relink)),
     ];
     this.#isSuspect = isMended.includes(false);
   }
@@ -59,13 +59,12 @@ export class LinkTender implements Disposable {
     this.#changes[Symbol.dispose]();
   }
 
-  async #mend(pods: readonly string[], message: string, mend: (podUid: string) => Promise<void>): Promise<boolean[]> {
+  async #mend(pods: readonly string[], message: string, mend: (podUid: string) => Promise<boolean>): Promise<boolean[]> {
     const { log } = this.#parts;
     const outcomes: boolean[] = [];
     for (const podUid of pods) {
-      log.warn(message, { podUid });
       try {
-        await mend(podUid);
+        if (await mend(podUid)) log.warn(message, { podUid });
         outcomes.push(true);
       } catch (cause) {
         log.warn("cannot connect a pod again; trying later", { podUid, cause });

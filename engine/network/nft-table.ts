@@ -107,7 +107,7 @@ function textOf(value: unknown): string {
   if (Array.isArray(value)) return value.map(textOf).join(" : ");
   if (typeof value === "object" && value !== null && "concat" in value && Array.isArray(value.concat))
     return value.concat.map(textOf).join(" . ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function areSame(seen: Listing["elements"], wanted: Listing["elements"]): boolean {

@@ -448,3 +448,19 @@ test("writePodFile() makes a file, and changes it in place", async (t) => {
   await assert.rejects(volumes.writePodFile(POD, "../x", "", 0o644), /Not a pod file/);
   await assert.rejects(volumes.tearDown("../.."), /Not a pod uid/);
 });
+
+test("mountsUnder() finds what is mounted below a folder of any name, deepest first, and nothing beside it", (t) => {
+  const { dir } = open(t);
+  const folder = join(dir, "a b\\c\td");
+  const places = [folder, join(folder, "in"), join(dir, "a b\\c\tde")];
+  for (const place of places) {
+    mkdirSync(place);
+    mount(place, { source: "tmpfs", type: "tmpfs" });
+  }
+  try {
+    assert.deepEqual(mountsUnder(folder), [join(folder, "in"), folder]);
+    assert.deepEqual(mountsUnder(join(dir, "a")), []);
+  } finally {
+    for (const place of places.toReversed()) unmount(place);
+  }
+});

@@ -95,9 +95,11 @@ class DiskVolumes implements VolumeService {
 
   async tearDown(podUid: string): Promise<void> {
     const pod = this.#podDir(podUid);
-    for (const point of mountsUnder(pod)) unmount(point);
-    // Removing files through a live mount would remove what the mount shows: a hostPath's content.
-    const left = mountsUnder(pod);
+    for (const place of mountPlaces(pod)) while (unmount(place));
+    // Removing files through a live mount would remove what the mount shows: a hostPath's content. So what is mounted where nothing of ours is goes, too.
+    const others = mountsUnder(pod);
+    for (const point of others) unmount(point);
+    const left = others.length === 0 ? [] : mountsUnder(pod);
     if (left.length > 0) throw new EngineError("VOLUME_FAILED", `Cannot remove the volumes of pod ${podUid}: ${left[0]} is still mounted`);
     try {
       await removeTree(pod);
@@ -179,6 +181,20 @@ function hostPathOf(path: string): string | undefined {
     return readlinkSync(path);
   } catch (cause) {
     if (isErrno(cause, "EINVAL", "ENOENT")) return undefined;
+    throw cause;
+  }
+}
+
+/** Where the engine mounts for a pod. */
+function mountPlaces(pod: string): string[] {
+  return [...entriesOf(join(pod, "subpaths")).flatMap(entriesOf), ...entriesOf(join(pod, "volumes"))];
+}
+
+function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => join(folder, name));
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT", "ENOTDIR")) return [];
     throw cause;
   }
 }
