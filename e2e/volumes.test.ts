@@ -101,18 +101,36 @@ test("a changed ConfigMap or Secret reaches running containers within 2 s, never
   });
 });
 
-test("a volume that cannot be made keeps the pod waiting, and says why", async (t) => {
+test("what a pod names and cannot have keeps it waiting, with the name; what goes missing later holds up nothing else", async (t) => {
   const engine = await startEngine(t);
+  const configMap = (data: Readonly<Record<string, string>>) =>
+    JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "none" }, data });
+  const untilSaid = async (podName: string, what: RegExp) =>
+    eventually(async () => what.test(await engine.kubectl("describe", "pod", podName)), { withinMs: 10_000, everyMs: 200 });
   await engine.apply(
     pod("stuck", {
-      volumes: [{ name: "config", configMap: { name: "none" } }],
-      containers: [idle("main", { volumeMounts: [mount("config", "/config")] })],
+      volumes: [
+        { name: "config", configMap: { name: "none" } },
+        { name: "strict", configMap: { name: "none", items: [{ key: "x", path: "x" }] } },
+      ],
+      containers: [idle("main", { volumeMounts: [mount("config", "/config"), mount("strict", "/strict")] })],
     }),
   );
-  await eventually(async () => /FailedMount.*configmap "none" not found/.test(await engine.kubectl("describe", "pod", "stuck")), {
-    withinMs: 10_000,
-    everyMs: 200,
-  });
-  await engine.apply(JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "none" }, data: { x: "y" } }));
+  await untilSaid("stuck", /FailedMount.*configmap "none" not found/);
+  await engine.apply(configMap({ x: "y" }));
   await engine.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "pod/stuck");
+  await t.test("a volume whose key is gone keeps what it shows, the others are brought up to date", async () => {
+    await engine.apply(configMap({ z: "new" }));
+    assert.equal(await output(engine, "stuck", "main", "cat /config/z && cat /strict/x"), "newy");
+    await untilSaid("stuck", /FailedMount.*volume "strict" : configmap references non-existent config key: x/);
+  });
+  await t.test("a Secret that is not text is refused in the environment", async () => {
+    const secret = JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: "bytes" }, data: { KEY: "gIHDKA==" } });
+    await engine.apply(list(secret, pod("env", { containers: [idle("main", { envFrom: [{ secretRef: { name: "bytes" } }] })] })));
+    await untilSaid("env", /CreateContainerConfigError[^]*key KEY in Secret default\/bytes is not UTF-8 text/);
+  });
+  await t.test("a node that was deleted comes back, and takes pods", async () => {
+    await engine.kubectl("delete", "node", "--all");
+    await applyReady(engine, pod("later", { containers: [idle("main")] }), "later");
+  });
 });
