@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { startEngine } from "./engine-fixture.ts";
@@ -35,6 +37,17 @@ test("with shareProcessNamespace containers see, signal and read each other", as
       async () => (await inContainer(engine, "shared", "helper", "grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null")).stdout === "",
       { withinMs: 5_000, everyMs: 100 },
     );
+  });
+  await t.test("a pause process that was killed is replaced, and all starts anew in the new sandbox", async () => {
+    const sandboxes = join(engine.runDir, "sandboxes");
+    const [sandbox = ""] = readdirSync(sandboxes);
+    process.kill(Number(readFileSync(join(sandboxes, sandbox, "pause/pid"), "utf8")), "SIGKILL");
+    const restarts = "jsonpath={.status.containerStatuses[*].restartCount} {.status.containerStatuses[*].ready}";
+    await eventually(async () => assert.equal(await engine.kubectl("get", "pod", "shared", "-o", restarts), "1 1 true true"), {
+      withinMs: 15_000, // far less than the kubelet's own look at everything
+      everyMs: 100,
+    });
+    assert.match(await output(engine, "shared", "helper", `test -n "$(${find})" && ${find}`), /^\d+$/);
   });
 });
 
