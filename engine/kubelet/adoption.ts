@@ -57,6 +57,9 @@ export async function compareWithMachine(services: Services, records: ReadonlyMa
   return [...changed];
 }
 
+/** After a reboot there is one of each container that ran. */
+const REMOVALS_AT_ONCE = 4;
+
 /** One that cannot be removed is told of, and tried again by whoever wants its name or looks here next. */
 async function removeUnusedRootfs({ images, log }: Services, keys: readonly string[], containers: readonly Container[]): Promise<void> {
   const used = new Set(containers.map(({ pod, name, attempt }) => rootfsKey(pod.uid, name, attempt)));
@@ -67,7 +70,11 @@ async function removeUnusedRootfs({ images, log }: Services, keys: readonly stri
       log.warn("root file system not removed, tried again later", { key, error });
     }
   };
-  await Promise.all(keys.filter((key) => !used.has(key)).map(remove));
+  const unused = keys.filter((key) => !used.has(key)).values();
+  const some = async (): Promise<void> => {
+    for (const key of unused) await remove(key); // all of them take from the same
+  };
+  await Promise.all(Array.from({ length: REMOVALS_AT_ONCE }, some));
 }
 
 /** The pods that have a folder of logs: `<namespace>_<name>_<uid>`. */
