@@ -1,15 +1,5 @@
-import { wholeNumber } from "@peapod/api";
-import {
-  type Document,
-  isAlias,
-  isCollection,
-  isMap,
-  isScalar,
-  LineCounter,
-  parseAllDocuments,
-  type ScalarTag,
-  type SchemaOptions,
-} from "yaml";
+import { exactNumber, yamlDialect } from "@peapod/client";
+import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, parseAllDocuments } from "yaml";
 
 /** One document of a text: its value, and where each part of it stands. */
 export interface YamlDocument {
@@ -27,17 +17,13 @@ export interface YamlProblem {
 /** An alias that stands for an alias that stands for ...: more than a person writes. */
 const MOST_ALIASES = 1_000;
 
-/**
- * YAML as Kubernetes reads it: `yes` and `on` are true and 0644 is octal, as in YAML 1.1; but 12:30 and 2001-01-01 are strings,
- * and 0o644 is octal too, which go-yaml adds. JSON is a part of it. Empty documents are left out.
- */
+/** YAML as Kubernetes reads it (see `yamlDialect`). JSON is a part of it. Empty documents are left out. */
 export function parseYaml(text: string): { documents: YamlDocument[]; problems: YamlProblem[] } {
   const lines = new LineCounter();
   const parsed = parseAllDocuments(text.replace(/^\uFEFF/, ""), {
-    ...dialect,
+    ...yamlDialect,
     lineCounter: lines,
     uniqueKeys: true,
-    intAsBigInt: true,
     prettyErrors: false,
     strict: true,
   });
@@ -54,30 +40,6 @@ export function parseYaml(text: string): { documents: YamlDocument[]; problems: 
     }
   }
   return { documents, problems };
-}
-
-/** Whole numbers come from the parser without loss: those that are beyond 2^53 stay so. */
-function exactNumber(_key: unknown, value: unknown): unknown {
-  return typeof value === "bigint" ? (wholeNumber(String(value)) ?? Number(value)) : value;
-}
-
-const octal: ScalarTag = {
-  tag: "tag:yaml.org,2002:int",
-  default: true,
-  test: /^[-+]?0o[0-7]+$/,
-  resolve: (text) => parseInt(text.replace("0o", ""), 8),
-};
-
-const dialect: SchemaOptions & { version: "1.1" } = {
-  version: "1.1",
-  schema: "yaml-1.1",
-  merge: true,
-  customTags: (tags) => [octal, ...tags.filter((tag) => typeof tag === "string" || !isForeign(tag))],
-};
-
-/** What YAML 1.1 has and go-yaml reads as a string. */
-function isForeign(tag: { tag: string; format?: string }): boolean {
-  return tag.format === "TIME" || tag.tag.endsWith(":timestamp") || tag.tag.endsWith(":omap") || tag.tag.endsWith(":pairs");
 }
 
 function lineOf(document: Document.Parsed, lines: LineCounter, path: readonly (string | number)[]): number {

@@ -16,3 +16,4 @@ export type { Exchange } from "./transport.ts";
 export { connectInProcess, type InProcessApi } from "./in-process.ts";
 export { EventRecorder, type EventRecorderOptions, type EventSubject } from "./event-recorder.ts";
 export { objectKey, Reflector, type ReflectorOptions } from "./reflector.ts";
+export { exactNumber, yamlDialect } from "./yaml-dialect.ts";

@@ -3,7 +3,7 @@ import type { Clock, Logger } from "@peapod/kit";
 import type { NodeServer } from "../kubelet/node-server.ts";
 import { aggregated, coreVersions, groupList, groupOf, resourceList } from "./discovery.ts";
 import { noSuchPath, StatusError } from "./errors.ts";
-import { type Exchange, sendJson } from "./exchange.ts";
+import { type Exchange, sendBytes, sendValue } from "./exchange.ts";
 import { negotiate } from "./negotiation.ts";
 import type { ObjectApi } from "./object-api.ts";
 import { handleObjects } from "./object-handler.ts";
@@ -30,19 +30,19 @@ export async function dispatch(ground: ApiGround, route: Exclude<Route, { kind: 
     return await handleObjects(ground, route, exchange);
   }
   if (route.kind === "unknown") throw noSuchPath();
-  if (route.kind === "access-review" && exchange.method === "POST") return sendJson(exchange.response, 201, accessReview());
+  if (route.kind === "access-review" && exchange.method === "POST") return await sendValue(exchange.response, 201, accessReview());
   if (exchange.method !== "GET") throw new StatusError(methodNotAllowed({ group: "", plural: route.kind }, exchange.method.toLowerCase()));
   const { request, response } = exchange;
-  const discovery = (core: boolean, legacy: () => unknown): void => {
+  const discovery = async (core: boolean, legacy: () => unknown): Promise<void> => {
     const form = negotiate(request.headers.accept, ["APIGroupDiscoveryList"]);
-    if (form.as === "APIGroupDiscoveryList") sendJson(response, 200, aggregated(core), { "Content-Type": form.mediaType, Vary: "Accept" });
-    else sendJson(response, 200, legacy(), { Vary: "Accept" });
+    const value = form.as === "APIGroupDiscoveryList" ? aggregated(core) : legacy();
+    await sendValue(response, 200, value, { "Content-Type": form.mediaType, Vary: "Accept" });
   };
   switch (route.kind) {
     case "version":
-      return sendJson(response, 200, versionInfo());
+      return await sendValue(response, 200, versionInfo());
     case "root":
-      return sendJson(response, 200, {
+      return await sendValue(response, 200, {
         paths: [
           "/api",
           "/api/v1",
@@ -57,21 +57,21 @@ export async function dispatch(ground: ApiGround, route: Exclude<Route, { kind: 
         ],
       });
     case "core-versions":
-      return discovery(true, coreVersions);
+      return await discovery(true, coreVersions);
     case "groups":
-      return discovery(false, groupList);
+      return await discovery(false, groupList);
     case "group":
-      return sendJson(response, 200, groupOf(route.group));
+      return await sendValue(response, 200, groupOf(route.group));
     case "resources":
-      return sendJson(response, 200, resourceList(route.groupVersion));
+      return await sendValue(response, 200, resourceList(route.groupVersion));
     case "custom-resources":
-      return sendJson(response, 200, noCustomResources());
+      return await sendValue(response, 200, noCustomResources());
     case "openapi-v2":
-      return sendOpenApiV2(exchange, ground.openApi);
+      return await sendOpenApiV2(exchange, ground.openApi);
     case "openapi-index":
-      return sendJson(response, 200, ground.openApi.index());
+      return await sendValue(response, 200, ground.openApi.index());
     case "openapi":
-      return sendOpenApi(exchange, ground.openApi.document(route.groupVersion));
+      return await sendOpenApi(exchange, ground.openApi.document(route.groupVersion));
     case "access-review":
       throw noSuchPath();
   }
@@ -93,20 +93,23 @@ const openApiProtobufTypes = [
   "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
 ];
 
-function sendOpenApiV2(exchange: Exchange, openApi: OpenApi): void {
+async function sendOpenApiV2(exchange: Exchange, openApi: OpenApi): Promise<void> {
   const { accept } = exchange.request.headers;
   if (openApiProtobufTypes.some((type) => accept?.includes(type) === true))
-    return sendOpenApi(exchange, openApi.v2("protobuf"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
-  negotiate(accept, []);
-  sendOpenApi(exchange, openApi.v2("json"));
+    return await sendOpenApi(exchange, openApi.v2("protobuf"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+  negotiate(accept, [], ["application/json"]);
+  await sendOpenApi(exchange, openApi.v2("json"));
 }
 
-function sendOpenApi({ request, response }: Exchange, { body, etag }: OpenApiDocument, mediaType = "application/json"): void {
+async function sendOpenApi(
+  { request, response }: Exchange,
+  { body, etag }: OpenApiDocument,
+  mediaType = "application/json",
+): Promise<void> {
   if (request.headers["if-none-match"] === etag) {
     response.writeHead(304, { ETag: etag });
     response.end();
     return;
   }
-  response.writeHead(200, { "Content-Type": mediaType, "Content-Length": body.length, ETag: etag, Vary: "Accept" });
-  response.end(body);
+  await sendBytes(response, 200, body, { "Content-Type": mediaType, ETag: etag, Vary: "Accept" });
 }

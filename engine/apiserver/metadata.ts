@@ -49,6 +49,7 @@ export function changedMetadata(resource: Resource, object: KubeObject, old: Kub
 function clientFields(given: ObjectMeta): ObjectMeta {
   const fields: ObjectMeta = { ...given };
   for (const field of [...serverFields, "managedFields", "selfLink"] as const) delete fields[field];
+  if (fields.generateName === "") delete fields.generateName;
   for (const field of ["labels", "annotations"] as const) if (Object.keys(fields[field] ?? {}).length === 0) delete fields[field];
   for (const field of ["finalizers", "ownerReferences"] as const) if ((fields[field] ?? []).length === 0) delete fields[field];
   return fields;

@@ -13,7 +13,7 @@ import type { Clock } from "@peapod/kit";
 import type { WriteOptions } from "./admission.ts";
 import type { DeleteOptions } from "./deleting.ts";
 import { StatusError } from "./errors.ts";
-import { addWarning, type Exchange, sendJson } from "./exchange.ts";
+import { addWarning, type Exchange, sendValue } from "./exchange.ts";
 import { type Form, negotiate } from "./negotiation.ts";
 import type { ObjectApi } from "./object-api.ts";
 import { groupVersion, type Place } from "./object-key.ts";
@@ -48,21 +48,21 @@ export async function handleObjects(ground: ObjectGround, route: ObjectRoute, ex
       const options = writeOptions(exchange);
       const made = ground.api.create(resource, namespaceOf(route, body), body ?? {}, options);
       await acknowledge(ground, exchange);
-      return sendObject(ground, exchange, resource, 201, made);
+      return await sendObject(ground, exchange, resource, 201, made);
     }
     case "PUT": {
       const place = placeOf(route, exchange);
       const body = await readObjectBody(exchange.request);
       const updated = ground.api.update(resource, place, body, writeOptions(exchange, subresource));
       await acknowledge(ground, exchange);
-      return sendObject(ground, exchange, resource, 200, updated);
+      return await sendObject(ground, exchange, resource, 200, updated);
     }
     case "PATCH": {
       const place = placeOf(route, exchange);
       const patch = await readPatch(exchange);
       const patched = ground.api.patch(resource, place, patch, writeOptions(exchange, subresource));
       await acknowledge(ground, exchange);
-      return sendObject(ground, exchange, resource, 200, patched);
+      return await sendObject(ground, exchange, resource, 200, patched);
     }
     case "DELETE":
       if (subresource !== undefined) throw notAllowed(route, exchange);
@@ -79,7 +79,7 @@ async function read(ground: ObjectGround, route: ObjectRoute, exchange: Exchange
   if (name !== undefined && !isWatch) {
     const object = ground.api.get(resource, placeOf(route, exchange));
     await ground.api.settled(object.metadata.resourceVersion);
-    return sendObject(ground, exchange, resource, 200, object);
+    return await sendObject(ground, exchange, resource, 200, object);
   }
   const named = name === undefined ? undefined : `metadata.name=${name}`;
   const selection = selectionOf(route, exchange, named);
@@ -99,7 +99,7 @@ async function read(ground: ObjectGround, route: ObjectRoute, exchange: Exchange
   const page = { ...given("limit", query.integer("limit")), ...given("continue", query.text("continue")) };
   const list = ground.api.list(resource, { ...selection, ...version, ...page });
   await ground.api.settled(list.resourceVersion);
-  sendList(ground, exchange, resource, list);
+  await sendList(ground, exchange, resource, list);
 }
 
 async function remove(ground: ObjectGround, route: ObjectRoute, exchange: Exchange): Promise<void> {
@@ -109,14 +109,14 @@ async function remove(ground: ObjectGround, route: ObjectRoute, exchange: Exchan
     if (!resource.verbs.includes("deletecollection")) throw notAllowed(route, exchange);
     const deleted = ground.api.deleteCollection(resource, selectionOf(route, exchange), options);
     await acknowledge(ground, exchange);
-    return sendList(ground, exchange, resource, { items: deleted.map(({ object }) => object), resourceVersion: "" });
+    return await sendList(ground, exchange, resource, { items: deleted.map(({ object }) => object), resourceVersion: "" });
   }
   const { kind, object } = ground.api.delete(resource, placeOf(route, exchange), options);
   await acknowledge(ground, exchange);
   if (kind === "terminating" || resource.kind === "Pod" || resource.kind === "ServiceAccount")
-    return sendObject(ground, exchange, resource, 200, object);
+    return await sendObject(ground, exchange, resource, 200, object);
   const { name = "", uid = "" } = object.metadata;
-  sendJson(
+  await sendValue(
     exchange.response,
     200,
     success({ name, ...(resource.group === "" ? {} : { group: resource.group }), kind: resource.plural, uid }),
@@ -128,23 +128,14 @@ async function acknowledge({ api }: ObjectGround, { response }: Exchange): Promi
   if (api.trouble !== undefined) addWarning(response, api.trouble);
 }
 
-function sendObject(ground: ObjectGround, exchange: Exchange, resource: Resource, code: number, object: KubeObject): void {
+async function sendObject(ground: ObjectGround, exchange: Exchange, resource: Resource, code: number, object: KubeObject): Promise<void> {
   const form = negotiate(exchange.request.headers.accept, ["Table", "PartialObjectMetadata"]);
-  sendJson(
-    exchange.response,
-    code,
-    shape(
-      ground,
-      exchange,
-      resource,
-      form,
-      [object],
-      object.metadata.resourceVersion === undefined ? {} : { resourceVersion: object.metadata.resourceVersion },
-    ) ?? object,
-  );
+  const { resourceVersion } = object.metadata;
+  const shaped = shape(ground, exchange, resource, form, [object], resourceVersion === undefined ? {} : { resourceVersion });
+  await sendValue(exchange.response, code, shaped ?? object, { "Content-Type": form.mediaType });
 }
 
-function sendList(ground: ObjectGround, exchange: Exchange, resource: Resource, list: ListResult): void {
+async function sendList(ground: ObjectGround, exchange: Exchange, resource: Resource, list: ListResult): Promise<void> {
   const form = negotiate(exchange.request.headers.accept, ["Table", "PartialObjectMetadataList"]);
   const { items, ...rest } = list;
   const metadata = {
@@ -153,11 +144,8 @@ function sendList(ground: ObjectGround, exchange: Exchange, resource: Resource, 
     ...given("remainingItemCount", rest.remainingItemCount),
   };
   const shaped = shape(ground, exchange, resource, form, items, metadata);
-  sendJson(
-    exchange.response,
-    200,
-    shaped ?? { kind: `${resource.kind}List`, apiVersion: groupVersion(resource), metadata, items: items.map(withoutType) },
-  );
+  const value = shaped ?? { kind: `${resource.kind}List`, apiVersion: groupVersion(resource), metadata, items: items.map(withoutType) };
+  await sendValue(exchange.response, 200, value, { "Content-Type": form.mediaType });
 }
 
 function shape(

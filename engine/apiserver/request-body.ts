@@ -1,7 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { badRequest, parseJson, tooLarge, unsupportedMediaType } from "@peapod/api";
 import { StatusError } from "./errors.ts";
+import { YAML } from "./negotiation.ts";
 import { PROTOBUF, readProtobuf } from "./protobuf.ts";
+import { readYaml } from "./yaml-body.ts";
 
 /** What upstream takes at most. */
 const LIMIT_BYTES = 3 * 1024 * 1024;
@@ -13,13 +15,15 @@ export function contentType(request: IncomingMessage): string {
 
 /** The object in a request's body, undefined where it is empty. Throws 400, 413 or 415. */
 export async function readObjectBody(request: IncomingMessage): Promise<unknown> {
-  if (contentType(request) !== PROTOBUF) return readJsonBody(request);
+  const type = contentType(request);
+  if (type !== PROTOBUF && type !== YAML) return await readJsonBody(request, ["application/json", YAML, PROTOBUF]);
   const bytes = await readBytes(request);
-  return bytes.length === 0 ? undefined : readProtobuf(bytes);
+  if (bytes.length === 0) return undefined;
+  return type === YAML ? await readYaml(bytes) : readProtobuf(bytes);
 }
 
 /** The JSON body of a request, undefined where it is empty. Throws 400, 413 or 415. */
-export async function readJsonBody(request: IncomingMessage, accepted: readonly string[] = ["application/json"]): Promise<unknown> {
+export async function readJsonBody(request: IncomingMessage, accepted: readonly string[]): Promise<unknown> {
   const type = contentType(request);
   if (type !== "" && !accepted.includes(type)) throw new StatusError(unsupportedMediaType(accepted));
   const bytes = await readBytes(request);

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { pods } from "@peapod/api";
 import { WebSocket } from "ws";
+import { parse } from "yaml";
 import { minimalPod } from "./api-ground.fixture.ts";
 import { ask, type Asked, open } from "./asking.fixture.ts";
 import { type Serving, serving } from "./serving.fixture.ts";
@@ -15,7 +16,10 @@ const json = { "Content-Type": "application/json" };
 
 const wrong: { does: string; path: string; asked: Asked; code: number; want: RegExp }[] = [
   { does: "malformed JSON", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: json, body: "{" }, code: 400, want: /the body is not JSON/ },
-  { does: "YAML", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: { "Content-Type": "application/yaml" }, body: "a: 1" }, code: 415, want: /accepted media types include: application\/json/ },
+  { does: "broken YAML", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: { "Content-Type": "application/yaml" }, body: "a: [" }, code: 400, want: /the body is not YAML: / },
+  { does: "YAML that is too long", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: { "Content-Type": "application/yaml" }, body: Buffer.alloc(300 * 1024, " ") }, code: 413, want: /limit is 262144 for YAML: send application\/json/ },
+  { does: "a body of another type", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: { "Content-Type": "application/xml" }, body: "<a/>" }, code: 415, want: /accepted media types include: application\/json, application\/yaml, application\/vnd.kubernetes.protobuf/ },
+  { does: "a watch in YAML", path: "/api/v1/pods?watch=1", asked: { headers: { Accept: "application/yaml" } }, code: 406, want: /media types are accepted: application\/json/ },
   { does: "a protobuf pod", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: { "Content-Type": "application/vnd.kubernetes.protobuf" }, body: Buffer.from("k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod", "latin1") }, code: 415, want: /a Pod in protobuf is not understood/ },
   { does: "broken protobuf", path: "/api/v1/namespaces", asked: { method: "POST", headers: { "Content-Type": "application/vnd.kubernetes.protobuf" }, body: Buffer.from("k8s\0\x0a\x99", "latin1") }, code: 400, want: /not a Kubernetes protobuf message/ },
   { does: "a body that is too long", path: "/api/v1/namespaces/default/pods", asked: { method: "POST", headers: json, body: Buffer.alloc(4 * 1024 * 1024, " ") }, code: 413, want: /limit is 3145728/ },
@@ -24,7 +28,7 @@ const wrong: { does: string; path: string; asked: Asked; code: number; want: Reg
   { does: "OpenAPI v2 in a form that is not", path: "/openapi/v2", asked: { headers: { Accept: "application/yaml" } }, code: 406, want: /only the following media types/ },
   { does: "a deletion in protobuf on a condition that is not met", path: "/api/v1/namespaces/default", asked: { method: "DELETE", headers: { "Content-Type": "application/vnd.kubernetes.protobuf" }, body: Buffer.from("k8s\0\x0a\x13\x0a\x02v1\x12\x0dDeleteOptions\x12\x07\x12\x05\x0a\x03abc", "latin1") }, code: 409, want: /the UID in the precondition \(abc\)/ },
   { does: "a verb that is not", path: "/api/v1/namespaces/default/pods", asked: { method: "PUT", headers: json, body: "{}" }, code: 405, want: /put is not supported on resources of kind \\"pods\\"/ },
-  { does: "a form that is not", path: "/api/v1/pods", asked: { headers: { Accept: "application/yaml" } }, code: 406, want: /only the following media types/ },
+  { does: "a form that is not", path: "/api/v1/pods", asked: { headers: { Accept: "application/xml" } }, code: 406, want: /only the following media types are accepted: application\/json, application\/yaml/ },
   { does: "server-side apply", path: "/api/v1/namespaces/default/pods/a", asked: { method: "PATCH", headers: { "Content-Type": "application/apply-patch+yaml" }, body: "{}" }, code: 415, want: /server-side apply is not supported/ },
   { does: "a wrong query", path: "/api/v1/pods?limit=x", asked: {}, code: 400, want: /invalid query parameter limit/ },
   { does: "exec without a WebSocket", path: "/api/v1/namespaces/default/pods/a/exec?command=ls", asked: { method: "POST" }, code: 400, want: /exec and cp need a WebSocket .* kubectl speaks from 1\.30 on/ },
@@ -36,7 +40,7 @@ test("serve() refuses with a Status", async (context) => {
     await context.test(does, async () => {
       const answer = await ask(served, path, asked);
       assert.equal(answer.code, code, answer.body);
-      assert.equal((JSON.parse(answer.body) as { kind: string }).kind, "Status");
+      assert.equal((parse(answer.body) as { kind: string }).kind, "Status");
       assert.match(answer.body, want);
     });
   }

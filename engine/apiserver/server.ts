@@ -128,7 +128,7 @@ async function answer(options: Ground, request: IncomingMessage, response: Serve
     if (extension !== undefined) await extension.handle(request, response);
     else await dispatch(options, route, exchange);
   } catch (cause) {
-    fail(options.log, request, response, cause);
+    await fail(options.log, request, response, cause);
   }
 }
 
@@ -145,12 +145,12 @@ function urlOf({ url = "/" }: IncomingMessage): URL {
   return parsed;
 }
 
-function fail(log: Logger, request: IncomingMessage, response: ServerResponse, cause: unknown): void {
+async function fail(log: Logger, request: IncomingMessage, response: ServerResponse, cause: unknown): Promise<void> {
   const status = statusOf(cause);
   if (isOurs(status) && !response.destroyed) log.error("request failed", { method: request.method, url: request.url, error: cause });
   if (status.code === 401) response.setHeader("Connection", "close"); // whatever else is coming is not read
   if (response.headersSent) response.destroy();
-  else sendStatus(response, status);
+  else await sendStatus(response, status);
 }
 
 async function upgrade(options: Ground, request: IncomingMessage, socket: Duplex, head: Buffer, stop: AbortSignal): Promise<void> {

@@ -24,7 +24,7 @@ const LONGEST_SECONDS = 3_600;
  */
 export async function streamWatch(watch: WatchStream, exchange: Exchange): Promise<void> {
   const { response, query, request } = exchange;
-  const form = negotiate(request.headers.accept, ["Table", "PartialObjectMetadata"]);
+  const form = negotiate(request.headers.accept, ["Table", "PartialObjectMetadata"], ["application/json"]);
   const seconds = Math.min(query.integer("timeoutSeconds") ?? LONGEST_SECONDS, LONGEST_SECONDS);
   const timeout = new AbortController();
   const timer = startTimer(() => timeout.abort(), (seconds === 0 ? LONGEST_SECONDS : seconds) * 1_000);
