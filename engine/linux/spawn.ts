@@ -13,7 +13,6 @@ const calls = {
   ),
   initActions: libc.func("int posix_spawn_file_actions_init(uint8_t *actions)"),
   addDup2: libc.func("int posix_spawn_file_actions_adddup2(uint8_t *actions, int fd, int target)"),
-  addOpen: libc.func("int posix_spawn_file_actions_addopen(uint8_t *actions, int fd, const char *path, int flags, unsigned int mode)"),
   addChdir: libc.func("int posix_spawn_file_actions_addchdir_np(uint8_t *actions, const char *path)"),
   destroyActions: libc.func("int posix_spawn_file_actions_destroy(uint8_t *actions)"),
   initAttributes: libc.func("int posix_spawnattr_init(uint8_t *attributes)"),
@@ -37,14 +36,7 @@ export interface DetachedProgram {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   /** What the program has as descriptors 0, 1, 2 and on; nothing else of ours is open there. */
-  readonly fds: readonly (number | OpenedByProgram)[];
-}
-
-/** A file that the new process opens itself, so that it is open for as long as that process lives, whatever becomes of this one. */
-export interface OpenedByProgram {
-  readonly open: string;
-  /** As open(2) takes them. Must not wait: this process does so too. */
-  readonly flags: number;
+  readonly fds: readonly number[];
 }
 
 /**
@@ -52,16 +44,13 @@ export interface OpenedByProgram {
  * Throws an Error with `code` (`ENOENT`).
  */
 export function spawnDetached({ path, args, env, cwd, fds }: DetachedProgram): number {
-  if (fds.some((fd, target) => typeof fd === "number" && fd < target))
-    throw new Error(`Descriptors ${fds.map(String).join(", ")} would be overwritten before they are handed on`);
+  if (fds.some((fd, target) => fd < target))
+    throw new Error(`Descriptors ${fds.join(", ")} would be overwritten before they are handed on`);
   const [actions, attributes, pid] = [Buffer.alloc(STRUCT_BYTES), Buffer.alloc(STRUCT_BYTES), [0]];
   calls.initActions(actions);
   calls.initAttributes(attributes);
   try {
-    fds.forEach((fd, target) => {
-      if (typeof fd === "number") calls.addDup2(actions, fd, target);
-      else calls.addOpen(actions, target, fd.open, fd.flags, 0);
-    });
+    fds.forEach((fd, target) => calls.addDup2(actions, fd, target));
     calls.addChdir(actions, cwd);
     calls.setFlags(attributes, FLAGS.SETSIGDEF | FLAGS.SETSIGMASK | FLAGS.SETSID);
     calls.setDefaultSignals(attributes, Buffer.alloc(STRUCT_BYTES, 0xff));

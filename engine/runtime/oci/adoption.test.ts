@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,7 +12,8 @@ import { mount, unmount } from "../../linux/libc.ts";
 import { nestFolders } from "../../linux/nested-folders.fixture.ts";
 import { collect, containerConfig, sandboxConfig } from "../runtime.conformance.ts";
 import { type OciTestBed, withOciRuntime } from "./oci-test-bed.ts";
-import { startGatePath, startKeeper } from "./start-gate.ts";
+import { Gatekeeper } from "./gatekeeper.ts";
+import { startGatePath } from "./start-gate.ts";
 
 const signal = AbortSignal.any([]);
 const WITHIN = { withinMs: 10_000 };
@@ -79,21 +80,20 @@ test("a start that an engine died in is seen through, and runs once", async () =
     const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
     const mounts = [{ hostPath: bed.logDirectory, containerPath: "/out", readonly: false }];
     const decided = (id: string): void => writeFileSync(join(bed.runDir, "containers", id, "started.json"), String(Date.now()));
+    await using gatekeeper = new Gatekeeper("/bin/sh");
     // What an engine had done when it was killed, from the first step to the last.
     const deaths: Record<string, (id: string) => void | Promise<void>> = {
       undecided: () => {},
       decided,
       opened: (id) => {
         decided(id);
-        startKeeper({ path: startGatePath(join(bed.runDir, "runtime"), id), sleepPath: "/bin/sleep" });
+        gatekeeper.open(startGatePath(join(bed.runDir, "runtime"), id));
       },
       read: async (id) => {
         const path = startGatePath(join(bed.runDir, "runtime"), id);
         decided(id);
-        startKeeper({ path, sleepPath: "/bin/sleep" });
-        const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-        await eventually(() => readSync(fd, Buffer.alloc(8)) === 1, WITHIN); // EAGAIN is tried again
-        closeSync(fd);
+        gatekeeper.open(path);
+        await eventually(() => existsSync(join(bed.logDirectory, "read")), WITHIN);
         assert.ok(existsSync(path));
       },
     };

@@ -207,8 +207,8 @@ export class Containers {
 
   /** False where the runtime itself must be asked. */
   async #letGo(id: string, { container }: ContainerProcesses, signal: AbortSignal): Promise<boolean> {
-    const { runtime, sleepPath } = this.#context;
-    return await openStartGate({ path: startGatePath(runtime.root, id), held: container, sleepPath }, signal);
+    const { runtime, gatekeeper } = this.#context;
+    return await openStartGate({ path: startGatePath(runtime.root, id), held: container, gatekeeper }, signal);
   }
 
   #end(entry: ContainerEntry, facts: { exitCode: number | undefined; finishedAtMs: number; oomKilled: boolean }): void {

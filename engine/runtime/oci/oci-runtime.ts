@@ -14,6 +14,7 @@ import type {
 import { Cgroups, type PidsLimits } from "./cgroups.ts";
 import { makePrivateDirectory, readBootId } from "./container-record.ts";
 import { Containers } from "./containers.ts";
+import { Gatekeeper } from "./gatekeeper.ts";
 import { EventHub } from "./event-hub.ts";
 import { execInContainer } from "./exec.ts";
 import { chooseRuntime, defaultSeccomp, findProgram, lowestOomScoreAdj, readRuntimeVersion } from "./machine.ts";
@@ -56,12 +57,13 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
   const { name, version } = await readRuntimeVersion(runtimePath, scope.signal);
   const cgroups = new Cgroups(engineId, options.pidsLimits ?? { pod: "max", total: "max" });
   const clock = options.clock ?? systemClock;
+  const gatekeeper = scope.use(new Gatekeeper(findProgram("sh", "dash")));
   const context: RuntimeContext = {
     runtime: { path: runtimePath, root: directories.runtime },
     conmonPath: findProgram("conmon", "conmon"),
     logMaxSizeBytes: options.logMaxSizeBytes,
     catatonitPath: findProgram("catatonit", "catatonit"),
-    sleepPath: findProgram("sleep", "coreutils"),
+    gatekeeper,
     directories,
     cgroups,
     machine: {

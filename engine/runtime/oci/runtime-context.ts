@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Cleanups, Clock, Logger } from "@peapod/kit";
 import type { Cgroups } from "./cgroups.ts";
 import type { RuntimeCommand } from "./conmon.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
 import type { MachineFacts } from "./oci-config.ts";
 import type { OciSeccomp } from "./oci-spec.ts";
 
@@ -11,7 +12,7 @@ export interface RuntimeContext {
   readonly conmonPath: string;
   readonly logMaxSizeBytes: number | undefined;
   readonly catatonitPath: string;
-  readonly sleepPath: string;
+  readonly gatekeeper: Gatekeeper;
   readonly directories: RunDirectories;
   readonly cgroups: Cgroups;
   readonly machine: MachineFacts;

@@ -1,26 +1,26 @@
 import assert from "node:assert/strict";
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, existsSync, mkdtempSync, openSync, readSync, rmSync, symlinkSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { eventually } from "@peapod/kit";
 import { makeNode } from "../../linux/libc.ts";
-import { reap } from "../../linux/spawn.ts";
+import { Gatekeeper } from "./gatekeeper.ts";
 import { type HeldProcess, identifyHeld, isStillHeld } from "./held-process.ts";
-import { type Gate, openStartGate, startGatePath, startKeeper } from "./start-gate.ts";
-
-const sleepPath = "/bin/sleep";
+import { type Gate, openStartGate, startGatePath } from "./start-gate.ts";
 
 /** The gate of a created container that `held` waits at. */
 function gateOf(t: TestContext, held: (path: string) => number | undefined): Gate {
+  const gatekeeper = new Gatekeeper("/bin/sh");
+  t.after(() => gatekeeper[Symbol.asyncDispose]());
   const root = mkdtempSync(join(tmpdir(), "peapod-gate-"));
   t.after(() => rmSync(root, { recursive: true }));
   symlinkSync(".", join(root, "c"));
   const path = startGatePath(root, "c");
   makeNode(path, constants.S_IFIFO | 0o600, 0, 0);
-  return { path, held: identity(held(path)), sleepPath };
+  return { path, held: identity(held(path)), gatekeeper };
 }
 
 function identity(pid: number | undefined): HeldProcess {
@@ -58,7 +58,8 @@ test("openStartGate() writes to an init that reads, as crun's", async (t) => {
   const gate = gateOf(t, () => process.pid);
   const init = openSync(gate.path, constants.O_RDONLY | constants.O_NONBLOCK);
   t.after(() => closeSync(init));
-  assert.equal(await openStartGate(gate, t.signal), true);
+  const held = { ...gate.held, heldProgram: "another, by the time it is looked at" };
+  assert.equal(await openStartGate({ ...gate, held }, t.signal), true);
   assert.deepEqual([readSync(init, Buffer.alloc(8)), existsSync(gate.path)], [1, false]);
 });
 
@@ -72,13 +73,41 @@ test("openStartGate() tells that there is no gate, and that nobody waits at one"
   assert.equal(await openStartGate(gate, t.signal), false);
 });
 
-test("startKeeper() lets an init go on though whoever started it does nothing more; openStartGate() sees that it did", async (t) => {
+test("a Gatekeeper lets an init go on though whoever told it does nothing more; openStartGate() sees that it did", async (t) => {
   let init: ChildProcessWithoutNullStreams | undefined;
   const gate = gateOf(t, (path) => (init = startInit(path, 0.2)).pid);
-  const keeper = startKeeper(gate);
+  gate.gatekeeper.open(gate.path);
   await eventually(() => !isStillHeld(gate.held), { withinMs: 5_000 });
-  process.kill(keeper, "SIGKILL");
-  await reap(keeper);
   assert.equal(await openStartGate(gate, t.signal), true);
   assert.equal(await exitCode(init), 42);
 });
+
+test("a Gatekeeper opens many gates, one that is not there among them, and is started anew where it was ended", async (t) => {
+  const inits: ChildProcessWithoutNullStreams[] = [];
+  const gates = Array.from({ length: 20 }, () =>
+    gateOf(t, (path) => {
+      const init = startInit(path);
+      inits.push(init);
+      return init.pid;
+    }),
+  );
+  const gatekeeper = new Gatekeeper("/bin/sh");
+  t.after(() => gatekeeper[Symbol.asyncDispose]());
+  gatekeeper.open("/no/such/folder/exec.fifo");
+  for (const [index, gate] of gates.entries()) {
+    if (index === 10) await endShells();
+    assert.equal(await openStartGate({ ...gate, gatekeeper }, t.signal), true);
+  }
+  assert.deepEqual(new Set(await Promise.all(inits.map(exitCode))), new Set([42]));
+});
+
+/** Ends the gatekeepers of this process. */
+async function endShells(): Promise<void> {
+  const pids = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8")
+    .split(" ")
+    .filter((pid) => pid !== "");
+  const shells = pids.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("while IFS"));
+  assert.ok(shells.length > 0);
+  for (const pid of shells) process.kill(Number(pid), "SIGKILL");
+  await eventually(() => shells.every((pid) => identifyHeld(Number(pid)) === undefined), { withinMs: 5_000 });
+}
