@@ -78,7 +78,7 @@ function checkName(what: string, given: unknown, wanted: string): void {
   if (given === undefined || given === "" || given === wanted) return;
   throw new StatusError(
     badRequest(
-      `the ${what} in the data (${typeof given === "string" ? given : JSON.stringify(given)}) does not match the expected ${what} (${wanted})`,
+      `the ${what} in the data (${typeof given === "string" ? given : "which is no text"}) does not match the expected ${what} (${wanted})`,
     ),
   );
 }

@@ -1,17 +1,7 @@
-import {
-  asRecord,
-  badRequest,
-  failure,
-  type KubeObject,
-  LargeInteger,
-  methodNotAllowed,
-  type Resource,
-  success,
-  unsupportedMediaType,
-} from "@peapod/api";
+import { asRecord, failure, type KubeObject, methodNotAllowed, type Resource, success, unsupportedMediaType } from "@peapod/api";
 import type { Clock } from "@peapod/kit";
 import type { WriteOptions } from "./admission.ts";
-import type { DeleteOptions } from "./deleting.ts";
+import { isDryRun, readDeleteOptions } from "./delete-options.ts";
 import { StatusError } from "./errors.ts";
 import { addWarning, type Exchange, sendValue } from "./exchange.ts";
 import { type Form, negotiate } from "./negotiation.ts";
@@ -181,29 +171,11 @@ function includeOf({ query }: Exchange): IncludeObject {
 }
 
 function writeOptions({ query, response }: Exchange, subresource?: string): WriteOptions {
-  const dryRun = query.list("dryRun");
-  if (dryRun.some((value) => value !== "All" && value !== ""))
-    throw new StatusError(badRequest(`invalid query parameter dryRun=${JSON.stringify(dryRun.join())}: expected All`));
   return {
     fieldValidation: query.word("fieldValidation", ["Strict", "Warn", "Ignore"]) ?? "Warn",
-    dryRun: dryRun.includes("All"),
+    dryRun: isDryRun(query),
     onWarning: (text) => addWarning(response, text),
     ...(subresource === "status" || subresource === "finalize" ? { subresource } : {}),
-  };
-}
-
-async function readDeleteOptions({ request, query }: Exchange): Promise<DeleteOptions> {
-  const body = asRecord((await readObjectBody(request)) ?? {}) ?? {};
-  const preconditions = asRecord(body["preconditions"]) ?? {};
-  const grace = query.int64("gracePeriodSeconds") ?? body["gracePeriodSeconds"] ?? undefined;
-  if (grace !== undefined && !Number.isSafeInteger(grace) && !(grace instanceof LargeInteger && grace.isInt64))
-    throw new StatusError(badRequest("gracePeriodSeconds must be a whole number"));
-  const dryRun = body["dryRun"];
-  return {
-    ...(grace === undefined ? {} : { gracePeriodSeconds: grace as number }), // or what stands for a larger one
-    ...(typeof preconditions["uid"] === "string" ? { uid: preconditions["uid"] } : {}),
-    ...(typeof preconditions["resourceVersion"] === "string" ? { resourceVersion: preconditions["resourceVersion"] } : {}),
-    dryRun: query.list("dryRun").includes("All") || (Array.isArray(dryRun) && dryRun.includes("All")),
   };
 }
 
