@@ -188,8 +188,9 @@ export class BridgeNetwork implements PodNetwork {
     const { book, engineId } = this.#parts;
     await this.#ports.withdraw(podUid);
     const device = deviceName(engineId, podUid);
-    if (hasDevice(device)) await unlinkPod(device);
-    await this.#sources.dismiss(podUid);
+    // At once, and both to their end: in each the kernel waits for packets that are under way.
+    const results = await Promise.allSettled([hasDevice(device) ? unlinkPod(device) : undefined, this.#sources.dismiss(podUid)]);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
     if (book.get(podUid)?.connection !== undefined) book.setConnection(podUid, undefined);
   }
 

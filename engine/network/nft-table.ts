@@ -23,6 +23,8 @@ export class NftTable {
   readonly #options: NftTableOptions;
   /** Its chains, rules and sets without their elements, as they were when it was made. */
   #frame: string | undefined;
+  /** Whether this nft writes elements as expected. One that does not must not look like damage, again and again. */
+  #comparesElements = false;
   /** The end of the last change: they go one after the other, or a replaced table would bring back what was just taken out. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -42,7 +44,9 @@ export class NftTable {
     const { family, name, render } = this.#options;
     const header = `table ${family} ${name}\n`;
     await nft("Cannot make the engine's nftables table", `${header}delete ${header}${render()}`);
-    this.#frame = (await this.#list())?.frame;
+    const made = await this.#list();
+    this.#frame = made?.frame;
+    this.#comparesElements = made !== undefined && areSame(made.elements, this.#options.elements());
   }
 
   /** Makes it anew where somebody else removed or changed any of it: `systemctl restart nftables` flushes every rule set. */
@@ -50,7 +54,7 @@ export class NftTable {
     await this.inTurn(async () => {
       const { family, name, elements, log } = this.#options;
       const seen = await this.#list();
-      if (seen !== undefined && seen.frame === this.#frame && areSame(seen.elements, elements())) return;
+      if (seen !== undefined && seen.frame === this.#frame && (!this.#comparesElements || areSame(seen.elements, elements()))) return;
       log.warn("the engine's nftables table was removed or changed by somebody else; making it anew", { family, table: name });
       await this.replace();
     });

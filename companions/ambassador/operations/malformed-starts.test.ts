@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { type Scope, startTimer } from "@peapod/kit";
 import { makeAuthority } from "../protocols/tls/certificates.fixture.ts";
 import { scopeOf } from "../test-scope.fixture.ts";
@@ -27,8 +28,7 @@ async function startHostile(scope: Scope): Promise<number> {
   return (server.address() as AddressInfo).port; // a TCP server's address is one
 }
 
-async function begin(port: number, start: Buffer): Promise<void> {
-  const socket = connect(port, "127.0.0.1");
+async function begin(socket: Socket, start: Buffer): Promise<void> {
   socket.on("error", () => {}); // being cut off is an answer
   socket.resume().end(start);
   using _timer = startTimer(() => socket.destroy(), PATIENCE_MS);
@@ -43,7 +43,7 @@ test("whatever a client or an upstream begins with ends its own connection, and 
   await writeFile(passwordFile, "secret");
   const login = { username: "app", passwordFile };
   const [echo, hostile, authority] = await Promise.all([startEcho(scope, "echo"), startHostile(scope), makeAuthority(scope)]);
-  const serverTls = await authority.issue();
+  const [serverTls, ca] = await Promise.all([authority.issue(), readFile(authority.caFile)]);
   const upstream = { endpoints: [`127.0.0.1:${hostile}`], healthCheck: "off", retry: { attempts: 1 } };
   const common = { listen: "127.0.0.1:0", upstream };
   const listeners = [
@@ -64,10 +64,11 @@ test("whatever a client or an upstream begins with ends its own connection, and 
   using client = new LineClient(ambassador.port("echo"));
   assert.equal(await client.line(), "echo");
 
-  const ports = [ambassador.admin, ...listeners.map(({ name }) => ambassador.port(name))];
-  const left = [...malformedStarts(1)].flatMap((start) => ports.map((port) => ({ port, start })));
+  const plainly = [ambassador.admin, ...listeners.map(({ name }) => ambassador.port(name))].map((port) => () => connect(port, "127.0.0.1"));
+  const withinTls = ["https", "tcp"].map((name) => () => connectTls({ port: ambassador.port(name), ca, host: "127.0.0.1" }));
+  const left = [...malformedStarts(1)].flatMap((start) => [...plainly, ...withinTls].map((open) => ({ open, start })));
   const one = async (): Promise<void> => {
-    for (let next = left.pop(); next !== undefined; next = left.pop()) await begin(next.port, next.start);
+    for (let next = left.pop(); next !== undefined; next = left.pop()) await begin(next.open(), next.start);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, one));
 
