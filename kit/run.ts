@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
 import { startTimer, type Timer } from "./timers.ts";
 
 /** What a finished command left behind. */
@@ -20,7 +21,25 @@ export interface CommandOptions {
   readonly limitBytes?: number;
   /** Called with each piece of standard error as it comes, for progress. */
   readonly onStderr?: (text: string) => void;
+  /** How the command is started. Default: by `node:child_process`, which copies this process for it on the calling thread. */
+  readonly start?: StartCommand;
 }
+
+/** A command that was started. */
+export interface RunningCommand {
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  /** How it ended, once it has and its outputs are closed. Rejects where it could not be started. */
+  readonly ended: Promise<{ readonly exitCode: number | null; readonly signal: NodeJS.Signals | null }>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export type StartCommand = (
+  command: string,
+  args: readonly string[],
+  options: Pick<CommandOptions, "input" | "env" | "cwd">,
+) => RunningCommand | Promise<RunningCommand>;
 
 /** A command that ended badly. `exitCode` is null when a signal ended it. */
 export class CommandError extends Error {
@@ -45,14 +64,7 @@ const KILL_AFTER_MS = 2_000;
  */
 export async function run(command: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
   options.signal.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<{ exitCode: number | null; signal: NodeJS.Signals | null }>();
-  const child = spawn(command, args, {
-    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-    ...(options.env === undefined ? {} : { env: options.env }),
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-  });
-  child.once("error", reject);
-  child.once("close", (exitCode, signal) => resolve({ exitCode, signal }));
+  const child = await started(command, args, options);
   const limitBytes = options.limitBytes ?? 1024 * 1024;
   const stdout = collect(child.stdout, limitBytes);
   const stderr = collect(child.stderr, limitBytes, options.onStderr);
@@ -76,8 +88,9 @@ export async function run(command: string, args: readonly string[], options: Com
           stop();
         }, options.timeoutMs);
   options.signal.addEventListener("abort", stop, { once: true });
+  if (options.signal.aborted) stop(); // while it was being started
   try {
-    const { exitCode, signal } = await promise;
+    const { exitCode, signal } = await child.ended;
     if (exitCode === 0 && !timedOut) return { stdout: stdout(), stderr: stderr() };
     options.signal.throwIfAborted();
     const how = timedOut
@@ -101,7 +114,33 @@ export async function run(command: string, args: readonly string[], options: Com
   }
 }
 
-function collect(stream: NodeJS.ReadableStream | null, limitBytes: number, onText?: (text: string) => void): () => string {
+async function started(command: string, args: readonly string[], options: CommandOptions): Promise<RunningCommand> {
+  try {
+    return await (options.start ?? startChild)(command, args, options);
+  } catch (cause) {
+    throw new CommandError(`Cannot run ${command}`, { exitCode: null, stdout: "", stderr: "" }, { cause });
+  }
+}
+
+function startChild(command: string, args: readonly string[], { input, env, cwd }: CommandOptions): RunningCommand {
+  const child = spawn(command, args, {
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    ...(env === undefined ? {} : { env }),
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<Awaited<RunningCommand["ended"]>>();
+  child.once("error", reject);
+  child.once("close", (exitCode, signal) => resolve({ exitCode, signal }));
+  return {
+    stdin: child.stdin,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    ended: promise,
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+function collect(stream: Readable | null, limitBytes: number, onText?: (text: string) => void): () => string {
   const chunks: Buffer[] = [];
   let size = 0;
   stream?.on("data", (chunk: Buffer) => {

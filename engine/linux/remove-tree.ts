@@ -1,5 +1,6 @@
 import { lstat, rmdir, unlink } from "node:fs/promises";
 import { isErrno, run } from "@peapod/kit";
+import { startInThread } from "./program.ts";
 
 /**
  * Removes a file or a folder with all in it, whatever somebody foreign (an image, a container) made of it: `rm` goes by descriptors, so that
@@ -13,6 +14,6 @@ export async function removeTree(path: string, signal: AbortSignal = new AbortCo
   } catch (cause) {
     if (isErrno(cause, "ENOENT", "ENOTDIR")) return;
     if (!isErrno(cause, "ENOTEMPTY", "EEXIST")) throw cause;
-    await run("rm", ["-rf", "--one-file-system", "--", path], { signal });
+    await run("rm", ["-rf", "--one-file-system", "--", path], { signal, start: startInThread });
   }
 }

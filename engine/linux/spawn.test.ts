@@ -4,7 +4,7 @@ import { Socket } from "node:net";
 import { test } from "node:test";
 import { text } from "node:stream/consumers";
 import { eventually } from "@peapod/kit";
-import { makePipe, reap, spawnDetached } from "./spawn.ts";
+import { makePipe, reap, spawnDetached, spawnInThread } from "./spawn.ts";
 
 test("spawnDetached() starts a program with its own arguments, environment, folder, descriptors and session, and no signal ignored", async () => {
   const script = 'printf "%s|" "$1" "$X" "$(pwd)"; cut -d" " -f5,6 /proc/$$/stat; grep SigIgn /proc/self/status; echo three >&3';
@@ -20,16 +20,36 @@ test("reap() leaves no zombie, and waits for the end", async () => {
   await eventually(() => !readdirSync("/proc").includes(String(pid)), { withinMs: 1_000 });
 });
 
-test("spawnDetached() says that there is no such program, and leaves no process and no descriptor", () => {
-  const before = [readdirSync("/proc/self/fd").length, readFileSync("/proc/thread-self/children", "utf8")];
+test("spawnDetached() says that there is no such program, and leaves no process and no descriptor", async () => {
+  const before = [readdirSync("/proc/self/fd").length, children()];
   assert.throws(() => spawnDetached({ path: "/no/such/program", args: [], env: {}, cwd: "/", fds: [] }), { code: "ENOENT" });
-  assert.throws(() => spawnDetached({ path: "/bin/true", args: [], env: {}, cwd: "/no/such/folder", fds: [] }), { code: "ENOENT" });
-  assert.deepEqual([readdirSync("/proc/self/fd").length, readFileSync("/proc/thread-self/children", "utf8")], before);
+  await assert.rejects(spawnInThread({ path: "/bin/true", args: [], env: {}, cwd: "/no/such/folder", fds: [] }), { code: "ENOENT" });
+  assert.deepEqual([readdirSync("/proc/self/fd").length, children()], before);
 });
 
-test("spawnDetached() refuses descriptors that would overwrite one another", () => {
-  assert.throws(() => spawnDetached({ path: "/bin/true", args: [], env: {}, cwd: "/", fds: [1, 0] }), /overwritten/);
+test("spawnDetached() refuses descriptors that would overwrite one another", async () => {
+  await assert.rejects(spawnInThread({ path: "/bin/true", args: [], env: {}, cwd: "/", fds: [1, 0] }), /overwritten/);
 });
+
+test("spawnInThread() has another thread start the program, and wait for the kernel", async () => {
+  const nothing = openSync("/dev/null", "r+");
+  const pid = await spawnInThread({ path: "/bin/sleep", args: ["1000"], env: {}, cwd: "/", fds: [nothing, nothing, nothing] });
+  closeSync(nothing);
+  const ofMainThread = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").split(" ");
+  assert.deepEqual(
+    [ofMainThread, children().split(" ")].map((list) => list.includes(String(pid))),
+    [false, true],
+  );
+  process.kill(pid, "SIGKILL");
+  await reap(pid);
+});
+
+/** Of every thread of this process. */
+function children(): string {
+  return readdirSync("/proc/self/task")
+    .map((thread) => readFileSync(`/proc/self/task/${thread}/children`, "utf8"))
+    .join("");
+}
 
 interface Started {
   path: string;

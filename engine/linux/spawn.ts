@@ -5,6 +5,7 @@ import { errnoName } from "./libc.ts";
 /**
  * Starting programs without a copy of this process: `node:child_process` forks, which takes 2 ms and 4 more for each 100 MB that this process
  * holds, on the main thread; posix_spawn(3) lends the child its memory until the program is loaded, 0.3 ms however large it is.
+ * On a busy machine that is ten times as long, so it is another thread that waits for it.
  */
 const libc = koffi.load("libc.so.6");
 const calls = {
@@ -23,6 +24,15 @@ const calls = {
   waitpid: libc.func("int waitpid(int pid, uint8_t *status, int options)"),
 };
 const waitpid = promisify(calls.waitpid.async) as (pid: number, status: Uint8Array, options: number) => Promise<number>; // koffi's types lose it
+type Spawn = (
+  pid: number[],
+  path: string,
+  actions: Buffer,
+  attributes: Buffer,
+  argv: (string | null)[],
+  envp: (string | null)[],
+) => Promise<number>;
+const spawn = promisify(calls.spawn.async) as Spawn; // as above
 
 /** More than glibc's posix_spawn_file_actions_t (80), posix_spawnattr_t (336) and sigset_t (128) take anywhere. */
 const STRUCT_BYTES = 512;
@@ -39,34 +49,67 @@ export interface DetachedProgram {
   readonly fds: readonly number[];
 }
 
+const WNOHANG = 1;
+
 /**
  * Starts a program in a session of its own, with every signal at its default, and gives its pid. Who started it must `reap` it.
- * Throws an Error with `code` (`ENOENT`).
+ * Throws an Error with `code` (`ENOENT`). This thread waits until the kernel has loaded it: for what is started once.
  */
-export function spawnDetached({ path, args, env, cwd, fds }: DetachedProgram): number {
-  if (fds.some((fd, target) => fd < target))
-    throw new Error(`Descriptors ${fds.join(", ")} would be overwritten before they are handed on`);
-  const [actions, attributes, pid] = [Buffer.alloc(STRUCT_BYTES), Buffer.alloc(STRUCT_BYTES), [0]];
-  calls.initActions(actions);
-  calls.initAttributes(attributes);
-  try {
-    fds.forEach((fd, target) => calls.addDup2(actions, fd, target));
-    calls.addChdir(actions, cwd);
+export function spawnDetached(program: DetachedProgram): number {
+  using call = new SpawnCall(program);
+  return call.pidOf(Number(calls.spawn(...call.words)));
+}
+
+/** `spawnDetached`, but another thread waits. */
+export async function spawnInThread(program: DetachedProgram): Promise<number> {
+  using call = new SpawnCall(program);
+  return call.pidOf(Number(await spawn(...call.words)));
+}
+
+/** What posix_spawn(3) takes, in memory that lasts as long as this. */
+class SpawnCall implements Disposable {
+  readonly words: Parameters<Spawn>;
+  readonly #path: string;
+  readonly #pid = [0];
+  readonly #actions = Buffer.alloc(STRUCT_BYTES);
+
+  constructor({ path, args, env, cwd, fds }: DetachedProgram) {
+    if (fds.some((fd, target) => fd < target))
+      throw new Error(`Descriptors ${fds.join(", ")} would be overwritten before they are handed on`);
+    const attributes = Buffer.alloc(STRUCT_BYTES);
+    calls.initActions(this.#actions);
+    fds.forEach((fd, target) => calls.addDup2(this.#actions, fd, target));
+    calls.addChdir(this.#actions, cwd);
+    calls.initAttributes(attributes);
     calls.setFlags(attributes, FLAGS.SETSIGDEF | FLAGS.SETSIGMASK | FLAGS.SETSID);
     calls.setDefaultSignals(attributes, Buffer.alloc(STRUCT_BYTES, 0xff));
     calls.setSignalMask(attributes, Buffer.alloc(STRUCT_BYTES));
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    const errno = Number(calls.spawn(pid, path, actions, attributes, [path, ...args, null], [...variables, null]));
-    if (errno !== 0) throw Object.assign(new Error(`${errnoName(errno)}: posix_spawn '${path}'`), { code: errnoName(errno) });
-  } finally {
-    calls.destroyActions(actions);
+    this.#path = path;
+    this.words = [this.#pid, path, this.#actions, attributes, [path, ...args, null], [...variables, null]];
   }
-  return pid[0] ?? 0;
+
+  pidOf(errno: number): number {
+    if (errno !== 0) throw Object.assign(new Error(`${errnoName(errno)}: posix_spawn '${this.#path}'`), { code: errnoName(errno) });
+    return this.#pid[0] ?? 0;
+  }
+
+  [Symbol.dispose](): void {
+    calls.destroyActions(this.#actions);
+  }
 }
 
 /** Waits for the end of a process of `spawnDetached`, on another thread. */
 export async function reap(pid: number): Promise<void> {
   await waitpid(pid, Buffer.alloc(4), 0);
+}
+
+/** The wait status of a process of ours that has ended, as wait(2) has it; undefined where it runs. It may be asked until it has given one. */
+export function waitStatus(pid: number): number | undefined {
+  const status = Buffer.alloc(4);
+  const ended = Number(calls.waitpid(pid, status, WNOHANG));
+  if (ended < 0) throw new Error(`Cannot wait for process ${pid}: ${errnoName(koffi.errno())}`);
+  return ended === pid ? status.readInt32LE(0) : undefined;
 }
 
 /** A pipe whose ends no other program gets by accident. */

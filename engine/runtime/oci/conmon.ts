@@ -2,7 +2,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { isErrno, readTextIfPresent, startTimer } from "@peapod/kit";
-import { makePipe, reap, spawnDetached } from "../../linux/spawn.ts";
+import { makePipe, reap, spawnInThread } from "../../linux/spawn.ts";
 import { defaultPath } from "./container-defaults.ts";
 
 /** How to start a container's monitor. */
@@ -58,7 +58,7 @@ const REPORT_LIMIT_BYTES = 64 * 1024;
  */
 export async function createWithConmon(options: MonitorOptions, signal: AbortSignal): Promise<number> {
   signal.throwIfAborted();
-  const monitor = spawnMonitor(options);
+  const monitor = await spawnMonitor(options);
   const sync = new Socket({ fd: monitor.syncFd, readable: true, writable: false });
   const report = readReport(sync);
   // Its second half and the runtime may go on and hold the pipe: they are for the caller to kill, by their bundle.
@@ -114,7 +114,7 @@ async function letGo({ pid, startFd }: Monitor, adopt: MonitorOptions["adopt"]):
   }
 }
 
-function spawnMonitor(options: MonitorOptions): Monitor {
+async function spawnMonitor(options: MonitorOptions): Promise<Monitor> {
   const { bundle, conmonPath, adopt } = options;
   const opened: number[] = [];
   const open = (fd: number): number => (opened.push(fd), fd);
@@ -126,7 +126,7 @@ function spawnMonitor(options: MonitorOptions): Monitor {
     const start = adopt === undefined ? undefined : makePipe();
     if (start !== undefined) open(start.read);
     try {
-      const pid = spawnDetached({
+      const pid = await spawnInThread({
         path: conmonPath,
         args: monitorArguments(options),
         cwd: bundle,

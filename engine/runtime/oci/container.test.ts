@@ -305,6 +305,7 @@ test("exec() says what cannot be started, and ends with the whole process when a
     assert.equal(exitCode, 127);
     const killed = await bed.runtime.exec(id, { command: ["sh", "-c", "kill -9 $$"], tty: false, stdin: false }, signal);
     assert.equal(await killed.exitCode, 137);
+    assert.match(await execute(bed, id, ["sh", "-c", "ls /proc/$$/fd; true"]), /^0\n1\n2\n(10\n)?$/, "nothing of ours is open in there");
     const stop = new AbortController();
     const session = await bed.runtime.exec(
       id,

@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { contain } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
+import { type Program, startProgram } from "../../linux/program.ts";
 import type { ExecOptions, ExecSession } from "../runtime.ts";
 import { bundleFiles } from "./conmon.ts";
 import type { ContainerEntry } from "./container-entry.ts";
@@ -43,7 +43,7 @@ export async function execInContainer(
   const launch = prepareExec(context, entry, options);
   try {
     signal.throwIfAborted();
-    return options.tty ? await execWithTerminal(launch, options, signal) : execWithPipes(launch, options, signal);
+    return await (options.tty ? execWithTerminal(launch, options, signal) : execWithPipes(launch, options, signal));
   } catch (cause) {
     launch.end();
     throw cause;
@@ -95,31 +95,38 @@ function prepareExec({ runtime, cgroups, log }: RuntimeContext, entry: Container
   };
 }
 
-function execWithPipes(launch: ExecLaunch, { stdin }: ExecOptions, signal: AbortSignal): ExecSession {
-  const child = spawn(launch.program, launch.args, { stdio: ["pipe", "pipe", "pipe"], detached: true });
-  if (!stdin) child.stdin.end();
-  child.stdin.on("error", () => {}); // a command that ended without reading everything: its exit code says how
+async function execWithPipes(launch: ExecLaunch, { stdin }: ExecOptions, signal: AbortSignal): Promise<ExecSession> {
+  const program = await start(launch);
+  if (!stdin) program.stdin.end();
+  for (const stream of [program.stdin, program.stdout, program.stderr]) stream.on("error", () => {}); // a command that ended without reading everything: its exit code says how
   return {
-    stdout: child.stdout,
-    stderr: nameRuntimeErrors(child.stderr, launch.pidPath),
-    write: async (chunk) => await writeTo(child.stdin, chunk),
-    closeStdin: () => void child.stdin.end(),
+    stdout: program.stdout,
+    stderr: nameRuntimeErrors(program.stderr, launch.pidPath),
+    write: async (chunk) => await writeTo(program.stdin, chunk),
+    closeStdin: () => void program.stdin.end(),
     resize: () => {},
-    exitCode: untilExit(child, launch, signal),
+    exitCode: untilExit(program, launch, signal),
   };
 }
 
-async function untilExit(child: ChildProcess, launch: ExecLaunch, signal: AbortSignal): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  child.once("error", (cause) => reject(new EngineError("RUNTIME_FAILED", `Cannot run ${launch.program}`, { cause })));
-  child.once("exit", (code, name) => resolve(code ?? (name === "SIGKILL" ? 137 : 143)));
+async function start({ program, args }: ExecLaunch): Promise<Program> {
+  try {
+    return await startProgram({ command: program, args });
+  } catch (cause) {
+    throw new EngineError("RUNTIME_FAILED", `Cannot run ${program}`, { cause });
+  }
+}
+
+async function untilExit(program: Program, launch: ExecLaunch, signal: AbortSignal): Promise<number> {
   const abort = (): void => {
-    if (child.pid !== undefined) launch.kill(child.pid);
-    child.kill("SIGKILL");
+    launch.kill(program.pid);
+    program.kill("SIGKILL");
   };
   signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort(); // while it was being started
   try {
-    return launch.exitCode(await promise);
+    const { exitCode, signal: name } = await program.exited;
+    return launch.exitCode(exitCode ?? (name === "SIGKILL" ? 137 : 143));
   } finally {
     signal.removeEventListener("abort", abort);
     launch.end();

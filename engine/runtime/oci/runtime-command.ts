@@ -1,4 +1,5 @@
 import { CommandError, run } from "@peapod/kit";
+import { startInThread } from "../../linux/program.ts";
 import type { RuntimeCommand } from "./conmon.ts";
 
 const WITHIN_MS = 30_000;
@@ -6,7 +7,11 @@ const WITHIN_MS = 30_000;
 /** Runs one verb of the OCI runtime to its end. Throws an Error with the runtime's own words, cleaned. */
 export async function runRuntime(runtime: RuntimeCommand, args: readonly string[], signal: AbortSignal): Promise<void> {
   try {
-    await run(runtime.path, ["--root", runtime.root, "--log-format", "json", ...args], { signal, timeoutMs: WITHIN_MS });
+    await run(runtime.path, ["--root", runtime.root, "--log-format", "json", ...args], {
+      signal,
+      timeoutMs: WITHIN_MS,
+      start: startInThread,
+    });
   } catch (cause) {
     if (!(cause instanceof CommandError)) throw cause;
     throw new Error(cleanRuntimeError(cause.stderr || cause.message), { cause });
