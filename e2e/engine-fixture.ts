@@ -162,14 +162,16 @@ export async function startEngine(t: TestScope, options: EngineFixtureOptions = 
         if (child === started) child = undefined; // a command of the test ended it
         resolve();
       });
+      const hasEnded = (): boolean => started.exitCode !== null || started.signalCode !== null;
       await eventually(
         async () => {
-          if (started.exitCode !== null)
-            throw new Error(`The engine ended with ${started.exitCode}: ${readFileSync(join(folder, "engine.log"), "utf8").slice(-2000)}`);
+          if (hasEnded()) return;
           await must(KUBECTL, ["get", "--raw", "/readyz"]);
         },
         { withinMs: 20_000, everyMs: 50 },
       );
+      if (hasEnded())
+        throw new Error(`The engine ended with ${started.exitCode}: ${readFileSync(join(folder, "engine.log"), "utf8").slice(-2000)}`);
       if (given.closeLog !== true) return;
       started.stdout.destroy();
       started.stderr.destroy();
