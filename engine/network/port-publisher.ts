@@ -43,6 +43,7 @@ export class PortPublisher {
    * Throws HOST_PORT_BUSY, and NETWORK_FAILED for a hostIP that is not IPv4.
    */
   claim(podUid: string, podIP: string, ports: readonly PortMapping[]): void {
+    if (ports.length === 0) return;
     const taken = [...this.#claims].flatMap(([uid, published]) =>
       uid === podUid ? [] : published.map(({ mapping }): TakenPort => takenBy(`pod ${uid}`, mapping)),
     );
@@ -54,11 +55,10 @@ export class PortPublisher {
       refuseConflict(mapping, taken);
       taken.push(takenBy("another container of the same pod", mapping));
     }
-    if (ports.length > 0)
-      this.#claims.set(
-        podUid,
-        ports.map((mapping) => ({ mapping, podIP })),
-      );
+    this.#claims.set(
+      podUid,
+      ports.map((mapping) => ({ mapping, podIP })),
+    );
   }
 
   /** Publishes what the pod has claimed. Throws HOST_PORT_BUSY where a program of the machine or another engine has a port. */
