@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { delay, isErrno, readTextIfPresent } from "@peapod/kit";
@@ -53,10 +53,7 @@ export async function ensureEngine(invocation: Invocation): Promise<void> {
   if ((await findEngine(config)) !== undefined && (await answers(config, signal))) return;
   if (!config.isRoot) throw rootError(config, "to run containers");
   const startedMs = performance.now();
-  const logPath = join(resolve(config.stateDir), "engine.log");
-  await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
-  await rotate(logPath);
-  const log = await open(logPath, "a", 0o600);
+  const { log, logPath } = await openLog(config);
   const logStart = (await log.stat()).size;
   try {
     const child = spawn(process.execPath, [engineProgram, "serve", ...engineArguments(config)], {
@@ -106,6 +103,22 @@ async function answers(config: CliConfig, signal: AbortSignal): Promise<boolean>
     signal.throwIfAborted();
     if (cause instanceof ApiError && cause.code !== 503) throw cause;
     return false;
+  }
+}
+
+/** In the state directory, or where its disk is read-only, in the run directory. */
+async function openLog(config: CliConfig): Promise<{ log: FileHandle; logPath: string }> {
+  const openIn = async (dir: string): Promise<{ log: FileHandle; logPath: string }> => {
+    const logPath = join(resolve(dir), "engine.log");
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await rotate(logPath);
+    return { log: await open(logPath, "a", 0o600), logPath };
+  };
+  try {
+    return await openIn(config.stateDir);
+  } catch (cause) {
+    if (!isErrno(cause, "EROFS", "ENOSPC")) throw cause;
+    return openIn(config.runDir);
   }
 }
 

@@ -16,6 +16,8 @@ export interface EngineConfig {
   readonly runtimePath: string | undefined;
   /** End when nothing has been left to run for this long; undefined: never. */
   readonly idleExitMinutes: number | undefined;
+  /** What becomes of pods that run and that no object tells of, as after the store was moved away. */
+  readonly unknownPods: "keep" | "remove";
   /** Node addresses for pods; undefined: chosen free of the machine's routes. */
   readonly podCIDR: string | undefined;
   /** How many processes and threads one pod may have, and all pods together. */
@@ -87,6 +89,12 @@ export const engineOptions = [
     help: "Minutes without anything to run after which the engine ends itself; never where empty",
   },
   {
+    flag: "unknown-pods",
+    environment: "PEAPOD_UNKNOWN_PODS",
+    fallback: "keep",
+    help: "keep or remove pods that run and that no object tells of, as after a damaged store.db was moved away; their data may be all that is left of them",
+  },
+  {
     flag: "log-level",
     environment: "PEAPOD_LOG_LEVEL",
     fallback: "info",
@@ -129,6 +137,7 @@ export function parseConfig(args: readonly string[], environment: Readonly<Recor
     runtimePath: read("runtime", "an absolute path", (text) => optional(text, absolutePath), { value: undefined }).value,
     idleExitMinutes: read("idle-exit-minutes", "a number of minutes above 0", (text) => optional(text, minutes), { value: undefined })
       .value,
+    unknownPods: read("unknown-pods", "keep or remove", (text) => (["keep", "remove"] as const).find((word) => word === text), "keep"),
     podCIDR: read("pod-cidr", "an IPv4 network with 16 to 28 bits, such as 10.88.7.0/24", (text) => optional(text, cidr), {
       value: undefined,
     }).value,

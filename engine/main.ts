@@ -21,6 +21,7 @@ import { readLog } from "./logs/read-log.ts";
 import { openBridgeNetwork } from "./network/open-bridge-network.ts";
 import { nodeApi } from "./node-api/node-api.ts";
 import { announce } from "./presence.ts";
+import { recoverFromMachine } from "./recovery.ts";
 import { openOciRuntime } from "./runtime/oci/oci-runtime.ts";
 import { runScheduler } from "./scheduler/scheduler.ts";
 import { holdDirs } from "./state-dir.ts";
@@ -80,7 +81,23 @@ async function runEngine(config: EngineConfig): Promise<void> {
   const images = await openImages({ stateDir, runDir, log, scope, inUse });
   const volumes = openVolumes({ stateDir, log });
   const podLogsDir = join(stateDir, "logs");
-  const kubelet = new Kubelet({ client, runtime, images, volumes, network, clock, log, nodeName, machine, podLogsDir, removeLog });
+  const keptPodsDir = join(stateDir, "kept-pods");
+  const strangers = await recoverFromMachine({ store, runtime, keptPodsDir, clock, log, unknownPods: config.unknownPods });
+  const kubelet = new Kubelet({
+    client,
+    runtime,
+    images,
+    volumes,
+    network,
+    clock,
+    log,
+    nodeName,
+    machine,
+    podLogsDir,
+    keptPodsDir,
+    strangers,
+    removeLog,
+  });
   const nodeServer = new KubeletNodeServer({ kubelet, runtime, readLog });
 
   const stop = new AbortController();

@@ -2,19 +2,21 @@ import { readdir } from "node:fs/promises";
 import { isErrno } from "@peapod/kit";
 import type { Container, PodSandbox } from "../runtime/runtime.ts";
 import { rootfsKey } from "./container-config.ts";
+import { readKeptPods } from "./kept-pods.ts";
 import { PodRecord } from "./pod-record.ts";
 import type { Services } from "./services.ts";
 
 /** What earlier engines left on the machine, by pod. */
 export async function adoptFromMachine(services: Services): Promise<Map<string, PodRecord>> {
   const { runtime, images, volumes, network } = services;
-  const [sandboxes, containers, volumePods, networkPods, rootfsKeys, logged] = await Promise.all([
+  const [sandboxes, containers, volumePods, networkPods, rootfsKeys, logged, kept] = await Promise.all([
     runtime.listPodSandboxes(),
     runtime.listContainers(),
     volumes.listPods(),
     network.listPods(),
     images.listRootfs(),
     loggedPods(services.podLogsDir),
+    readKeptPods(services.keptPodsDir),
   ]);
   const records = new Map<string, PodRecord>();
   const recordOf = (pod: { uid: string; namespace: string; name: string }): PodRecord => {
@@ -25,7 +27,7 @@ export async function adoptFromMachine(services: Services): Promise<Map<string, 
   for (const pod of logged) recordOf(pod);
   for (const sandbox of sandboxes) recordOf(sandbox.pod).sandboxes.set(sandbox.id, { sandbox, isStopped: false, isBroken: false });
   for (const container of containers) recordOf(container.pod).adoptContainer(container, services.clock);
-  for (const uid of [...volumePods, ...networkPods]) if (!records.has(uid)) recordOf({ uid, namespace: "", name: "" });
+  for (const uid of [...volumePods, ...networkPods, ...kept.keys()]) if (!records.has(uid)) recordOf({ uid, namespace: "", name: "" });
   for (const uid of volumePods) recordOf({ uid, namespace: "", name: "" }).volumes = new Map();
   await removeUnusedRootfs(services, rootfsKeys, containers);
   return records;

@@ -1,13 +1,14 @@
 import { pods } from "@peapod/api";
 import { ApiError } from "@peapod/client";
-import { isAbort } from "@peapod/kit";
+import { isAbort, isErrno } from "@peapod/kit";
 import { removeTree } from "../linux/remove-tree.ts";
 import type { PortMapping } from "../network/network.ts";
 import { podLinuxResources, podLogsPath, rootfsKey } from "./container-config.ts";
+import { forgetKeptPod } from "./kept-pods.ts";
 import type { Action } from "./plan.ts";
 import { podHostname } from "./pod-files.ts";
 import type { PodRecord } from "./pod-record.ts";
-import { describeError, inVolumeOrder, noteTrouble, recordEvent } from "./services.ts";
+import { describeError, inVolumeOrder, noteTrouble, recordEvent, type Services } from "./services.ts";
 import { startContainer } from "./start-container.ts";
 import { type Turn, volumePaths } from "./turn.ts";
 
@@ -166,7 +167,7 @@ async function removeContainer(
   await services.runtime.removeContainer(id, signal);
   await services.images.removeRootfs(rootfsKey(record.uid, name, attempt));
   const logPath = record.containers.get(id)?.logPath;
-  if (logPath !== undefined) await services.removeLog(logPath);
+  if (logPath !== undefined) await unlessReadOnly(services, logPath, async () => services.removeLog(logPath));
   record.dropContainer(id);
 }
 
@@ -193,7 +194,7 @@ async function reportVolumes(turn: Turn, { problem }: { problem: string }): Prom
 }
 
 async function releaseVolumes({ services, record }: Turn): Promise<void> {
-  await inVolumeOrder(record, async () => services.volumes.tearDown(record.uid));
+  await removeVolumes(services, record);
   record.volumes = undefined;
   record.podFiles = undefined;
 }
@@ -220,10 +221,31 @@ async function tearDown(turn: Turn): Promise<void> {
   await Promise.all(
     [...record.containers.values()].map(async ({ name, attempt }) => services.images.removeRootfs(rootfsKey(record.uid, name, attempt))),
   );
-  await inVolumeOrder(record, async () => services.volumes.tearDown(record.uid));
-  await removeTree(podLogsPath(services.podLogsDir, record));
+  await removeVolumes(services, record);
+  const logs = podLogsPath(services.podLogsDir, record);
+  await unlessReadOnly(services, logs, async () => removeTree(logs));
+  await unlessReadOnly(services, "the kept object", async () => forgetKeptPod(services.keptPodsDir, record.uid));
   forgetMachine(record);
   services.log.info("pod removed", { pod: record.name, uid: record.uid });
+}
+
+async function removeVolumes(services: Services, record: PodRecord): Promise<void> {
+  const tearDown = async (): Promise<void> => services.volumes.tearDown(record.uid);
+  await unlessReadOnly(services, "volumes", async () => inVolumeOrder(record, tearDown));
+}
+
+/** On a read-only disk files stay, whatever becomes of their pod; the next engine that can finds and removes them. */
+async function unlessReadOnly({ log }: Services, what: string, remove: () => Promise<void>): Promise<void> {
+  try {
+    await remove();
+  } catch (error) {
+    if (!isReadOnlyDisk(error)) throw error;
+    log.warn("not removed: the disk is read-only", { what, error });
+  }
+}
+
+function isReadOnlyDisk(error: unknown): boolean {
+  return isErrno(error, "EROFS") || (error instanceof Error && error.cause !== undefined && isReadOnlyDisk(error.cause));
 }
 
 function forgetMachine(record: PodRecord): void {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +10,9 @@ import { FakeImages } from "../images/fake-images.ts";
 import { FakeNetwork } from "../network/fake-network.ts";
 import { removeLog } from "../logs/log-files.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import { recoverFromMachine } from "../recovery.ts";
 import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/store.ts";
 import { FakeVolumes } from "../volumes/fake-volumes.ts";
 import { Kubelet } from "./kubelet.ts";
 import type { MachineFacts } from "./node-object.ts";
@@ -36,16 +39,19 @@ const machine: MachineFacts = {
 
 /** A real store and API, and a kubelet over fakes that outlive it, so that a test can end and restart it. */
 export class TestNode implements AsyncDisposable {
-  readonly client: Client;
+  client: Client;
   readonly runtime: FakeRuntime;
   readonly images = new FakeImages();
   readonly volumes = new FakeVolumes();
   readonly network = new FakeNetwork();
   readonly podLogsDir: string;
+  readonly keptPodsDir: string;
   readonly log: Logger;
   readonly clock: Clock;
   kubelet: Kubelet;
   readonly #scope: Scope;
+  readonly #folder: string;
+  #strangers: ReadonlySet<string> = new Set();
   #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
 
   private constructor(scope: Scope, folder: string, runtime: FakeRuntime, { log = silentLogger, clock = systemClock }: TestNodeOptions) {
@@ -53,10 +59,10 @@ export class TestNode implements AsyncDisposable {
     this.runtime = runtime;
     this.log = log;
     this.clock = clock;
+    this.#folder = folder;
     this.podLogsDir = join(folder, "pods");
-    const api = new ObjectApi({ store: openStore(join(folder, "store.db"), scope), clock });
-    api.prepare();
-    this.client = connectInProcess(api);
+    this.keptPodsDir = join(folder, "kept-pods");
+    this.client = this.#connect(openStore(join(folder, "store.db"), scope));
     this.kubelet = this.#makeKubelet();
     this.images.add("app:1");
     this.images.add("app:2");
@@ -85,6 +91,14 @@ export class TestNode implements AsyncDisposable {
     this.#running?.stop.abort();
     await this.#running?.done;
     this.#running = undefined;
+  }
+
+  /** Begins with an empty store, as an engine whose damaged store was moved away. */
+  async loseStore(unknownPods: "keep" | "remove" = "keep"): Promise<void> {
+    const { runtime, keptPodsDir, clock, log } = this;
+    const store = openStore(join(this.#folder, `${randomUUID()}.db`), this.#scope);
+    this.client = this.#connect(store);
+    this.#strangers = await recoverFromMachine({ store, runtime, keptPodsDir, clock, log, unknownPods });
   }
 
   async createPod(name: string, spec: Partial<NonNullable<Pod["spec"]>> = {}): Promise<Pod> {
@@ -176,8 +190,28 @@ export class TestNode implements AsyncDisposable {
     await this.#scope[Symbol.asyncDispose]();
   }
 
+  #connect(store: Store): Client {
+    const api = new ObjectApi({ store, clock: this.clock });
+    api.prepare();
+    return connectInProcess(api);
+  }
+
   #makeKubelet(): Kubelet {
-    const { client, runtime, images, volumes, network, podLogsDir, log, clock } = this;
-    return new Kubelet({ client, runtime, images, volumes, network, clock, log, nodeName: NODE, machine, podLogsDir, removeLog });
+    const { client, runtime, images, volumes, network, podLogsDir, keptPodsDir, log, clock } = this;
+    return new Kubelet({
+      client,
+      runtime,
+      images,
+      volumes,
+      network,
+      clock,
+      log,
+      nodeName: NODE,
+      machine,
+      podLogsDir,
+      keptPodsDir,
+      strangers: this.#strangers,
+      removeLog,
+    });
   }
 }

@@ -31,6 +31,10 @@ export interface KubeletOptions {
   readonly machine: MachineFacts;
   /** Where pods' logs are: `<namespace>_<pod>_<uid>/<container>/<attempt>.log`. */
   readonly podLogsDir: string;
+  /** Where pods' objects are kept in case the API loses them: `<uid>.json`. */
+  readonly keptPodsDir: string;
+  /** Pods that run here and that the API never had: they are left alone, unless an object of theirs comes. */
+  readonly strangers?: ReadonlySet<string>;
   readonly removeLog: RemoveLog;
 }
 
@@ -58,6 +62,7 @@ export class Kubelet {
   readonly #places: Services["places"];
   readonly #gone = new Set<string>();
   readonly #background = new Set<Promise<void>>();
+  readonly #strangers: Set<string>;
   #records = new Map<string, PodRecord>();
   #isAdopted = false;
   #signal: AbortSignal = AbortSignal.abort();
@@ -65,6 +70,7 @@ export class Kubelet {
   constructor(options: KubeletOptions) {
     this.#options = options;
     const { client, clock, log, nodeName, machine } = options;
+    this.#strangers = new Set(options.strangers);
     this.#recorder = new EventRecorder({ client, component: "kubelet", host: nodeName, clock, log });
     this.#worker = new KeyedWorker(async (uid) => this.#turn(uid));
     const limit = Math.min(MOST_PLACES, PLACES_FOR_EACH_CPU * machine.cpus);
@@ -151,7 +157,9 @@ export class Kubelet {
   /** What was deleted by force and is still being stopped: the API does not show it, so nobody could tell that it stays. */
   async #removeUnknown(): Promise<void> {
     const last = abortAfter(LAST_WORK_MS);
-    const unknown = [...this.#records.values()].filter((record) => !record.isInApi && !record.isTornDown);
+    const unknown = [...this.#records.values()].filter(
+      (record) => !record.isInApi && !record.isTornDown && !this.#strangers.has(record.uid),
+    );
     await Promise.all(unknown.map(async (record) => removeAtOnce(this.#services, record, last)));
   }
 
@@ -177,6 +185,7 @@ export class Kubelet {
     record.takeObject(pod, this.#options.clock);
     this.#references.put(uid, pod);
     record.isInApi = isInApi;
+    if (isInApi) this.#strangers.delete(uid);
     if (this.#pods.isSynced) this.#worker.notify(uid);
   }
 
@@ -187,7 +196,7 @@ export class Kubelet {
 
   async #turn(uid: string): Promise<void> {
     const record = this.#records.get(uid);
-    if (record === undefined || this.#signal.aborted || !this.#pods.isSynced) return;
+    if (record === undefined || this.#signal.aborted || !this.#pods.isSynced || this.#strangers.has(uid)) return;
     try {
       await runTurn(this.#services, record, this.#signal);
     } catch (cause) {

@@ -79,6 +79,8 @@ export class PodRecord {
   deletedAtMs: number | undefined;
   readonly #tornDown = new AbortController();
   isObjectDeleted = false;
+  /** Of what state the object was kept last. */
+  keptState: string | undefined;
   readonly #watchers = new Set<() => void>();
   /** What was last written, or read before anything was. */
   status: PodStatus = {};

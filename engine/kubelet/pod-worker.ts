@@ -3,6 +3,7 @@ import { isAbort } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
 import type { References } from "./environment.ts";
 import { execute } from "./execute.ts";
+import { keepPod } from "./kept-pods.ts";
 import { type Action, planPod, podState, type PodSeen } from "./plan.ts";
 import type { Places } from "./places.ts";
 import type { PodRecord } from "./pod-record.ts";
@@ -28,6 +29,7 @@ export async function runTurn(services: Services, record: PodRecord, signal: Abo
     if (podState(turn.pod, seen) === "terminated") await writeStatus(services, record, signal);
     await act(turn, actions);
     await writeStatus(services, record, signal);
+    await keepPod(services, record);
     record.tellWatchers();
     if (record.retryAtMs > services.clock.monotonicMs()) services.notifyAt(record.uid, record.retryAtMs);
     else if (actions.some(leadsOn)) services.notify(record.uid);

@@ -25,6 +25,7 @@ export interface Services {
   /** For what costs the machine much. */
   readonly places: { readonly start: Places; readonly removal: Places };
   readonly podLogsDir: string;
+  readonly keptPodsDir: string;
   readonly removeLog: RemoveLog;
   readonly nodeMemoryBytes: number;
   readonly allocatable: Readonly<Record<string, string>>;

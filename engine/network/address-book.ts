@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isErrno } from "@peapod/kit";
+import { isDiskClosed, isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { type Cidr, contains, formatAddress, formatCidr, parseAddress, sizeOf } from "./cidr.ts";
 import type { PortMapping } from "./network.ts";
@@ -69,22 +69,25 @@ export class AddressBook {
     for (let step = 0; step < count; step++) {
       const address = first + ((start + step) % count);
       if (this.#taken.has(address)) continue;
+      writeFileSync(join(this.#directory, "last"), String(address), { mode: 0o600 });
+      const reservation = this.#write(podUid, { ip: formatAddress(address) }); // a full disk throws, and then nothing is taken
       this.#taken.add(address);
       this.#last = address;
-      writeFileSync(join(this.#directory, "last"), String(address), { mode: 0o600 });
-      return this.#write(podUid, { ip: formatAddress(address) });
+      return reservation;
     }
     throw new EngineError("NO_FREE_ADDRESS", `All ${count} addresses of the pod network ${formatCidr(this.cidr)} are in use`);
   }
 
-  /** Notes what the pod is connected to; undefined: to nothing. */
+  /** Notes what the pod is connected to; undefined: to nothing, which a disk that takes nothing does not hold up. */
   setConnection(podUid: string, connection: Connection | undefined): void {
     const { ip } = this.reserve(podUid);
-    this.#write(podUid, connection === undefined ? { ip } : { ip, connection });
+    if (connection !== undefined) return void this.#write(podUid, { ip, connection });
+    this.#reservations.set(podUid, { ip });
+    unlessDiskIsClosed(() => this.#write(podUid, { ip }));
   }
 
   release(podUid: string): void {
-    rmSync(this.#file(podUid), { force: true });
+    unlessDiskIsClosed(() => unlinkSync(this.#file(podUid)));
     this.#taken.delete(parseAddress(this.#reservations.get(podUid)?.ip ?? ""));
     this.#reservations.delete(podUid);
   }
@@ -112,6 +115,15 @@ function readReservation(path: string, cidr: Cidr): Reservation | undefined {
   } catch (cause) {
     if (cause instanceof SyntaxError || cause instanceof TypeError || isErrno(cause, "EISDIR")) return undefined;
     throw cause;
+  }
+}
+
+/** What stays in a file that cannot be changed names a pod that is gone: the next engine disconnects it once more. A file that is gone is well. */
+function unlessDiskIsClosed(act: () => void): void {
+  try {
+    act();
+  } catch (cause) {
+    if (!isDiskClosed(cause) && !isErrno(cause, "ENOENT")) throw cause;
   }
 }
 

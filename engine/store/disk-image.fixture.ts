@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
+const MOUNT_OPTIONS = "loop,errors=remount-ro";
+
 /** A disk of a test's own: ext4 in a file, mounted. Its end unmounts and removes it. */
 export interface DiskImage extends Disposable {
   /** Where it is mounted. */
@@ -11,6 +13,8 @@ export interface DiskImage extends Disposable {
   cut(): DiskImage;
   /** Has the file system meet an error: the kernel makes it read-only, under whoever has files open. */
   fail(): void;
+  /** Unmounts it and mounts it again. */
+  remount(): void;
 }
 
 /** Makes a disk of so many MiB. Root's only. */
@@ -25,7 +29,7 @@ export function diskImage(sizeMiB: number): DiskImage {
 function mounted(folder: string, file: string): DiskImage {
   const root = join(folder, "root");
   mkdirSync(root);
-  execFileSync("mount", ["-o", "loop,errors=remount-ro", file, root]);
+  execFileSync("mount", ["-o", MOUNT_OPTIONS, file, root]);
   return {
     root,
     cut: () => {
@@ -36,6 +40,10 @@ function mounted(folder: string, file: string): DiskImage {
     fail: () => {
       const device = basename(execFileSync("findmnt", ["-n", "-o", "SOURCE", root], { encoding: "utf8" }).trim());
       writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, "1");
+    },
+    remount: () => {
+      execFileSync("umount", [root]);
+      execFileSync("mount", ["-o", MOUNT_OPTIONS, file, root]);
     },
     [Symbol.dispose]: () => {
       execFileSync("umount", [root]);

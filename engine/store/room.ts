@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, statfsSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { isErrno } from "@peapod/kit";
 
@@ -53,7 +53,7 @@ export class Room {
   giveUp(): boolean {
     this.#isWhole = false;
     try {
-      rmSync(this.#reserve);
+      unlinkSync(this.#reserve);
       return true;
     } catch (cause) {
       if (!isErrno(cause, "ENOENT", "EROFS", "EIO")) throw cause;

@@ -40,9 +40,9 @@ function create(database: DatabaseSync, firstVersion: number): void {
       version INTEGER NOT NULL, object TEXT NOT NULL,
       UNIQUE (resource, namespace, name)
     ) STRICT;
-    -- One row: no version above was ever given to anybody.
-    CREATE TABLE versions (reserved INTEGER NOT NULL) STRICT;
-    INSERT INTO versions VALUES (${firstVersion});
+    -- One row. No version above reserved was ever given to anybody, none below began by this store; 0 where that is not known.
+    CREATE TABLE versions (reserved INTEGER NOT NULL, began INTEGER NOT NULL) STRICT;
+    INSERT INTO versions VALUES (${firstVersion}, ${firstVersion});
     PRAGMA user_version = ${VERSION};
     COMMIT;
   `);
@@ -52,8 +52,8 @@ function create(database: DatabaseSync, firstVersion: number): void {
 function forgetHistory(database: DatabaseSync): void {
   database.exec(`
     BEGIN IMMEDIATE;
-    CREATE TABLE versions (reserved INTEGER NOT NULL) STRICT;
-    INSERT INTO versions SELECT max(ifnull((SELECT max(version) FROM history), 1), ifnull((SELECT max(version) FROM objects), 1));
+    CREATE TABLE versions (reserved INTEGER NOT NULL, began INTEGER NOT NULL) STRICT;
+    INSERT INTO versions SELECT max(ifnull((SELECT max(version) FROM history), 1), ifnull((SELECT max(version) FROM objects), 1)), 0;
     DROP TABLE history;
     PRAGMA user_version = ${VERSION};
     COMMIT;

@@ -65,6 +65,7 @@ export interface SqliteStoreOptions {
 
 /** Objects in SQLite. Reads and writes are synchronous; `sync` makes them durable. */
 export class SqliteStore implements Store {
+  readonly began: number;
   readonly #fallBack: (fault: EngineError) => OpenDisk;
   #disk: OpenDisk;
   readonly #readerLimits: ReaderLimits;
@@ -83,6 +84,7 @@ export class SqliteStore implements Store {
     this.#disk = disk;
     this.#fallBack = fallBack;
     this.#readerLimits = { changes: limits.readerChanges, bytes: limits.readerBytes };
+    this.began = disk.statements.began();
     this.#reserved = disk.statements.reserved();
     this.#newest = this.#reserved + 1; // no version is used twice, whatever was lost
     this.#history = new History(this.#newest, { changes: limits.historyChanges, bytes: limits.historyBytes });

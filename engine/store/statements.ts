@@ -21,6 +21,8 @@ export interface Statements {
   /** The highest version that may have been given to anybody. */
   reserved(): number;
   reserve(version: number): void;
+  /** The version that the store began with. */
+  began(): number;
   /** Pages of the file that hold nothing. */
   freePages(): number;
 }
@@ -41,6 +43,7 @@ export function prepareStatements(database: DatabaseSync): Statements {
   );
   const remove = database.prepare("DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?");
   const reserved = database.prepare("SELECT reserved FROM versions");
+  const began = database.prepare("SELECT began FROM versions");
   const reserve = database.prepare("UPDATE versions SET reserved = ?");
   const freePages = database.prepare("PRAGMA freelist_count");
   return {
@@ -57,6 +60,7 @@ export function prepareStatements(database: DatabaseSync): Statements {
     put: (key, version, json) => void put.run(key.resource, key.namespace, key.name, version, json),
     remove: (key) => void remove.run(key.resource, key.namespace, key.name),
     reserved: () => Number(reserved.get()?.["reserved"]),
+    began: () => Number(began.get()?.["began"]),
     reserve: (version) => void reserve.run(version),
     freePages: () => Number(freePages.get()?.["freelist_count"]),
   };

@@ -9,6 +9,8 @@ import type { KubeObject } from "@peapod/api";
 export interface Store {
   /** The newest resource version, as a decimal string. */
   readonly resourceVersion: string;
+  /** What has a lower version is of another store, whose place this one took. Also the time of its making, in microseconds; 0: not known. */
+  readonly began: number;
   /** What is wrong with the disk, for a person; undefined while all is well. */
   readonly trouble: string | undefined;
   get(key: ObjectKey): KubeObject | undefined;
