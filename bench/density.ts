@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { nodes } from "@peapod/api";
 import { Scope } from "@peapod/kit";
 import { type BenchEngine, makeFolder, startEngine } from "./engine.ts";
 import { type Floor, prepareFloor } from "./floor.ts";
@@ -25,10 +26,12 @@ export async function density(args: readonly string[], signal: AbortSignal): Pro
   const floor = await prepareFloor(engine, folder, scope, signal);
   await measureStarts(engine, floor, WARM_UP_ROUNDS, signal);
 
+  const nodeName = await nodeOf(engine, signal);
   const first = await measureStarts(engine, floor, rounds, signal);
-  for (let index = 1; index < count; index++) await createUntilRunning(engine.client, threeContainers(`density-${index}`), signal);
+  for (let index = 1; index < count; index++)
+    await createUntilRunning(engine.client, threeContainers(`density-${index}`, nodeName), signal);
   const last = await measureStarts(engine, floor, rounds, signal);
-  await createUntilRunning(engine.client, threeContainers(`density-${count}`), signal);
+  await createUntilRunning(engine.client, threeContainers(`density-${count}`, nodeName), signal);
   process.stdout.write(`${count} pods run; now an idle minute\n`);
   const cpuPercent = await idleProcessor(engine, signal);
   const engineAfter = pssKib(engine.pid);
@@ -47,6 +50,10 @@ ${count} pods of three containers:
 `);
 }
 
+async function nodeOf({ client }: BenchEngine, signal: AbortSignal): Promise<string> {
+  return (await client.list(nodes, {}, signal)).items[0]?.metadata.name ?? "";
+}
+
 interface Starts {
   readonly peapodMs: number[];
   readonly floorMs: number[];
@@ -56,7 +63,7 @@ interface Starts {
 async function measureStarts(engine: BenchEngine, floor: Floor, rounds: number, signal: AbortSignal): Promise<Starts> {
   const starts: Starts = { peapodMs: [], floorMs: [] };
   for (let round = 1; round <= rounds; round++) {
-    starts.peapodMs.push(await createUntilRunning(engine.client, threeContainers("one-more"), signal));
+    starts.peapodMs.push(await createUntilRunning(engine.client, threeContainers("one-more", await nodeOf(engine, signal)), signal));
     await deleteUntilGone(engine.client, "one-more", signal);
     starts.floorMs.push(await floor.start());
   }

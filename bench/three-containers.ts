@@ -5,14 +5,18 @@ import { type Pod, pods } from "@peapod/api";
 /** The image of every benchmark. */
 export const IMAGE = "apt.local/busybox";
 
-/** The pod that benchmarks start: three containers that sleep. */
-export function threeContainers(name: string): Pod {
+/** The pod that benchmarks start: three containers that sleep. One that names its node goes past the scheduler, and past its limit of 110. */
+export function threeContainers(name: string, nodeName?: string): Pod {
   const container = (each: string) => ({ name: each, image: IMAGE, command: ["/bin/busybox", "sleep", "3600"] });
   return {
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name, namespace: "default" },
-    spec: { terminationGracePeriodSeconds: 1, containers: [container("one"), container("two"), container("three")] },
+    spec: {
+      ...(nodeName === undefined ? {} : { nodeName }),
+      terminationGracePeriodSeconds: 1,
+      containers: [container("one"), container("two"), container("three")],
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import type { KubeObject, Resource, Status } from "@peapod/api";
+import { giveWay } from "@peapod/kit";
 import { ApiError, type Client, type DeleteOptions, type NamedObject, type Patch, type Selection, type WriteOptions } from "./client.ts";
 
 /**
@@ -7,7 +8,10 @@ import { ApiError, type Client, type DeleteOptions, type NamedObject, type Patch
  */
 export interface InProcessApi {
   get(resource: Resource, place: NamedObject): KubeObject;
-  list(resource: Resource, selection: Selection): { readonly items: KubeObject[]; readonly resourceVersion: string };
+  list(
+    resource: Resource,
+    request: Selection & { readonly limit: number; readonly continue?: string },
+  ): { readonly items: KubeObject[]; readonly resourceVersion: string; readonly continue?: string };
   watch(
     resource: Resource,
     request: Selection & { resourceVersion: string },
@@ -23,6 +27,9 @@ export interface InProcessApi {
     options: DeleteOptions,
   ): { readonly kind: "removed" | "terminating"; readonly object: KubeObject };
 }
+
+/** Objects read in one turn of the event loop: what is not in the store's cache is parsed. */
+const LIST_CHUNK = 200;
 
 /**
  * A client of an API server in the same process: no connection, no JSON. Objects it gives are frozen, the server's own: copy to change.
@@ -40,7 +47,17 @@ export function connectInProcess(api: InProcessApi): Client {
     });
   return {
     get: (resource, where, signal) => call(signal, () => api.get(erased(resource), where)),
-    list: (resource, where, signal) => call(signal, () => api.list(erased(resource), where)),
+    list: async <T extends KubeObject>(resource: Resource<T>, where: Selection, signal: AbortSignal) => {
+      const items: T[] = [];
+      for (let next: string | undefined; ;) {
+        const request = { ...where, limit: LIST_CHUNK, ...(next === undefined ? {} : { continue: next }) };
+        const page = await call<ReturnType<InProcessApi["list"]>>(signal, () => api.list(erased(resource), request));
+        for (const item of page.items) items.push(item as T); // as `call`
+        next = page.continue;
+        if (next === undefined) return { items, resourceVersion: page.resourceVersion };
+        await giveWay();
+      }
+    },
     watch: <T extends KubeObject>(resource: Resource<T>, where: Selection & { resourceVersion: string }, signal: AbortSignal) =>
       watch<T>(api, erased(resource), where, signal),
     create: (resource, object, options, signal) =>

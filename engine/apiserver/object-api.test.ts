@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configMaps, events, leases, namespaces, nodes, type Pod, pods, serviceAccounts } from "@peapod/api";
+import { type ConfigMap, configMaps, events, leases, namespaces, nodes, type Pod, pods, serviceAccounts } from "@peapod/api";
 import { inProcess, minimalPod } from "./api-ground.fixture.ts";
 import { eventually } from "@peapod/kit";
 
@@ -217,6 +217,26 @@ test("patch() of the spec makes a new generation, of what may not change a 422",
   await assert.rejects(
     ground.client.patch(pods, place, { type: "merge", body: { metadata: { uid: "other" } } }, {}, none),
     (error) => ground.api.statusOf(error).code === 409,
+  );
+});
+
+test("a client in this process lists much in several turns of the event loop, and goes on from its version", async () => {
+  await using ground = inProcess();
+  const nameOf = (index: number): string => `map-${String(index).padStart(3, "0")}`;
+  const map = (index: number): ConfigMap => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: nameOf(index), namespace: "default" },
+  });
+  for (let index = 0; index < 450; index++) ground.api.create(configMaps, "default", map(index), {});
+  const version = ground.api.list(configMaps, {}).resourceVersion;
+  const listing = ground.client.list(configMaps, { namespace: "default" }, none);
+  setImmediate(() => ground.api.create(configMaps, "default", map(450), {})); // between two pages
+  const { items, resourceVersion } = await listing;
+  const names = Array.from({ length: 451 }, (_, index) => nameOf(index));
+  assert.deepEqual(
+    [items.map(({ metadata }) => metadata.name).filter((name) => name?.startsWith("map-")), resourceVersion],
+    [names, version],
   );
 });
 

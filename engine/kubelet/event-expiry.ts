@@ -1,6 +1,6 @@
 import { events } from "@peapod/api";
 import { ApiError, type Client } from "@peapod/client";
-import { type Clock, isAbort, type Logger, monotonicOf } from "@peapod/kit";
+import { type Clock, giveWay, isAbort, type Logger, monotonicOf } from "@peapod/kit";
 
 /** As long as kube-apiserver keeps an event (`--event-ttl`). */
 const TTL_MS = 3_600_000;
@@ -45,7 +45,9 @@ async function expireOnce(client: Client, clock: Clock, before: Look, signal: Ab
     const happenedMs = Math.max(before.atMs, monotonicOf(clock, Date.parse(lastTime)));
     const due = before.dueMs.get(key) ?? happenedMs + TTL_MS;
     dueMs.set(key, due);
-    if (atMs >= due) await remove(client, { namespace, name }, uid, signal);
+    if (atMs < due) continue;
+    await remove(client, { namespace, name }, uid, signal);
+    await giveWay();
   }
   return { atMs, dueMs };
 }
