@@ -46,6 +46,8 @@ const requests: readonly Buffer[] = [
   text("GET /version HTTP/1.1", "Host: x", "Expect: something", "Accept: ;;;,q=x"),
   text("PATCH /api/v1/namespaces/default/pods/a HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", "", "ffffffffffffffffff"),
   text("PRI * HTTP/2.0", "", "SM"),
+  text("GET /version HTTP/1.1", "Host: [", "Origin: http://[", "Sec-Fetch-Site: %"),
+  text("GET /version HTTP/1.1", "Host: x", "Accept-Encoding: gzip;q=%", "Content-Encoding: x", "Content-Length: 1", "", "x"),
   ...["\x04[", "\x04null", '\x04{"Width":1e9,"Height":1}', '\x04{"Width":9,"Height":9}', "\xff\x00", "\xff", "", "\x00x", "\x07"].flatMap(
     (message) => [Buffer.concat([upgrade(EXEC, ...webSocket), frame(2, message), frame(2, "\xff\x00"), frame(2, message)])],
   ),

@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 
 /** Where something is mounted at `directory` or anywhere below it, deepest first; the mounts on one place come once for each. */
-export function mountsUnder(directory: string): string[] {
+export async function mountsUnder(directory: string): Promise<string[]> {
   // The whole file, read again each time: the kernel gives a consistent view only within one read.
-  const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
+  const mountinfo = await readFile("/proc/self/mountinfo", "utf8"); // the kernel takes milliseconds for thousands of mounts
   if (!mountinfo.includes(` ${escape(directory)}`)) return []; // mostly, and cheaper than to take thousands of lines apart
   const points = parseMountPoints(mountinfo);
   return points.filter((point) => point === directory || point.startsWith(`${directory}/`)).reverse();

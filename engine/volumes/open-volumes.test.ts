@@ -39,7 +39,7 @@ function open(t: TestContext): { volumes: VolumeService; dir: string; reopen: ()
   const volumes = reopen();
   t.after(async () => {
     await volumes.tearDown(POD);
-    const left = mountsUnder(dir);
+    const left = await mountsUnder(dir);
     for (const point of left) unmount(point);
     rmSync(dir, { recursive: true, force: true });
     assert.deepEqual(left, [], "mounts are left");
@@ -85,7 +85,7 @@ test("setUp() makes an emptyDir in memory with its size as the limit", async (t)
   writeFileSync(join(path, "fits"), Buffer.alloc(512 * 1024));
   assert.throws(() => writeFileSync(join(path, "too-much"), Buffer.alloc(1024 * 1024)), { code: "ENOSPC" });
   assert.equal(await reopen().setUp(POD, "cache", plan), path);
-  assert.equal(mountsUnder(path).length, 1);
+  assert.equal((await mountsUnder(path)).length, 1);
   assert.equal(statSync(join(path, "fits")).size, 512 * 1024);
 });
 
@@ -267,7 +267,7 @@ test("setUp() keeps secret files in memory, out of others' reach", async (t) => 
   assert.equal(statfsSync(path).type, 0x0102_1994);
   await volumes.setUp(POD, "secret", plan("changed"));
   assert.equal(readFileSync(join(path, "key"), "utf8"), "changed");
-  assert.equal(mountsUnder(path).length, 1);
+  assert.equal((await mountsUnder(path)).length, 1);
   chmodSync(join(path, "../../../../.."), 0o755); // the test's own folder, so that only the state folder can refuse
   assert.throws(() => execFileSync("cat", [join(path, "key")], { uid: 65534, gid: 65534, stdio: "pipe" }), /Permission denied/);
 });
@@ -330,7 +330,7 @@ test("subPath() binds a folder or file inside the volume, making a missing folde
   writeFileSync(join(made, "through"), "x");
   assert.equal(readFileSync(join(path, "mysql/data/through"), "utf8"), "x");
   assert.equal(await volumes.subPath(POD, "data", "mysql/data"), made);
-  assert.equal(mountsUnder(made).length, 1);
+  assert.equal((await mountsUnder(made)).length, 1);
   writeFileSync(join(path, "file"), "1");
   const file = await volumes.subPath(POD, "data", "file");
   assert.equal(readFileSync(file, "utf8"), "1");
@@ -419,7 +419,7 @@ test("tearDown() unmounts and removes everything but what a hostPath names, and 
   mount(join(memory, "deep"), { source: "tmpfs", type: "tmpfs" });
   await reopen().tearDown(POD);
   await volumes.tearDown(POD);
-  assert.deepEqual(mountsUnder(join(dir, "state")), []);
+  assert.deepEqual(await mountsUnder(join(dir, "state")), []);
   assert.deepEqual(await volumes.listPods(), []);
   assert.equal(readFileSync(join(dir, "host/inner/precious"), "utf8"), "x");
 });
@@ -449,7 +449,7 @@ test("writePodFile() makes a file, and changes it in place", async (t) => {
   await assert.rejects(volumes.tearDown("../.."), /Not a pod uid/);
 });
 
-test("mountsUnder() finds what is mounted below a folder of any name, deepest first, and nothing beside it", (t) => {
+test("mountsUnder() finds what is mounted below a folder of any name, deepest first, and nothing beside it", async (t) => {
   const { dir } = open(t);
   const folder = join(dir, "a b\\c\td");
   const places = [folder, join(folder, "in"), join(dir, "a b\\c\tde")];
@@ -458,8 +458,8 @@ test("mountsUnder() finds what is mounted below a folder of any name, deepest fi
     mount(place, { source: "tmpfs", type: "tmpfs" });
   }
   try {
-    assert.deepEqual(mountsUnder(folder), [join(folder, "in"), folder]);
-    assert.deepEqual(mountsUnder(join(dir, "a")), []);
+    assert.deepEqual(await mountsUnder(folder), [join(folder, "in"), folder]);
+    assert.deepEqual(await mountsUnder(join(dir, "a")), []);
   } finally {
     for (const place of places.toReversed()) unmount(place);
   }

@@ -97,9 +97,9 @@ class DiskVolumes implements VolumeService {
     const pod = this.#podDir(podUid);
     for (const place of mountPlaces(pod)) while (unmount(place));
     // Removing files through a live mount would remove what the mount shows: a hostPath's content. So what is mounted where nothing of ours is goes, too.
-    const others = mountsUnder(pod);
+    const others = await mountsUnder(pod);
     for (const point of others) unmount(point);
-    const left = others.length === 0 ? [] : mountsUnder(pod);
+    const left = others.length === 0 ? [] : await mountsUnder(pod);
     if (left.length > 0) throw new EngineError("VOLUME_FAILED", `Cannot remove the volumes of pod ${podUid}: ${left[0]} is still mounted`);
     try {
       await removeTree(pod);
