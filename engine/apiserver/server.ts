@@ -112,6 +112,8 @@ async function answer(options: Ground, request: IncomingMessage, response: Serve
   const gone = new AbortController();
   response.once("close", () => gone.abort());
   response.on("error", () => {}); // a client that goes away is no event of ours
+  const isKnown = options.connections.isKnown(request.socket);
+  if (!isKnown) response.setHeader("Connection", "close"); // whatever else is coming is not read
   try {
     const url = urlOf(request);
     const exchange: Exchange = {
@@ -122,7 +124,7 @@ async function answer(options: Ground, request: IncomingMessage, response: Serve
       signal: AbortSignal.any([gone.signal, stop]),
     };
     const route = parseRoute(url.pathname);
-    if (route.kind === "health") return handleHealth(route, options.checks ?? [], exchange, options.connections.isKnown(request.socket));
+    if (route.kind === "health") return handleHealth(route, options.checks ?? [], exchange, isKnown);
     checkCaller(options, request);
     const extension = options.extensions?.find(({ prefix }) => url.pathname.startsWith(prefix));
     if (extension !== undefined) await extension.handle(request, response);
@@ -148,7 +150,6 @@ function urlOf({ url = "/" }: IncomingMessage): URL {
 async function fail(log: Logger, request: IncomingMessage, response: ServerResponse, cause: unknown): Promise<void> {
   const status = statusOf(cause);
   if (isOurs(status) && !response.destroyed) log.error("request failed", { method: request.method, url: request.url, error: cause });
-  if (status.code === 401) response.setHeader("Connection", "close"); // whatever else is coming is not read
   if (response.headersSent) response.destroy();
   else await sendStatus(response, status);
 }

@@ -20,7 +20,7 @@ test("who shows no certificate of the engine's authority hears how the engine is
   for (const cert of [nobody, others, servers]) {
     for (const path of ["/healthz", "/livez", "/readyz", "/livez/ping"]) {
       const { code, body, headers } = await ask(served, path, { cert });
-      assert.deepEqual([code, body, headers["x-content-type-options"]], [200, "ok", "nosniff"]);
+      assert.deepEqual([code, body, headers["x-content-type-options"], headers.connection], [200, "ok", "nosniff", "close"]);
     }
     const body = JSON.stringify({ metadata: { name: "a" } });
     const post: Asked = { method: "POST", headers: { "Content-Type": "application/json" }, body };
