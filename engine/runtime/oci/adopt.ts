@@ -19,8 +19,9 @@ export function adoptContainers({ directories, cgroups, cleanups }: RuntimeConte
       void cleanups.attempt(`remove ${bundle}`, () => rmSync(bundle, { recursive: true, force: true }));
       return [];
     }
-    void cleanups.attempt(`end the commands left in ${bundle}`, () => endLeftExecs(cgroups, { bundle, cgroupPath: record.cgroupPath }));
     const processes = readRecord<ContainerProcesses>(bundle, recordFiles.processes);
+    const place = { bundle, cgroupPath: record.cgroupPath, firstPid: processes?.container.pid };
+    void cleanups.attempt(`end the commands left in ${bundle}`, () => endLeftExecs(cgroups, place));
     const startedAtMs = readRecord<number>(bundle, recordFiles.started);
     return [new ContainerEntry(record, bundle, processes, startedAtMs)];
   });

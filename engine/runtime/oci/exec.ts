@@ -82,9 +82,11 @@ function prepareExec({ runtime, cgroups, log }: RuntimeContext, entry: Container
     pidPath,
     kill: contain(
       (runtimePid: number) => {
-        endCommandOf(cgroups, entry.record.cgroupPath, runtimePid);
+        const { bundle, processes, record } = entry;
+        const place = { bundle, cgroupPath: record.cgroupPath, firstPid: processes?.container.pid };
+        endCommandOf(cgroups, place, runtimePid);
         const leader = readHead(pidPath).trim();
-        if (leader !== "") endSession(cgroups, entry.record.cgroupPath, Number(leader));
+        if (leader !== "") endSession(cgroups, place, Number(leader));
       },
       (error) => log.warn("cannot kill what an exec started", { containerId: entry.record.id, error }), // of an event, its signal's
     ),
