@@ -235,6 +235,15 @@ test("containers of a pod that shares its processes see each other, and leave no
   });
 });
 
+test("removePodSandbox() of all sandboxes of a pod at once leaves nothing of the pod", async () => {
+  await withOciRuntime(async (bed) => {
+    const made = await Promise.all(
+      [0, 1].map((attempt) => bed.runtime.runPodSandbox({ ...sandboxConfig, attempt, shareProcessNamespace: true }, signal)),
+    );
+    await Promise.all(made.map(({ id }) => bed.runtime.removePodSandbox(id, signal)));
+  });
+});
+
 test("runPodSandbox() refuses a sysctl that would change the host, and leaves nothing", async () => {
   await withOciRuntime(async (bed) => {
     for (const name of ["kernel.panic", "vm.overcommit_memory", "net/../kernel/panic", "net..x"]) {

@@ -41,6 +41,8 @@ export class Sandboxes {
   readonly #publish: (event: SandboxEvent) => void;
   /** Those that were last known to be ready. */
   readonly #ready = new Set<string>();
+  /** Those that are being removed. */
+  readonly #leaving = new Set<string>();
 
   constructor(context: RuntimeContext, publish: (event: SandboxEvent) => void) {
     this.#context = context;
@@ -106,11 +108,17 @@ export class Sandboxes {
   async remove(id: string): Promise<void> {
     const record = this.#records.get(id);
     if (record === undefined) return;
-    if (record.sharesProcesses) await deletePause(this.#context, id);
-    const others = [...this.#records.values()].filter((other) => other.id !== id && other.pod.uid === record.pod.uid);
-    if (others.length === 0) await this.#context.cgroups.remove(this.#context.cgroups.podPath(record.pod.uid));
-    await removeTree(this.#directory(id));
-    this.#records.delete(id);
+    this.#leaving.add(id);
+    try {
+      if (record.sharesProcesses) await deletePause(this.#context, id);
+      // Several of one pod may leave at once: the pod's cgroup goes with each, as long as none stays.
+      const others = [...this.#records.values()].filter((other) => other.pod.uid === record.pod.uid && !this.#leaving.has(other.id));
+      if (others.length === 0) await this.#context.cgroups.remove(this.#context.cgroups.podPath(record.pod.uid));
+      await removeTree(this.#directory(id));
+      this.#records.delete(id);
+    } finally {
+      this.#leaving.delete(id);
+    }
   }
 
   list(): PodSandbox[] {
