@@ -9,10 +9,12 @@ import { ambassadorSoak } from "./ambassador-soak.ts";
 import { density } from "./density.ts";
 import { latency } from "./latency.ts";
 import { podStart } from "./pod-start.ts";
+import { pull } from "./pull.ts";
 
 const benchmarks: Readonly<Record<string, (args: readonly string[], signal: AbortSignal) => Promise<void>>> = {
   "pod-start": podStart,
   density,
+  pull,
   api,
   latency,
   ambassador,

@@ -85,8 +85,8 @@ async function writeLimits(folder: string): Promise<string> {
   return path;
 }
 
-/** podman keeps its storage mounted onto itself. */
-async function unmountBelow(folder: string): Promise<void> {
+/** Unmounts what podman keeps mounted below a folder: its storage, onto itself. */
+export async function unmountBelow(folder: string): Promise<void> {
   const mounts = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" ")[1] ?? "");
   for (const path of mounts.filter((one) => one.startsWith(`${folder}/podman`)).toReversed())
     await run("umount", [path], { signal: AbortSignal.timeout(10_000) });
@@ -138,7 +138,8 @@ async function foldersIn(path: string): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(path, name));
 }
 
-async function installPodman(signal: AbortSignal): Promise<void> {
+/** Installs Debian's podman where it is absent. */
+export async function installPodman(signal: AbortSignal): Promise<void> {
   try {
     await access("/usr/bin/podman");
   } catch {

@@ -57,7 +57,17 @@ export const layers: readonly Layer[] = [
   { path: "companions/image", mayImport: ["kit"] },
   { path: "companions/ambassador", mayImport: ["kit"] },
   { path: "e2e", mayImport: ["api", "kit", "client", "engine/store/disk-image.fixture.ts"] },
-  { path: "bench", mayImport: ["api", "kit", "client", "companions/ambassador/protocols/postgres/postgres-server.fixture.ts"] },
+  {
+    path: "bench",
+    mayImport: [
+      "api",
+      "kit",
+      "client",
+      "companions/ambassador/protocols/postgres/postgres-server.fixture.ts",
+      "engine/images/layout-fixture.ts",
+      "engine/images/registry-fixture.ts",
+    ],
+  },
   { path: "tools", mayImport: ["api", "cli", "engine/config.ts", "companions/ambassador/config"] }, // documents are generated from their tables, and checked with the manifest reader
 ];
 
