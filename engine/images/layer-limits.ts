@@ -4,6 +4,8 @@ import { TarError } from "./tar-error.ts";
 export interface LayerLimits {
   /** What it makes, the folders that it only implies with it. */
   readonly entries: number;
+  /** What its archive has, decompressed: with headers, and what nobody reads. */
+  readonly archiveBytes: number;
   /** What it takes on the disk. */
   readonly bytes: number;
   /** How many folders deep. */
@@ -12,7 +14,13 @@ export interface LayerLimits {
   readonly steps: number;
 }
 
-export const defaultLimits: LayerLimits = { entries: 2_000_000, bytes: 128 * 1024 ** 3, depth: 500, steps: 10_000_000 };
+export const defaultLimits: LayerLimits = {
+  entries: 2_000_000,
+  archiveBytes: 192 * 1024 ** 3,
+  bytes: 128 * 1024 ** 3,
+  depth: 500,
+  steps: 10_000_000,
+};
 
 /** Counts against the limits. Throws a TarError at the first that is passed. */
 export class LayerBudget {

@@ -42,7 +42,7 @@ async function unpackHere({ archive, purpose, limits, below }: UnpackOrder): Pro
   const magic = Buffer.alloc(4);
   readSync(archive, magic, 0, magic.length, 0);
   const { plain, done } = decompress(hashed(source, blob), magic);
-  const [read, decompressed] = await Promise.allSettled([readTar(hashed(plain, tar), writer), done]);
+  const [read, decompressed] = await Promise.allSettled([readTar(limited(hashed(plain, tar), limits.archiveBytes), writer), done]);
   // Who stops reading ends the other: that echo says nothing.
   if (read.status === "rejected" && !isErrno(read.reason, "ERR_STREAM_PREMATURE_CLOSE")) throw read.reason;
   if (decompressed.status === "rejected") throw decompressed.reason;
@@ -54,6 +54,15 @@ async function* hashed(source: Readable, hash: ReturnType<typeof createHash>): A
   for await (const chunk of source as AsyncIterable<Buffer>) {
     // a byte stream without an encoding
     hash.update(chunk);
+    yield chunk;
+  }
+}
+
+async function* limited(source: AsyncIterable<Buffer>, limitBytes: number): AsyncGenerator<Buffer> {
+  let seen = 0;
+  for await (const chunk of source) {
+    seen += chunk.length;
+    if (seen > limitBytes) throw new TarError(`The archive has more than ${limitBytes} bytes`);
     yield chunk;
   }
 }
