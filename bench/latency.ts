@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { delay, Scope } from "@peapod/kit";
 import { pods } from "@peapod/api";
+import type { ExecStream } from "@peapod/client";
 import { type BenchEngine, startEngine } from "./engine.ts";
 import { startProbe, type Waits } from "./latency-probe.ts";
 import { percentile } from "./statistics.ts";
@@ -9,7 +10,7 @@ import { IMAGE, threeContainers } from "./three-containers.ts";
 
 const AIM_MS = 100;
 const QUIET_MS = 3_000;
-/** Requests under way at once of whoever creates and deletes. */
+/** Requests under way at once of whoever creates, connects and deletes. */
 const CLIENTS = 8;
 
 /** How long a POST and a list wait while nothing happens, while pods start, while commands start in them, and while all are deleted. */
@@ -23,9 +24,12 @@ export async function latency(args: readonly string[], signal: AbortSignal): Pro
   const during = async (what: string, work: () => Promise<void>): Promise<void> => {
     const probe = await startProbe(join(engine.stateDir, "admin.kubeconfig"));
     const startedMs = performance.now();
-    await work();
-    const tookMs = performance.now() - startedMs;
-    process.stdout.write(`${what}, ${(tookMs / 1000).toFixed(1)} s: ${show(await probe.end())}\n`);
+    try {
+      await work();
+    } finally {
+      const tookMs = performance.now() - startedMs;
+      process.stdout.write(`${what}, ${(tookMs / 1000).toFixed(1)} s: ${show(await probe.end())}\n`);
+    }
   };
   const names = Array.from({ length: count }, (_, index) => `latency-${index}`);
   process.stdout.write("Milliseconds, p50 / p99 / longest:\n");
@@ -35,7 +39,10 @@ export async function latency(args: readonly string[], signal: AbortSignal): Pro
     await untilPods(engine, (running) => running === count, signal);
   });
   await during(`${execs} commands start`, async () => {
-    await Promise.all(Array.from({ length: execs }, async (_, index) => execute(engine, names[index % count] ?? "", signal)));
+    const sessions: Promise<void>[] = [];
+    const targets = Array.from({ length: execs }, (_, index) => names[index % count] ?? "");
+    await each(targets, async (name) => void sessions.push(untilEnded(await startCommand(engine, name, signal))));
+    await Promise.all(sessions);
   });
   await during("All are deleted", async () => {
     await each(names, async (name) => engine.client.delete(pods, { namespace: "default", name }, { gracePeriodSeconds: 1 }, signal));
@@ -65,13 +72,15 @@ async function untilPods(
   }
 }
 
-async function execute({ client }: BenchEngine, name: string, signal: AbortSignal): Promise<void> {
-  const options = { command: ["/bin/busybox", "true"], stdin: false, tty: false };
-  const session = await client.exec({ namespace: "default", name }, options, signal);
-  session.stdout.resume();
-  session.stderr.resume();
-  const exitCode = await session.exitCode;
-  if (exitCode !== 0) throw new Error(`A command in pod ${name} exited with ${exitCode}`);
+async function startCommand({ client }: BenchEngine, name: string, signal: AbortSignal): Promise<ExecStream> {
+  const options = { container: "one", command: ["/bin/busybox", "sleep", "1"], stdin: false, tty: false };
+  return await client.exec({ namespace: "default", name }, options, signal);
+}
+
+async function untilEnded({ stdout, stderr, exitCode }: ExecStream): Promise<void> {
+  stdout.resume();
+  stderr.resume();
+  if ((await exitCode) !== 0) throw new Error(`A command exited with ${await exitCode}`);
 }
 
 function show({ create, list, wakeUp }: Waits): string {

@@ -13,7 +13,7 @@ import { openImages } from "./images/open-images.ts";
 import { expireEvents } from "./kubelet/event-expiry.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
 import { KubeletNodeServer } from "./kubelet/kubelet-node-server.ts";
-import { preferThisThread } from "./linux/priority.ts";
+import { preferThisProcess } from "./linux/priority.ts";
 import { readMachine } from "./kubelet/node-object.ts";
 import { keepLogs } from "./logs/keep-logs.ts";
 import { removeLog } from "./logs/log-files.ts";
@@ -55,7 +55,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
   const clock = systemClock;
   process.stderr.on("error", () => {}); // whoever read the log is gone; the engine goes on without
   const log = createLogger({ level: config.logLevel, write: (line) => process.stderr.write(line) });
-  if (!preferThisThread()) log.debug("the API has no priority before what the engine starts");
+  if (!preferThisProcess()) log.debug("the API has no priority before what the engine starts");
   process.umask(0o022);
   await using scope = new Scope();
   const { engineId } = await holdDirs(stateDir, runDir, scope);

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { run } from "@peapod/kit";
 
-test("preferThisThread() raises this thread alone, not what it starts", async (t) => {
+test("preferThisProcess() raises the threads and the session that there are, not what they start", async (t) => {
   const program = fileURLToPath(new URL("./priority.fixture.ts", import.meta.url));
-  const { stdout } = await run(process.execPath, [program], { signal: t.signal });
-  assert.deepEqual(JSON.parse(stdout), { isAllowed: true, own: -10, child: 0, thread: 0 });
+  const { stdout } = await run("setsid", ["--wait", process.execPath, program], { signal: t.signal });
+  assert.deepEqual(JSON.parse(stdout), { isAllowed: true, own: [-10], child: 0, thread: 0, groups: [-10, 0] });
 });
