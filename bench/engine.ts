@@ -57,13 +57,23 @@ export async function startEngine(scope: Scope, signal: AbortSignal, launcher = 
   return { client, pid, engineId, stateDir, runDir, peapod };
 }
 
-/** Deletes every pod, all at once, and waits until they are gone. */
+/** Deletes every pod, eight at a time, and waits until they are gone. */
 async function deleteAllPods(client: Client, signal: AbortSignal): Promise<void> {
   const { items } = await client.list(pods, {}, signal);
-  await Promise.all(
-    items.map(async ({ metadata: { namespace = "", name = "" } }) =>
-      client.delete(pods, { namespace, name }, { gracePeriodSeconds: 1 }, signal),
-    ),
+  await each(items, async ({ metadata: { namespace = "", name = "" } }) =>
+    client.delete(pods, { namespace, name }, { gracePeriodSeconds: 1 }, signal),
   );
   await eventually(async () => (await client.list(pods, {}, signal)).items.length === 0, { withinMs: 120_000, everyMs: 100 });
+}
+
+/** Requests under way at once of whoever creates, connects and deletes. */
+const CLIENTS = 8;
+
+/** Does something for each, some at a time. */
+export async function each<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  const waiting = [...items];
+  const client = async (): Promise<void> => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, client));
 }

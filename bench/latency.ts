@@ -3,15 +3,13 @@ import { parseArgs } from "node:util";
 import { delay, Scope } from "@peapod/kit";
 import { pods } from "@peapod/api";
 import type { ExecStream } from "@peapod/client";
-import { type BenchEngine, startEngine } from "./engine.ts";
+import { type BenchEngine, each, startEngine } from "./engine.ts";
 import { startProbe, type Waits } from "./latency-probe.ts";
 import { percentile } from "./statistics.ts";
 import { IMAGE, threeContainers } from "./three-containers.ts";
 
 const AIM_MS = 100;
 const QUIET_MS = 3_000;
-/** Requests under way at once of whoever creates, connects and deletes. */
-const CLIENTS = 8;
 
 /** How long a POST and a list wait while nothing happens, while pods start, while commands start in them, and while all are deleted. */
 export async function latency(args: readonly string[], signal: AbortSignal): Promise<void> {
@@ -48,14 +46,6 @@ export async function latency(args: readonly string[], signal: AbortSignal): Pro
     await each(names, async (name) => engine.client.delete(pods, { namespace: "default", name }, { gracePeriodSeconds: 1 }, signal));
     await untilPods(engine, (_running, present) => present === 0, signal);
   });
-}
-
-async function each<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
-  const waiting = [...items];
-  const client = async (): Promise<void> => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
-  };
-  await Promise.all(Array.from({ length: CLIENTS }, client));
 }
 
 /** Looks rarely: what it asks for is not to be what the engine is busy with. */

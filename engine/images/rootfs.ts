@@ -3,12 +3,14 @@ import { mkdir, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isErrno } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
-import { mount, unmount } from "../linux/libc.ts";
+import { mount, mountInThread, unmountInThread } from "../linux/libc.ts";
 import { removeTree } from "../linux/remove-tree.ts";
 import { explainOverlay } from "./overlay-failure.ts";
 import type { Workplace } from "./workplace.ts";
 
 const O_PATH = 0x20_0000;
+/** What mount(2) takes of its options. */
+const PAGE_BYTES = 4096;
 /** Kernel: OVL_MAX_STACK. */
 const LAYER_LIMIT = 500;
 /** What an image without layers lies on, seen from the folder of the short names. */
@@ -57,7 +59,7 @@ export class RootfsMounts {
     if (lower.length > LAYER_LIMIT)
       throw new EngineError("IMAGE_INVALID", `The image has ${lower.length} layers; overlayfs takes ${LAYER_LIMIT}`);
     try {
-      this.#mountNow(key, target, lower);
+      await this.#mountLayers(key, target, lower);
     } catch (cause) {
       await this.remove(key);
       throw this.#explain(cause);
@@ -68,7 +70,7 @@ export class RootfsMounts {
   /** Unmounts and removes: what a container made of it does not keep it here. Safe to repeat. */
   async remove(key: string): Promise<void> {
     const target = this.#target(key);
-    while (unmount(target)); // somebody may have mounted over it
+    while (await unmountInThread(target)); // somebody may have mounted over it
     await removeTree(target);
     await this.#workplace.discard(join(this.#writableDir, key));
   }
@@ -78,25 +80,38 @@ export class RootfsMounts {
     return [...new Set([...(await readdir(this.#writableDir)), ...(await readdir(this.#mountsDir))])].toSorted();
   }
 
-  /** All in one go: nobody else's code runs while the working directory is another. */
-  #mountNow(key: string, target: string, lower: readonly string[]): void {
+  async #mountLayers(key: string, target: string, lower: readonly string[]): Promise<void> {
     const writable = join(this.#writableDir, key);
     mkdirSync(join(writable, "work"), { recursive: true, mode: 0o700 });
     mkdirSync(join(writable, "upper"));
     copyRootAttributes(join(this.#linksDir, lower[0] ?? emptyLayer), join(writable, "upper"));
     mkdirSync(target, { recursive: true, mode: 0o700 });
-    const data = (tail: string): string =>
-      `lowerdir=${lower.join(":")},upperdir=../../rootfs/${key}/upper,workdir=../../rootfs/${key}/work,index=off${tail}`;
-    const overlay = (tail: string): void =>
-      inDirectory(this.#linksDir, () => mount(target, { source: "overlay", type: "overlay", data: data(tail) }));
     try {
-      overlay(this.#volatile);
+      await this.#overlay(key, target, lower, this.#volatile);
     } catch (cause) {
       // Linux before 5.10 does not know `volatile` (no syncs for what lives as long as its container).
       if (!isErrno(cause, "EINVAL") || this.#volatile === "") throw cause;
-      overlay("");
+      await this.#overlay(key, target, lower, "");
       this.#volatile = "";
     }
+  }
+
+  /** By short names, since all have to fit into one page: from the folder's descriptor, or, where that is still too long, from within it. */
+  async #overlay(key: string, target: string, lower: readonly string[], tail: string): Promise<void> {
+    const optionsFrom = (folder: string): string => {
+      const layers = lower.map((layer) => `${folder}${layer}`).join(":");
+      const own = `${folder}../../rootfs/${key}`;
+      return `lowerdir=${layers},upperdir=${own}/upper,workdir=${own}/work,index=off${tail}`;
+    };
+    const links = openSync(this.#linksDir, O_PATH | constants.O_DIRECTORY);
+    try {
+      const data = optionsFrom(`/proc/self/fd/${links}/`);
+      if (data.length < PAGE_BYTES) return await mountInThread(target, { source: "overlay", type: "overlay", data });
+    } finally {
+      closeSync(links);
+    }
+    // All in one go: nobody else's code runs while the working directory is another.
+    inDirectory(this.#linksDir, () => mount(target, { source: "overlay", type: "overlay", data: optionsFrom("") }));
   }
 
   #target(key: string): string {

@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { promisify } from "node:util";
 import koffi from "koffi";
 
 /**
@@ -22,6 +23,16 @@ const calls = {
   tcsetattr: libc.func("int tcsetattr(int fd, int when, const uint8_t *termios)"),
   lsetxattr: libc.func("int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)"),
 };
+
+// koffi's types lose what these are.
+const mountCall = promisify(calls.mount.async) as (
+  source: string,
+  target: string,
+  type: string | null,
+  flags: number,
+  data: string | null,
+) => Promise<number>;
+const unmountCall = promisify(calls.umount2.async) as (target: string, flags: number) => Promise<number>;
 
 /** Flags of mount(2) and umount2(2), from linux/mount.h and sys/mount.h. */
 export const MS = {
@@ -55,6 +66,17 @@ export interface MountOptions {
 /** mount(2). */
 export function mount(target: string, options: MountOptions): void {
   check(calls.mount(options.source, target, options.type ?? null, options.flags ?? 0, options.data ?? null), "mount", target);
+}
+
+/** `mount`, but another thread waits: the kernel has one lock for all mounts, and whoever starts a container copies them all under it. */
+export async function mountInThread(target: string, options: MountOptions): Promise<void> {
+  const result = await mountCall(options.source, target, options.type ?? null, options.flags ?? 0, options.data ?? null);
+  if (result !== 0) mount(target, options); // that thread keeps its errno to itself: asked once more where it can be read
+}
+
+/** `unmount`, but another thread waits. */
+export async function unmountInThread(target: string, flags: number = MNT_DETACH): Promise<boolean> {
+  return (await unmountCall(target, flags | UMOUNT_NOFOLLOW)) === 0 || unmount(target, flags); // as above
 }
 
 /** umount2(2), never through a symlink. Not mounted, or not there, is success: gives false. */

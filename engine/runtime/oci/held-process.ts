@@ -1,4 +1,5 @@
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { isErrno } from "@peapod/kit";
 import { identifyProcess, isRunning, type ProcessIdentity } from "./process-identity.ts";
 
@@ -20,6 +21,16 @@ export function isStillHeld(held: HeldProcess): boolean {
   return programOf(held.pid) === held.heldProgram && isRunning(held);
 }
 
+/** `isStillHeld`, but another thread waits: the kernel may be loading the program, and holds back whoever asks meanwhile. */
+export async function isStillHeldSoon(held: HeldProcess): Promise<boolean> {
+  try {
+    return nameOf(await stat(`/proc/${held.pid}/exe`)) === held.heldProgram && isRunning(held);
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT", "ESRCH")) return false;
+    throw cause;
+  }
+}
+
 /** Tells whether this very process runs a program. One that is ending has none any more, though it is there until its children are gone. */
 export function runsProgram(process: ProcessIdentity): boolean {
   return programOf(process.pid) !== undefined && isRunning(process);
@@ -28,10 +39,13 @@ export function runsProgram(process: ProcessIdentity): boolean {
 /** Which file a process runs; undefined where it is gone. The runtime's may be a copy in memory without a name. */
 function programOf(pid: number): string | undefined {
   try {
-    const { dev, ino } = statSync(`/proc/${pid}/exe`);
-    return `${dev}:${ino}`;
+    return nameOf(statSync(`/proc/${pid}/exe`));
   } catch (cause) {
     if (isErrno(cause, "ENOENT", "ESRCH")) return undefined;
     throw cause;
   }
+}
+
+function nameOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
 }

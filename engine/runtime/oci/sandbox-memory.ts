@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { mount, MS } from "../../linux/libc.ts";
+import { mountInThread, MS } from "../../linux/libc.ts";
 import { makePrivateDirectory } from "./container-record.ts";
 
 /**
@@ -20,9 +20,14 @@ export function sandboxMemory(directory: string): SandboxMemory {
 }
 
 /** Mounts a new sandbox's tmpfs. */
-export function mountMemory({ mountPoint, shm, files }: SandboxMemory, sizeBytes: number): void {
+export async function mountMemory({ mountPoint, shm, files }: SandboxMemory, sizeBytes: number): Promise<void> {
   makePrivateDirectory(mountPoint);
-  mount(mountPoint, { source: "shm", type: "tmpfs", flags: MS.NOSUID | MS.NODEV | MS.NOEXEC, data: `mode=0700,size=${sizeBytes}` });
+  await mountInThread(mountPoint, {
+    source: "shm",
+    type: "tmpfs",
+    flags: MS.NOSUID | MS.NODEV | MS.NOEXEC,
+    data: `mode=0700,size=${sizeBytes}`,
+  });
   mkdirSync(shm);
   chmodSync(shm, 0o1777);
   makePrivateDirectory(files);

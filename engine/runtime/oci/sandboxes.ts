@@ -3,7 +3,7 @@ import { readdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
-import { unmount } from "../../linux/libc.ts";
+import { unmount, unmountInThread } from "../../linux/libc.ts";
 import { pinNamespaces } from "../../linux/namespaces.ts";
 import { removeTree } from "../../linux/remove-tree.ts";
 import type { PodMetadata, PodSandbox, PodSandboxConfig, SandboxEvent } from "../runtime.ts";
@@ -81,7 +81,7 @@ export class Sandboxes {
       makePrivateDirectory(join(directory, "ns"));
       writeRecord(directory, recordFiles.sandbox, record);
       cgroups.createPod(config.pod.uid, config.resources);
-      mountMemory(sandboxMemory(directory), config.shmSizeBytes ?? DEFAULT_SHM_BYTES);
+      await mountMemory(sandboxMemory(directory), config.shmSizeBytes ?? DEFAULT_SHM_BYTES);
       pinNamespaces(this.#paths(record), { hostname: config.hostname, sysctls });
       if (config.shareProcessNamespace) await this.#startPause(record, signal);
       this.#ready.add(record.id);
@@ -101,7 +101,7 @@ export class Sandboxes {
     this.#ready.delete(id);
     if (record.sharesProcesses) await endPause(this.#context, this.pauseCgroup(record));
     this.#pauses.delete(id);
-    for (const path of mountPlaces(this.#directory(id))) unmount(path);
+    for (const path of mountPlaces(this.#directory(id))) await unmountInThread(path);
   }
 
   /** Removes what is left of a stopped sandbox. Safe to repeat. */

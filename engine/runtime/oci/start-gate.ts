@@ -2,7 +2,7 @@ import { closeSync, constants, existsSync, openSync, rmSync, writeSync } from "n
 import { join } from "node:path";
 import { delay, isErrno } from "@peapod/kit";
 import type { Gatekeeper } from "./gatekeeper.ts";
-import { isStillHeld, type HeldProcess } from "./held-process.ts";
+import { type HeldProcess, isStillHeldSoon } from "./held-process.ts";
 import { isRunning } from "./process-identity.ts";
 
 /**
@@ -58,7 +58,7 @@ function writeToReader(path: string): boolean {
 /** The init needs microseconds to wake and go on: look soon, then ever more rarely. */
 async function untilBegun(held: HeldProcess, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + OPEN_WITHIN_MS;
-  for (let waitMs = 0; isStillHeld(held); waitMs = Math.min(waitMs + 1, 20)) {
+  for (let waitMs = 0; await isStillHeldSoon(held); waitMs = Math.min(waitMs + 1, 20)) {
     if (performance.now() > deadline) throw new Error(`its process did not begin within ${OPEN_WITHIN_MS} ms`);
     await delay(waitMs, signal);
   }
