@@ -7,6 +7,18 @@ import { inNamespace, nameOf, placeOf } from "./object-name.ts";
 /** What applying an object came to. `recreated` was deleted first, since the change cannot be made in place. */
 export interface Applied extends ManifestObject {
   readonly action: "created" | "configured" | "unchanged" | "recreated";
+  /** As it was before it was configured. */
+  readonly before?: KubeObject;
+}
+
+/** The ids of the containers that a pod's change replaces: those whose image is another now. */
+export function replacedContainers({ object, before }: Applied): string[] {
+  if (object.kind !== pods.kind || before === undefined) return [];
+  const [now, then] = [object as Pod, before as Pod]; // the kind says so
+  const images = new Map(now.spec?.containers.map(({ name, image }) => [name, image]));
+  const replaced = new Set(then.spec?.containers.filter(({ name, image }) => images.get(name) !== image).map(({ name }) => name));
+  const statuses = then.status?.containerStatuses ?? [];
+  return statuses.filter(({ name }) => replaced.has(name)).flatMap(({ containerID }) => (containerID === undefined ? [] : [containerID]));
 }
 
 export interface ApplyOptions {
@@ -51,7 +63,7 @@ export async function applyObject(client: Client, wanted: ManifestObject, option
   if (patch === undefined) return { resource, object: stored, action: "unchanged" };
   try {
     const changed = await client.patch(resource, placeOf(object), { type: "merge", body: patch }, write, signal);
-    return { resource, object: changed, action: "configured" };
+    return { resource, object: changed, action: "configured", before: stored };
   } catch (cause) {
     if (resource.kind === pods.kind && cause instanceof ApiError && cause.code === 422)
       return await recreate("this cannot be changed in place");

@@ -35,8 +35,8 @@ export const commands: readonly Command[] = [
   },
   {
     name: "down",
-    summary: "Delete every object of a manifest",
-    usage: "[-f FILE | FILE...]",
+    summary: "Delete every object of a manifest, or pods by name",
+    usage: "[-f FILE | FILE... | POD...]",
     completes: "file",
     flags: [
       manifestFlag,
@@ -44,8 +44,12 @@ export const commands: readonly Command[] = [
       namespaceFlag,
       ...serverFlags,
     ],
-    examples: [{ line: "down pod.yaml", about: "end its pods and delete what it names" }],
-    details: "Waits until everything is gone. What is not there is fine.",
+    examples: [
+      { line: "down pod.yaml", about: "end its pods and delete what it names" },
+      { line: "down web", about: "end the pod web" },
+    ],
+    details:
+      "Waits until everything is gone. What a manifest names and is not there is fine. A word is a pod's name where no file is called so.",
     load: async () => (await import("./commands/down.ts")).down,
   },
   {

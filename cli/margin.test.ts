@@ -3,18 +3,19 @@ import { test } from "node:test";
 import { Margin } from "./margin.ts";
 import { formatAge, formatBytes, formatTable } from "./table.ts";
 
+const format = (margin: Margin, name: string, line: string): string => margin.format(name, Buffer.from(line)).toString();
 const plain = (_colour: string, text: string): string => text;
 
 test("Margin.format() makes all names as wide as the widest", () => {
   const margin = new Margin(["web", "sidecar"], plain);
-  assert.equal(margin.format("web", "GET /") + margin.format("sidecar", ""), "web     | GET /\nsidecar | \n");
+  assert.equal(format(margin, "web", "GET /\r\n") + format(margin, "sidecar", ""), "web     | GET /\nsidecar | \n");
 });
 
 test("Margin.format() gives each name its colour, and takes back what a line leaves switched on", () => {
   const margin = new Margin(["a", "b"], (colour, text) => `<${colour}>${text}</>`);
-  assert.equal(margin.format("a", "x"), "<cyan>a |</> x\n");
-  assert.equal(margin.format("b", "\u001b[31mred"), "<yellow>b |</> \u001b[31mred\u001b[0m\n");
-  assert.equal(margin.format("new", "x"), "<green>new |</> x\n");
+  assert.equal(format(margin, "a", "x"), "<cyan>a |</> x\n");
+  assert.equal(format(margin, "b", "\u001b[31mred"), "<yellow>b |</> \u001b[31mred\u001b[0m\n");
+  assert.equal(format(margin, "new", "x"), "<green>new |</> x\n");
 });
 
 test("formatTable() aligns columns", () => {

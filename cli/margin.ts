@@ -13,12 +13,14 @@ export class Margin {
     for (const name of names) this.#add(name);
   }
 
-  /** One line, ready to print. A name not seen before gets the next colour. */
-  format(name: string, line: string): string {
+  /** One line, with its end or without, ready to print. A name not seen before gets the next colour. */
+  format(name: string, line: Uint8Array): Buffer {
     const colour = this.#names.get(name) ?? this.#add(name);
+    const bytes = Buffer.from(line.buffer, line.byteOffset, line.byteLength);
+    const text = bytes.subarray(0, bytes.length - (/\r?\n$/.exec(bytes.subarray(-2).toString("latin1"))?.[0].length ?? 0));
     // What a container leaves switched on must not colour the next one's line.
-    const end = line.includes("\u001b[") ? "\u001b[0m" : "";
-    return `${this.#paint(colour, `${name.padEnd(this.#width)} |`)} ${line}${end}\n`;
+    const end = text.includes("\u001b[") ? "\u001b[0m" : "";
+    return Buffer.concat([Buffer.from(`${this.#paint(colour, `${name.padEnd(this.#width)} |`)} `), text, Buffer.from(`${end}\n`)]);
   }
 
   #add(name: string): Colour {

@@ -41,6 +41,12 @@ const notes: { does: string; before?: Pod; after: Pod; want: string[] }[] = [
     want: ["trouble web exited with 137 (OOMKilled)"],
   },
   {
+    does: "says why a container could not be started, which has no id then",
+    before: pod([{ state: { waiting: { reason: "ContainerCreating" } } }]),
+    after: pod([{ state: { terminated: { exitCode: 128, reason: "StartError", message: "no such program" } } }]),
+    want: ["trouble web exited with 128 (StartError): no such program"],
+  },
+  {
     does: "counts restarts, with how the last instance ended",
     before: pod([running]),
     after: pod([{ ...running, restartCount: 1, lastState: ended(1) }]),

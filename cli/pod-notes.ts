@@ -30,9 +30,14 @@ function containerNotes(before: ContainerStatus | undefined, after: ContainerSta
   const container = after.name;
   const notes: Note[] = [];
   const ended = after.state?.terminated ?? (after.restartCount > (before?.restartCount ?? 0) ? after.lastState?.terminated : undefined);
-  const knownId = before?.state?.terminated?.containerID ?? before?.lastState?.terminated?.containerID;
+  const known = before?.state?.terminated ?? before?.lastState?.terminated;
   const isStopping = pod.metadata.deletionTimestamp !== undefined;
-  if (ended !== undefined && ended.containerID !== knownId) {
+  // One that could not be started has no id.
+  const isNews =
+    known === undefined ||
+    ended?.containerID !== known.containerID ||
+    (ended?.containerID === undefined && after.restartCount !== before?.restartCount);
+  if (ended !== undefined && isNews) {
     const how = `exited with ${ended.exitCode}${ended.reason === undefined || ["Completed", "Error"].includes(ended.reason) ? "" : ` (${ended.reason})`}`;
     const detail = ended.reason === "StartError" || ended.reason === "ContainerCannotRun" ? `: ${ended.message ?? ""}` : "";
     const level = ended.exitCode === 0 || isStopping ? "info" : "trouble";

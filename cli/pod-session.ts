@@ -1,5 +1,6 @@
 import { type Event, events, type Pod, pods } from "@peapod/api";
 import { ApiError, type HttpClient } from "@peapod/client";
+import { delay } from "@peapod/kit";
 import { placeOf } from "./object-name.ts";
 import { followObject } from "./follow-object.ts";
 import { LogFollower } from "./log-follower.ts";
@@ -18,6 +19,8 @@ export interface PodSessionOptions {
   readonly timestamps: boolean;
 }
 
+const ASK_EVERY_MS = 300;
+
 /** Troubles that the container's status tells by itself, with the same words. */
 const toldByStatus = new Set(["BackOff", "Failed"]);
 
@@ -34,6 +37,10 @@ export class PodSession {
   readonly ended: Promise<PodOutcome[]>;
   /** Resolves when nothing of the session is under way. */
   readonly closed: Promise<void>;
+  /** By the pod's uid. */
+  readonly #outcomes: ReadonlyMap<string | undefined, Promise<PodOutcome>>;
+  /** While the server does not answer: the waiting for it. */
+  #lost: Promise<void> | undefined;
 
   constructor(options: PodSessionOptions, parent: AbortSignal) {
     const stop = new AbortController();
@@ -48,17 +55,23 @@ export class PodSession {
         client,
         query: {},
         print: (pod, container, line) => {
-          const text = options.timestamps ? `${line.time} ${line.text}` : line.text;
-          terminal.write(this.#margin.format(this.#nameOf(pod, container), text));
+          const bytes = options.timestamps ? Buffer.concat([Buffer.from(`${line.time} `), line.bytes]) : line.bytes;
+          terminal.write(this.#margin.format(this.#nameOf(pod, container), bytes));
         },
       },
       signal,
     );
     const namespaces = new Set(options.pods.map(({ metadata }) => metadata.namespace ?? "default"));
     const troubles = [...namespaces].map((namespace) => this.#tellEvents(namespace));
-    this.ended = Promise.all(options.pods.map((pod) => this.#watch(pod))).finally(() => stop.abort());
+    this.#outcomes = new Map(options.pods.map((pod) => [pod.metadata.uid, this.#watch(pod)]));
+    this.ended = Promise.all(this.#outcomes.values()).finally(() => stop.abort());
     this.ended.catch(() => {}); // whoever waits for it gets it; with an interrupt nobody may
-    this.closed = Promise.allSettled([this.ended, ...troubles]).then(() => {});
+    this.closed = Promise.allSettled([this.ended, ...troubles]).then(async () => this.#lost);
+  }
+
+  /** Resolves when the last words of these pods are shown; the others may go on. */
+  async untilGone(uids: readonly (string | undefined)[]): Promise<void> {
+    await Promise.allSettled(uids.map(async (uid) => this.#outcomes.get(uid)));
   }
 
   /** With one pod the container's name is enough. */
@@ -68,7 +81,7 @@ export class PodSession {
 
   async #watch(pod: Pod): Promise<PodOutcome> {
     let before: Pod | undefined;
-    for await (const current of followObject(this.#options.client, pods, placeOf(pod), this.#signal)) {
+    for await (const current of followObject(this.#options.client, pods, placeOf(pod), this.#signal, () => this.#noticeLoss())) {
       if (current === undefined || current.metadata.uid !== pod.metadata.uid) {
         await this.#follower.finish();
         if (before === undefined || !hasEnded(before)) return "gone";
@@ -84,6 +97,27 @@ export class PodSession {
       return current.status?.phase === "Succeeded" ? "succeeded" : "failed";
     }
     return "gone";
+  }
+
+  /** Says once that the server is away, and when it is back. */
+  #noticeLoss(): void {
+    this.#lost ??= this.#untilBack().finally(() => (this.#lost = undefined));
+  }
+
+  async #untilBack(): Promise<void> {
+    const { client, terminal } = this.#options;
+    const tell = (text: string): void => terminal.note(terminal.paintNote("yellow", `* ${text}`));
+    tell(`${client.server.origin} does not answer; the containers go on without it, and what they write is shown when it is back`);
+    for (;;) {
+      try {
+        await delay(ASK_EVERY_MS, this.#signal);
+        await client.request({ method: "GET", path: "/readyz" }, this.#signal);
+        return tell(`${client.server.origin} is back`);
+      } catch (cause) {
+        if (this.#signal.aborted) return;
+        if (!(cause instanceof ApiError)) throw cause;
+      }
+    }
   }
 
   /** A container's log first, then how it ended. */

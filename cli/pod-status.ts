@@ -61,3 +61,15 @@ function initText(pod: Pod): string | undefined {
   }
   return undefined;
 }
+
+/** What a pod waits for, in a line: a node, or what these containers' reasons say. */
+export function waitingText(pod: Pod, containers: readonly string[]): string {
+  const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
+  if (scheduled?.status === "False") return `it has no node: ${scheduled.message ?? scheduled.reason ?? ""}`;
+  const reasons = containers.map((name) => {
+    const waiting = pod.status?.containerStatuses?.find((status) => status.name === name)?.state?.waiting;
+    const why = waiting?.reason ?? "ContainerCreating";
+    return `${name} is waiting (${waiting?.message === undefined ? why : `${why}: ${waiting.message}`})`;
+  });
+  return reasons.join(", ");
+}

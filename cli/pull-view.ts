@@ -1,4 +1,5 @@
 import type { HttpClient } from "@peapod/client";
+import { startInterval, type Timer } from "@peapod/kit";
 import { formatBytes } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -11,9 +12,12 @@ export interface PullStep {
   readonly totalBytes?: number;
 }
 
+const TICK_MS = 1_000;
+
 /** Shows pulls: a live line for each on a terminal, else a line where one begins and ends. */
 export class PullView {
   readonly #terminal: Terminal;
+  #ticking: Timer | undefined;
   readonly #pulls = new Map<string, { readonly startedMs: number; step: PullStep }>();
 
   constructor(terminal: Terminal) {
@@ -33,11 +37,19 @@ export class PullView {
         this.#terminal.note(this.#terminal.paintNote("dim", `Pulled image ${step.reference} in ${seconds} s`));
       }
     } else this.#pulls.set(step.reference, { startedMs, step });
+    if (this.#terminal.isLive) this.#ticking ??= startInterval(() => this.#draw(), TICK_MS).unref();
+    this.#draw();
+  }
+
+  /** Anew, too, while no step comes: time goes on. */
+  #draw(): void {
     this.#terminal.show([...this.#pulls.values()].map((pull) => describe(pull.step, pull.startedMs)));
   }
 
-  /** Takes the live lines away. */
+  /** Takes the live lines away, for good. */
   clear(): void {
+    this.#ticking?.[Symbol.dispose]();
+    this.#ticking = undefined;
     this.#pulls.clear();
     this.#terminal.show([]);
   }

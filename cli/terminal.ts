@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 
 /** The colours used, as ANSI codes. */
 export type Colour = "red" | "green" | "yellow" | "blue" | "magenta" | "cyan" | "dim" | "bold";
+const ESCAPE = "\u001b";
 const codes: Record<Colour, number> = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36, dim: 2, bold: 1 };
 
 export interface TerminalStreams {
@@ -17,7 +18,8 @@ export interface TerminalStreams {
 export class Terminal {
   readonly #streams: TerminalStreams;
   #live: readonly string[] = [];
-  #drawn = 0;
+  /** The lengths of the lines that stand there. */
+  #drawn: readonly number[] = [];
 
   constructor(streams: TerminalStreams) {
     this.#streams = streams;
@@ -28,9 +30,11 @@ export class Terminal {
     return this.#streams.stderr.isTTY === true;
   }
 
-  /** Writes text as it is to standard output. */
-  write(text: string): void {
-    this.#above(() => this.#streams.stdout.write(text));
+  /** Writes to standard output: as it is into a file or a pipe, and what a terminal would obey so that it is seen. */
+  write(text: string | Uint8Array): void {
+    const isTerminal = this.#streams.stdout.isTTY === true;
+    const shown = isTerminal ? visible(typeof text === "string" ? text : Buffer.from(text).toString("utf8")) : text;
+    this.#above(() => this.#streams.stdout.write(shown));
   }
 
   /** Writes a line to standard output. */
@@ -40,7 +44,7 @@ export class Terminal {
 
   /** Says what happens, on standard error. */
   note(text: string): void {
-    this.#above(() => this.#streams.stderr.write(`${text}\n`));
+    this.#above(() => this.#streams.stderr.write(`${this.#streams.stderr.isTTY === true ? visible(text) : text}\n`));
   }
 
   warn(text: string): void {
@@ -71,19 +75,36 @@ export class Terminal {
     this.#draw();
   }
 
+  /** A terminal that became narrower has wrapped what was drawn: that many more rows are taken away. */
   #erase(): void {
-    if (this.#drawn > 0) this.#streams.stderr.write(`\r\u001b[${this.#drawn}A\u001b[J`);
-    this.#drawn = 0;
+    const rows = this.#drawn.reduce((sum, length) => sum + Math.max(1, Math.ceil(length / this.#columns)), 0);
+    if (rows > 0) this.#streams.stderr.write(`\r\u001b[${rows}A\u001b[J`);
+    this.#drawn = [];
   }
 
   #draw(): void {
     if (this.#live.length === 0) return;
-    const width = (this.#streams.stderr.columns ?? 80) - 1;
-    this.#streams.stderr.write(this.#live.map((line) => `${line.slice(0, width)}\n`).join(""));
-    this.#drawn = this.#live.length;
+    const lines = this.#live.map((line) => visible(line).slice(0, this.#columns - 1));
+    this.#streams.stderr.write(lines.map((line) => `${line}\n`).join(""));
+    this.#drawn = lines.map(({ length }) => length);
+  }
+
+  get #columns(): number {
+    return Math.max(2, this.#streams.stderr.columns ?? 80);
   }
 }
 
 function paint(isOn: boolean, colour: Colour, text: string): string {
   return isOn ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text;
+}
+
+/** Colours, ends of lines and tabs pass; any other control character is shown as what it is, such as `^[` for an escape. */
+export function visible(text: string): string {
+  return text.replaceAll(/\p{Cc}(?:\[[\d;]*m|\n)?/gu, (found) => {
+    const [control = "", rest] = [found[0], found.slice(1)];
+    if (control === "\n" || control === "\t" || (control === "\r" && rest === "\n") || (control === ESCAPE && rest.startsWith("[")))
+      return found;
+    const code = control.charCodeAt(0);
+    return (code > 0x7f ? `\\x${code.toString(16)}` : `^${String.fromCharCode(code ^ 0x40)}`) + rest;
+  });
 }

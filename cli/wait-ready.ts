@@ -1,6 +1,6 @@
 import { events, type Pod, pods } from "@peapod/api";
 import type { HttpClient } from "@peapod/client";
-import { abortAfter } from "@peapod/kit";
+import { abortAfter, delay } from "@peapod/kit";
 import { placeOf } from "./object-name.ts";
 import { exitCodes } from "./cli-error.ts";
 import { followObject } from "./follow-object.ts";
@@ -12,7 +12,12 @@ import type { Terminal } from "./terminal.ts";
 export interface WaitReadyOptions {
   readonly terminal: Terminal;
   readonly withinMs: number;
+  /** Ids of containers that are about to be replaced: a pod that still has one is not the one that was asked for. */
+  readonly replaced: ReadonlySet<string>;
 }
+
+/** So long a pod must stay ready: a program that fails at once does so by then. */
+const STAYS_READY_MS = 300;
 
 /** Waiting for these is in vain: the manifest must change first. */
 const hopeless = new Set(["InvalidImageName", "ErrImageNeverPull"]);
@@ -42,14 +47,15 @@ export async function waitReady(
 async function waitOne(
   client: HttpClient,
   pod: Pod,
-  { terminal, withinMs }: WaitReadyOptions,
+  { terminal, withinMs, replaced }: WaitReadyOptions,
   { deadline, signal }: { deadline: AbortSignal; signal: AbortSignal },
 ): Promise<string | undefined> {
   let before: Pod | undefined;
   try {
     for await (const current of followObject(client, pods, placeOf(pod), AbortSignal.any([signal, deadline]))) {
       if (current === undefined || current.metadata.uid !== pod.metadata.uid) return "was deleted";
-      if (isReady(current) || current.status?.phase === "Succeeded") return undefined;
+      if (isNewReady(current, replaced) && (await staysReady(client, current, AbortSignal.any([signal, deadline])))) return undefined;
+      if (current.status?.phase === "Succeeded") return undefined;
       if (current.status?.phase === "Failed") return "failed";
       for (const { level, container, text } of podNotes(before, current)) {
         const name = container === undefined ? "" : `, container ${container}`;
@@ -63,6 +69,18 @@ async function waitOne(
     if (signal.aborted || !deadline.aborted) throw cause;
   }
   return `is not ready after ${Math.round(withinMs / 1000)} s`;
+}
+
+function isNewReady(pod: Pod, replaced: ReadonlySet<string>): boolean {
+  return isReady(pod) && !(pod.status?.containerStatuses ?? []).some(({ containerID }) => replaced.has(containerID ?? ""));
+}
+
+/** Whether the same containers are still ready a moment later. */
+async function staysReady(client: HttpClient, pod: Pod, signal: AbortSignal): Promise<boolean> {
+  await delay(STAYS_READY_MS, signal);
+  const later = await client.get(pods, placeOf(pod), signal);
+  const ids = ({ status }: Pod): string => String(status?.containerStatuses?.map(({ containerID }) => containerID));
+  return isReady(later) && ids(later) === ids(pod);
 }
 
 /** What is known of a pod that did not come up: its containers, its last events, and the last lines of what ended. */
@@ -91,8 +109,8 @@ async function report(
     );
     if (ended === undefined || ended.exitCode === 0) continue;
     try {
-      for await (const { text } of logLines(client, placeOf(pod), { container: status.name, tailLines: LAST_LINES }, signal))
-        terminal.note(`    ${text}`);
+      for await (const { bytes } of logLines(client, placeOf(pod), { container: status.name, tailLines: LAST_LINES }, signal))
+        terminal.note(`    ${bytes.toString("utf8").trimEnd()}`);
     } catch {
       signal.throwIfAborted(); // its log is gone, and that is not what is reported here
     }

@@ -5,11 +5,7 @@ export interface Client {
   get<T extends KubeObject>(resource: Resource<T>, where: NamedObject, signal: AbortSignal): Promise<T>;
   list<T extends KubeObject>(resource: Resource<T>, where: Selection, signal: AbortSignal): Promise<ObjectList<T>>;
   /** Changes after `resourceVersion`, as they happen; bookmarks are kept inside. Ends by throwing an ApiError 410 when it must be listed anew. */
-  watch<T extends KubeObject>(
-    resource: Resource<T>,
-    where: Selection & { resourceVersion: string },
-    signal: AbortSignal,
-  ): AsyncIterable<WatchEvent<T>>;
+  watch<T extends KubeObject>(resource: Resource<T>, where: Selection & WatchStart, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
   create<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions, signal: AbortSignal): Promise<T>;
   /** PUT; `metadata.resourceVersion` must be the stored one where it is given. */
   update<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions, signal: AbortSignal): Promise<T>;
@@ -40,6 +36,12 @@ export interface Selection {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+}
+
+export interface WatchStart {
+  readonly resourceVersion: string;
+  /** Called each time the server does not answer; the watch goes on by itself when it does again. Never in-process. */
+  readonly onLost?: () => void;
 }
 
 export interface ObjectList<T> {

@@ -9,6 +9,7 @@ import {
   type Patch,
   type Selection,
   type WatchEvent,
+  type WatchStart,
   type WriteOptions,
 } from "./client.ts";
 import type { ExecQuery, ExecStream } from "./exec-stream.ts";
@@ -94,11 +95,7 @@ class HttpsClient implements HttpClient {
     }
   }
 
-  watch<T extends KubeObject>(
-    resource: Resource<T>,
-    where: Selection & { resourceVersion: string },
-    signal: AbortSignal,
-  ): AsyncIterable<WatchEvent<T>> {
+  watch<T extends KubeObject>(resource: Resource<T>, where: Selection & WatchStart, signal: AbortSignal): AsyncIterable<WatchEvent<T>> {
     const path = pathOf(resource, where);
     const open = (resourceVersion: string): AsyncIterable<unknown> => {
       const query = {
@@ -110,7 +107,7 @@ class HttpsClient implements HttpClient {
       };
       return this.requestLines({ method: "GET", path, query }, signal);
     };
-    return watchObjects<T>(open, where.resourceVersion, signal);
+    return watchObjects<T>(open, where.resourceVersion, signal, where.onLost);
   }
 
   async create<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions, signal: AbortSignal): Promise<T> {

@@ -8,12 +8,13 @@ const MOST_RETRIES = 8;
 
 /**
  * Follows changes over as many connections as it takes: a server ends each watch after some minutes, and a new one goes on
- * where the last ended. Throws an ApiError: 410 when that place is forgotten, or the last failure once the server stays away.
+ * where the last ended. `onLost` is called each time the server does not answer. Throws an ApiError: 410 when that place is forgotten, or the last failure once the server stays away.
  */
 export async function* watchObjects<T extends KubeObject>(
   open: (resourceVersion: string) => AsyncIterable<unknown>,
   since: string,
   signal: AbortSignal,
+  onLost?: () => void,
 ): AsyncGenerator<WatchEvent<T>> {
   let resourceVersion = since;
   for (let failures = 0; ;) {
@@ -31,6 +32,7 @@ export async function* watchObjects<T extends KubeObject>(
       if (signal.aborted) throw signal.reason;
       if (!(cause instanceof ApiError) || cause.code < 500 || failures >= MOST_RETRIES) throw cause;
       failures += 1;
+      onLost?.();
     }
     await delay(backoffMs(retry, Math.min(failures, MOST_RETRIES)), signal);
   }

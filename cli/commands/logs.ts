@@ -8,7 +8,7 @@ import { followObject } from "../follow-object.ts";
 import { LogFollower } from "../log-follower.ts";
 import { type LogLine, logLines, mergeByTime } from "../log-lines.ts";
 import { Margin } from "../margin.ts";
-import { hasEnded } from "../pod-status.ts";
+import { hasEnded, waitingText } from "../pod-status.ts";
 
 /** `peapod logs`: one container's log as it is, several with names in the margin and in the order of time. */
 export async function logs(invocation: Invocation): Promise<number> {
@@ -27,8 +27,8 @@ export async function logs(invocation: Invocation): Promise<number> {
     container === undefined && names.length > 1 ? new Margin(names, (colour, text) => terminal.paint(colour, text)) : undefined;
   const withTime = flags.boolean("timestamps");
   const print = (from: string, line: LogLine): void => {
-    const text = withTime ? `${line.time} ${line.text}` : line.text;
-    terminal.write(margin === undefined ? `${text}\n` : margin.format(from, text));
+    const bytes = withTime ? Buffer.concat([Buffer.from(`${line.time} `), line.bytes]) : line.bytes;
+    terminal.write(margin === undefined ? bytes : margin.format(from, bytes));
   };
   const chosen = container === undefined ? names : [container];
   if (flags.boolean("follow") && !flags.boolean("previous")) await follow(connection, invocation, { pod, container, print });
@@ -43,10 +43,11 @@ async function show(
   invocation: Invocation,
   { pod, chosen, print }: { pod: Pod; chosen: readonly string[]; print: Print },
 ): Promise<void> {
-  const { flags, signal } = invocation;
+  const { flags, signal, terminal } = invocation;
   const query = { ...queryOf(invocation), previous: flags.boolean("previous") };
   // Of several, those that have no log yet (or no earlier instance) have nothing to add; of one, that is an error.
   const having = chosen.length === 1 ? chosen : chosen.filter((name) => hasLog(pod, name, query.previous));
+  if (having.length === 0) terminal.note(`Pod ${pod.metadata.name} has no log yet: ${waitingText(pod, chosen)}`);
   const sources = having.map((name) => ({ name, lines: logLines(connection.client, placeOf(pod), { ...query, container: name }, signal) }));
   for await (const line of mergeByTime(sources)) print(line.name, line);
 }
@@ -57,6 +58,7 @@ async function follow(
   { pod, container, print }: { pod: Pod; container: string | undefined; print: Print },
 ): Promise<void> {
   const { client } = connection;
+  let told: string | undefined;
   const stop = new AbortController();
   const signal = AbortSignal.any([invocation.signal, stop.signal]);
   const follower = new LogFollower(
@@ -68,6 +70,11 @@ async function follow(
       if (current === undefined || current.metadata.uid !== pod.metadata.uid) break;
       follower.observe(current);
       if (hasEnded(current)) break;
+      const waiting = containersOf(current, container).some((name) => hasLog(current, name, false))
+        ? undefined
+        : waitingText(current, containersOf(current, container));
+      if (waiting !== undefined && waiting !== told)
+        invocation.terminal.note(`Pod ${pod.metadata.name} has no log yet: ${(told = waiting)}`);
     }
     await follower.finish();
   } finally {
@@ -79,6 +86,10 @@ function hasLog(pod: Pod, container: string, previous: boolean): boolean {
   const status = pod.status?.containerStatuses?.find(({ name }) => name === container);
   const hadOne = status?.lastState?.terminated !== undefined;
   return previous ? hadOne : hadOne || status?.state?.running !== undefined || status?.state?.terminated !== undefined;
+}
+
+function containersOf(pod: Pod, container: string | undefined): string[] {
+  return container === undefined ? (pod.spec?.containers ?? []).map(({ name }) => name) : [container];
 }
 
 function queryOf({ flags }: Invocation): LogQuery {

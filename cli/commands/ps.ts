@@ -1,4 +1,4 @@
-import { type Pod, pods } from "@peapod/api";
+import { type Container, type Pod, pods } from "@peapod/api";
 import { CliError, exitCodes } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
 import { connect } from "../connection.ts";
@@ -22,10 +22,33 @@ export async function ps(invocation: Invocation): Promise<number> {
     terminal.note(everywhere ? "No pods" : `No pods in namespace ${connection.namespace}`);
     return exitCodes.success;
   }
-  const headings = ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "IMAGE"];
-  const rows = wanted.flatMap((pod) => rowsOf(pod).map((row) => (everywhere ? [pod.metadata.namespace ?? "", ...row] : row)));
-  terminal.write(formatTable(everywhere ? ["NAMESPACE", ...headings] : headings, rows));
+  const headings = ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "PORTS", "IMAGE"];
+  const blocks = wanted.map((pod) => ({
+    rows: rowsOf(pod).map((row) => (everywhere ? [pod.metadata.namespace ?? "", ...row] : row)),
+    waits: troublesOf(pod),
+  }));
+  const [heading, ...lines] = formatTable(
+    everywhere ? ["NAMESPACE", ...headings] : headings,
+    blocks.flatMap(({ rows }) => rows),
+  ).split("\n");
+  terminal.line(heading ?? "");
+  for (const { rows, waits } of blocks) {
+    for (const line of lines.splice(0, rows.length)) terminal.line(line);
+    for (const text of waits) terminal.line(terminal.paint("yellow", `  ! ${text}`));
+  }
   return exitCodes.success;
+}
+
+/** What a pod waits for, where it is known: a sentence each. */
+function troublesOf(pod: Pod): string[] {
+  if (pod.metadata.deletionTimestamp !== undefined) return [];
+  const scheduled = pod.status?.conditions?.find(({ type, status }) => type === "PodScheduled" && status === "False");
+  if (scheduled !== undefined) return [`${scheduled.reason ?? "Unschedulable"}: ${scheduled.message ?? ""}`];
+  return (pod.status?.containerStatuses ?? []).flatMap(({ name, state }) => {
+    const { reason, message } = state?.waiting ?? state?.terminated ?? {};
+    const isNews = message !== undefined && message !== "" && reason !== "Completed";
+    return isNews ? [`${name}: ${message.split("\n")[0]}`] : [];
+  });
 }
 
 function rowsOf(pod: Pod): string[][] {
@@ -39,12 +62,32 @@ function rowsOf(pod: Pod): string[][] {
     age(pod.metadata.creationTimestamp),
     pod.status?.podIP ?? "<none>",
     "",
+    "",
   ];
   const containers = (pod.spec?.containers ?? []).map((container) => {
     const status = pod.status?.containerStatuses?.find(({ name }) => name === container.name);
     const since = status?.state?.running?.startedAt ?? status?.state?.terminated?.finishedAt;
     const text = status === undefined ? "Waiting" : containerStatusText(status);
-    return [`  ${container.name}`, "", text, String(status?.restartCount ?? 0), age(since), "", container.image ?? ""];
+    return [
+      `  ${container.name}`,
+      "",
+      text,
+      String(status?.restartCount ?? 0),
+      age(since),
+      "",
+      portsText(container),
+      container.image ?? "",
+    ];
   });
   return [own, ...containers];
+}
+
+/** As Docker writes it: `127.0.0.1:8080->80/TCP` for one that is published on the machine, `80/TCP` for one of the pod's own address. */
+function portsText({ ports = [] }: Container): string {
+  return ports
+    .map(({ hostIP = "", hostPort = 0, containerPort, protocol = "TCP" }) => {
+      const published = hostPort === 0 ? "" : `${hostIP === "" ? "" : `${hostIP.includes(":") ? `[${hostIP}]` : hostIP}:`}${hostPort}->`;
+      return `${published}${containerPort}/${protocol}`;
+    })
+    .join(", ");
 }

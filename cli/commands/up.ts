@@ -1,6 +1,6 @@
 import { type Pod, pods } from "@peapod/api";
 import { abortAfter } from "@peapod/kit";
-import { type Applied, applyObject, inOrder } from "../apply.ts";
+import { type Applied, applyObject, inOrder, replacedContainers } from "../apply.ts";
 import { nameOf } from "../object-name.ts";
 import { exitCodes } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
@@ -26,11 +26,17 @@ export async function up(invocation: Invocation): Promise<number> {
   const applied: Applied[] = [];
   try {
     for (const item of inOrder(objects)) applied.push(await apply(connection, invocation, item));
-    const running = applied.filter(({ resource }) => resource.kind === pods.kind).map(({ object }) => object as Pod); // of that kind
+    const changed = applied.filter(({ resource }) => resource.kind === pods.kind);
+    const running = changed.map(({ object }) => object as Pod); // of that kind
     if (running.length === 0) return exitCodes.success;
     if (flags.boolean("detach")) {
       const withinMs = (flags.number("timeout") ?? READY_WITHIN_SECONDS) * 1000;
-      return await waitReady(connection.client, running, { terminal, withinMs }, signal);
+      return await waitReady(
+        connection.client,
+        running,
+        { terminal, withinMs, replaced: new Set(changed.flatMap(replacedContainers)) },
+        signal,
+      );
     }
     const outcome = await show(connection, invocation, running, applied);
     return outcome === "failed" ? exitCodes.failure : exitCodes.success;
@@ -71,10 +77,12 @@ async function show(
   );
   try {
     const outcomes = await Promise.race([session.ended, aborted(invocation.signal)]);
-    if (outcomes === undefined) terminal.note(`\nStopping what this command started; Ctrl-C again to stop without waiting`);
+    const own = applied.filter(isOwn).map(({ object }) => object.metadata.uid);
+    if (outcomes === undefined && own.length > 0)
+      terminal.note(`\nStopping what this command started; Ctrl-C again to stop without waiting`);
     await cleanUp(connection, invocation, applied, interrupts.second);
     applied.length = 0; // nothing is left to clean up, whatever comes now
-    await Promise.race([session.ended, aborted(interrupts.second)]);
+    await Promise.race([session.untilGone(own), aborted(interrupts.second)]); // those that were there before go on
     invocation.signal.throwIfAborted();
     return (outcomes ?? []).some((outcome: PodOutcome) => outcome === "failed") ? "failed" : "succeeded";
   } finally {
@@ -90,9 +98,13 @@ async function aborted(signal: AbortSignal): Promise<undefined> {
   return await promise;
 }
 
+function isOwn({ action }: Applied): boolean {
+  return action === "created" || action === "recreated";
+}
+
 /** Deletes what this command created, what uses the rest first. A second interrupt kills without waiting. */
 async function cleanUp(connection: Connection, { terminal }: Invocation, applied: readonly Applied[], hurry: AbortSignal): Promise<void> {
-  const own = applied.filter(({ action }) => action === "created" || action === "recreated");
+  const own = applied.filter(isOwn);
   const groups = Map.groupBy(inOrder(own).toReversed(), ({ resource }) => resource.kind);
   for (const group of groups.values()) {
     await Promise.all(

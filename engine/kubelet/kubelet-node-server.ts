@@ -6,7 +6,7 @@ import type { LogOptions } from "../logs/logs.ts";
 import type { ContainerRuntime, ExecOptions, ExecSession } from "../runtime/runtime.ts";
 import { podLogsPath } from "./container-config.ts";
 import type { ContainerReference, NodeServer } from "./node-server.ts";
-import type { ContainerSeen } from "./plan.ts";
+import type { ContainerSeen, Ended } from "./plan.ts";
 import type { PodRecord } from "./pod-record.ts";
 
 /** Reads a container's log, as engine/logs does. */
@@ -89,6 +89,9 @@ function choose(record: PodRecord, name: string, previous: boolean): ContainerSe
     if (found === undefined) throw refused(`previous terminated container "${name}" in pod "${record.name}" not found`);
     return found;
   }
+  const failed = record.seen("ready").containers.findLast((container) => container.name === name);
+  if (last === undefined && failed !== undefined && isStartError(failed))
+    throw refused(`container "${name}" in pod "${record.name}" has no log, it could not be started: ${failed.state.message ?? ""}`);
   if (last !== undefined && last.state.kind !== "created") return last;
   const before = ended.at(-1);
   if (before !== undefined) return before;
@@ -106,7 +109,8 @@ function instances(record: PodRecord, name: string): ContainerSeen[] {
 }
 
 /** One that never started has written nothing. */
-function isStartError({ state }: ContainerSeen): boolean {
+function isStartError(container: ContainerSeen): container is ContainerSeen & { readonly state: Ended } {
+  const { state } = container;
   return state.kind === "ended" && state.reason === "StartError";
 }
 
