@@ -64,8 +64,11 @@ export interface TestEngine {
   kill(): Promise<void>;
   /** Ends the engine with SIGTERM. */
   stop(): Promise<void>;
-  /** Starts it (again), with more in its environment; `closeLog`: nobody reads what it says once it serves. */
-  start(more?: Readonly<Record<string, string>>, given?: { readonly closeLog?: boolean }): Promise<void>;
+  /**
+   * Starts it (again), with more in its environment; `closeLog`: nobody reads what it says once it serves; `until`: the path that it answers
+   * when it is there, /readyz unless something is wrong on purpose.
+   */
+  start(more?: Readonly<Record<string, string>>, given?: { readonly closeLog?: boolean; readonly until?: string }): Promise<void>;
   /** Writes a file into the test's own folder; gives its path. */
   file(name: string, content: string): string;
 }
@@ -75,6 +78,8 @@ export interface EngineFixtureOptions {
   readonly netns?: string;
   /** More flags for `peapod serve`. */
   readonly flags?: readonly string[];
+  /** A state directory of the test's own, which it removes. */
+  readonly stateDir?: string;
   /** More environment. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -86,7 +91,7 @@ export interface EngineFixtureOptions {
 export async function startEngine(t: TestScope, options: EngineFixtureOptions = {}): Promise<TestEngine> {
   mkdirSync(PLACE, { recursive: true, mode: 0o700 });
   const folder = mkdtempSync(join(PLACE, "test-"));
-  const stateDir = join(folder, "state");
+  const stateDir = options.stateDir ?? join(folder, "state");
   const runDir = `/run/peapod-${folder.slice(-6)}`;
   const kubeconfig = join(stateDir, "admin.kubeconfig");
   const environment = {
@@ -166,7 +171,7 @@ export async function startEngine(t: TestScope, options: EngineFixtureOptions = 
       await eventually(
         async () => {
           if (hasEnded()) return;
-          await must(KUBECTL, ["get", "--raw", "/readyz"]);
+          await must(KUBECTL, ["get", "--raw", given.until ?? "/readyz"]);
         },
         { withinMs: 20_000, everyMs: 50 },
       );

@@ -48,7 +48,13 @@ function cgroups({ engineId }: EngineTraces): string[] {
 
 /** What may stay: objects, images, certificates, logs of the engine, its lock; nothing of a pod. */
 function files({ stateDir, runDir }: EngineTraces): string[] {
-  const podFolders = [join(stateDir, "pods"), join(stateDir, "rootfs"), join(stateDir, "logs"), join(stateDir, "network", "addresses")];
+  const podFolders = [
+    join(stateDir, "pods"),
+    join(stateDir, "rootfs"),
+    join(stateDir, "logs"),
+    join(stateDir, "kept-pods"),
+    join(stateDir, "network", "addresses"),
+  ];
   const inRun = existsSync(runDir) ? walk(runDir).filter((path) => !/\/(engine\.lock|engine\.json)$/.test(path)) : [];
   return [...podFolders.filter((path) => existsSync(path)).flatMap(walk), ...inRun].map((path) => `file: ${path}`);
 }

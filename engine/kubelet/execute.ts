@@ -165,7 +165,7 @@ async function removeContainer(
   { id, name, attempt }: { id: string; name: string; attempt: number },
 ): Promise<void> {
   await services.runtime.removeContainer(id, signal);
-  await services.images.removeRootfs(rootfsKey(record.uid, name, attempt));
+  await removeRootfs(services, rootfsKey(record.uid, name, attempt));
   const logPath = record.containers.get(id)?.logPath;
   if (logPath !== undefined) await unlessReadOnly(services, logPath, async () => services.removeLog(logPath));
   record.dropContainer(id);
@@ -219,7 +219,7 @@ async function tearDown(turn: Turn): Promise<void> {
     }),
   );
   await Promise.all(
-    [...record.containers.values()].map(async ({ name, attempt }) => services.images.removeRootfs(rootfsKey(record.uid, name, attempt))),
+    [...record.containers.values()].map(async ({ name, attempt }) => removeRootfs(services, rootfsKey(record.uid, name, attempt))),
   );
   await removeVolumes(services, record);
   const logs = podLogsPath(services.podLogsDir, record);
@@ -227,6 +227,10 @@ async function tearDown(turn: Turn): Promise<void> {
   await unlessReadOnly(services, "the kept object", async () => forgetKeptPod(services.keptPodsDir, record.uid));
   forgetMachine(record);
   services.log.info("pod removed", { pod: record.name, uid: record.uid });
+}
+
+async function removeRootfs(services: Services, key: string): Promise<void> {
+  await unlessReadOnly(services, key, async () => services.images.removeRootfs(key));
 }
 
 async function removeVolumes(services: Services, record: PodRecord): Promise<void> {
