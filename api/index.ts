@@ -1,18 +1,24 @@
-export { decode, type Decoded, type Problem } from "./decode.ts";
-export { applyDefaults } from "./defaults.ts";
-export { expandVariables } from "./expand-variables.ts";
-export { type FieldError, type FieldErrorType } from "./field-error.ts";
-export { type FieldRequirement, matchesFields, parseFieldSelector } from "./field-selector.ts";
-export type { Support } from "./field-rule.ts";
-export { checkSupport, type FieldEntry, listFields, type SupportNote, type SupportReport } from "./field-support.ts";
+export { decode, type Decoded, type Problem } from "./fields/decode.ts";
+export { applyDefaults } from "./kinds/defaults.ts";
+export { expandVariables } from "./pod/expand-variables.ts";
+export { type FieldError, type FieldErrorType } from "./fields/field-error.ts";
+export { type FieldRequirement, matchesFields, parseFieldSelector } from "./fields/field-selector.ts";
+export type { Support } from "./fields/field-rule.ts";
+export { checkSupport, type FieldEntry, listFields, type SupportNote, type SupportReport } from "./fields/field-support.ts";
 export type * from "./generated.ts";
-export { nameFromPrefix } from "./generate-name.ts";
-export { asList, asRecord, asString, cloneJson, equalJson, isRecord, setField } from "./json.ts";
-export { applyJsonPatch, PatchError } from "./json-patch.ts";
-export { type LabelRequirement, type LabelSelectorTerms, matchesLabels, parseLabelSelector, SelectorError } from "./label-selector.ts";
-export { LargeInteger, parseJson, wholeNumber } from "./large-integer.ts";
-export { applyMergePatch } from "./merge-patch.ts";
-export { graceSeconds, isPodTerminal } from "./pod-predicates.ts";
+export { nameFromPrefix } from "./values/generate-name.ts";
+export { asList, asRecord, asString, cloneJson, equalJson, isRecord, setField } from "./values/json.ts";
+export { applyJsonPatch, PatchError } from "./patches/json-patch.ts";
+export {
+  type LabelRequirement,
+  type LabelSelectorTerms,
+  matchesLabels,
+  parseLabelSelector,
+  SelectorError,
+} from "./fields/label-selector.ts";
+export { LargeInteger, parseJson, wholeNumber } from "./values/large-integer.ts";
+export { applyMergePatch } from "./patches/merge-patch.ts";
+export { graceSeconds, isPodTerminal } from "./pod/pod-predicates.ts";
 export {
   containerResources,
   cpuQuotaMicros,
@@ -22,7 +28,7 @@ export {
   type QosClass,
   qosClass,
   type Resources,
-} from "./pod-resources.ts";
+} from "./pod/pod-resources.ts";
 export {
   addQuantities,
   canonicalQuantity,
@@ -32,7 +38,7 @@ export {
   type Quantity,
   quantityToMilli,
   quantityToNumber,
-} from "./quantity.ts";
+} from "./values/quantity.ts";
 export {
   configMaps,
   events,
@@ -45,8 +51,8 @@ export {
   resources,
   secrets,
   serviceAccounts,
-} from "./resources.ts";
-export { type FieldSchema, fieldSchema, resolveSchema, typeNameOfKind, typeNames, type TypeSchema, typeSchema } from "./schema.ts";
+} from "./kinds/resources.ts";
+export { type FieldSchema, fieldSchema, resolveSchema, typeNameOfKind, typeNames, type TypeSchema, typeSchema } from "./fields/schema.ts";
 export {
   alreadyExists,
   badRequest,
@@ -68,5 +74,5 @@ export {
   unknownPath,
   unsupportedMediaType,
 } from "./status.ts";
-export { applyStrategicMergePatch } from "./strategic-merge-patch.ts";
-export { validate, validateUpdate } from "./validate.ts";
+export { applyStrategicMergePatch } from "./patches/strategic-merge-patch.ts";
+export { validate, validateUpdate } from "./kinds/validate.ts";

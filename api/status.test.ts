@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { invalid, required } from "./field-error.ts";
+import { invalid, required } from "./fields/field-error.ts";
 import type { Status } from "./generated.ts";
-import { leases, pods } from "./resources.ts";
+import { leases, pods } from "./kinds/resources.ts";
 import {
   alreadyExists,
   badRequest,

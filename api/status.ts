@@ -1,5 +1,5 @@
 import type { Status, StatusCause, StatusDetails } from "./generated.ts";
-import type { FieldError } from "./field-error.ts";
+import type { FieldError } from "./fields/field-error.ts";
 
 /** What a status speaks about: a resource (`pods`) or a kind (`Pod`), its group and a name. */
 export interface ResourceName {

@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import { connectInProcess } from "@peapod/client";
 import { createLogger, runTogether, Scope, systemClock, untilSignal } from "@peapod/kit";
-import { runNamespaceController } from "./apiserver/namespace-controller.ts";
-import { ObjectApi } from "./apiserver/object-api.ts";
-import { openPki } from "./apiserver/pki.ts";
-import { serve } from "./apiserver/server.ts";
+import { runNamespaceController } from "./apiserver/verbs/namespace-controller.ts";
+import { ObjectApi } from "./apiserver/verbs/object-api.ts";
+import { openPki } from "./apiserver/pki/pki.ts";
+import { serve } from "./apiserver/http/server.ts";
 import { ConfigError, type EngineConfig, parseConfig } from "./config.ts";
 import { EngineError } from "./errors.ts";
 import { untilIdle } from "./idle-exit.ts";

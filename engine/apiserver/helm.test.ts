@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { configMaps, type Pod, pods, secrets } from "@peapod/api";
-import { clientBinaries, runClient, serving } from "./serving.fixture.ts";
+import { clientBinaries, runClient, serving } from "./http/serving.fixture.ts";
 
 const templates = `
 apiVersion: v1

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { clientBinaries, runClient, serving } from "./serving.fixture.ts";
+import { clientBinaries, runClient, serving } from "./http/serving.fixture.ts";
 
 function listOf(kind: "List" | "PodList", image: string, { typo = false } = {}): string {
   const container = {

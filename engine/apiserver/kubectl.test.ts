@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually, silentLogger, systemClock } from "@peapod/kit";
 import { pods } from "@peapod/api";
-import { runNamespaceController } from "./namespace-controller.ts";
-import { clientBinaries, kubectlBackground, runClient, type Serving, serving } from "./serving.fixture.ts";
-import { StubNodeServer } from "./stub-node-server.fixture.ts";
+import { runNamespaceController } from "./verbs/namespace-controller.ts";
+import { clientBinaries, kubectlBackground, runClient, type Serving, serving } from "./http/serving.fixture.ts";
+import { StubNodeServer } from "./subresources/stub-node-server.fixture.ts";
 
 const manifest = (image: string): string => `
 apiVersion: v1

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Event, events, type Pod, pods } from "@peapod/api";
 import { ApiError, type Client, connectInProcess } from "@peapod/client";
 import { type Clock, eventually, type Logger, Scope, silentLogger, systemClock } from "@peapod/kit";
-import { ObjectApi } from "../apiserver/object-api.ts";
+import { ObjectApi } from "../apiserver/verbs/object-api.ts";
 import { FakeImages } from "../images/fake-images.ts";
 import { FakeNetwork } from "../network/fake-network.ts";
 import { removeLog } from "../logs/log-files.ts";

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { events, nodes, type Pod, pods } from "@peapod/api";
 import { type Client, connectInProcess } from "@peapod/client";
 import { eventually, Scope, silentLogger, systemClock } from "@peapod/kit";
-import { ObjectApi } from "../apiserver/object-api.ts";
+import { ObjectApi } from "../apiserver/verbs/object-api.ts";
 import { openStore } from "../store/open-store.ts";
 import { runScheduler } from "./scheduler.ts";
 

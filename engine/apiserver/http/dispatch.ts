@@ -1,0 +1,115 @@
+import { methodNotAllowed } from "@peapod/api";
+import type { Clock, Logger } from "@peapod/kit";
+import type { NodeServer } from "../../kubelet/node-server.ts";
+import { aggregated, coreVersions, groupList, groupOf, resourceList } from "../discovery/discovery.ts";
+import { noSuchPath, StatusError } from "../errors.ts";
+import { type Exchange, sendBytes, sendValue } from "./exchange.ts";
+import { negotiate } from "../encodings/negotiation.ts";
+import type { ObjectApi } from "../verbs/object-api.ts";
+import { handleObjects } from "../verbs/object-handler.ts";
+import type { OpenApi, OpenApiDocument } from "../discovery/openapi.ts";
+import { refusePlainExec } from "../subresources/pod-exec.ts";
+import { handleLog } from "../subresources/pod-log.ts";
+import type { Route } from "./routes.ts";
+import { versionInfo } from "../discovery/version.ts";
+
+/** What the API's paths are answered from. */
+export interface ApiGround {
+  readonly api: ObjectApi;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly nodeServer?: NodeServer;
+  readonly openApi: OpenApi;
+}
+
+/** Answers a request of the Kubernetes API by what its path leads to. */
+export async function dispatch(ground: ApiGround, route: Exclude<Route, { kind: "health" }>, exchange: Exchange): Promise<void> {
+  if (route.kind === "objects") {
+    if (route.resource.kind === "Pod" && route.subresource === "log") return await handleLog(ground, route, exchange);
+    if (route.resource.kind === "Pod" && route.subresource === "exec") return refusePlainExec();
+    return await handleObjects(ground, route, exchange);
+  }
+  if (route.kind === "unknown") throw noSuchPath();
+  if (route.kind === "access-review" && exchange.method === "POST") return await sendValue(exchange.response, 201, accessReview());
+  if (exchange.method !== "GET") throw new StatusError(methodNotAllowed({ group: "", plural: route.kind }, exchange.method.toLowerCase()));
+  const { request, response } = exchange;
+  const discovery = async (core: boolean, legacy: () => unknown): Promise<void> => {
+    const form = negotiate(request.headers.accept, ["APIGroupDiscoveryList"]);
+    const value = form.as === "APIGroupDiscoveryList" ? aggregated(core) : legacy();
+    await sendValue(response, 200, value, { "Content-Type": form.mediaType, Vary: "Accept" });
+  };
+  switch (route.kind) {
+    case "version":
+      return await sendValue(response, 200, versionInfo());
+    case "root":
+      return await sendValue(response, 200, {
+        paths: [
+          "/api",
+          "/api/v1",
+          "/apis",
+          "/apis/coordination.k8s.io/v1",
+          "/healthz",
+          "/livez",
+          "/openapi/v2",
+          "/openapi/v3",
+          "/readyz",
+          "/version",
+        ],
+      });
+    case "core-versions":
+      return await discovery(true, coreVersions);
+    case "groups":
+      return await discovery(false, groupList);
+    case "group":
+      return await sendValue(response, 200, groupOf(route.group));
+    case "resources":
+      return await sendValue(response, 200, resourceList(route.groupVersion));
+    case "custom-resources":
+      return await sendValue(response, 200, noCustomResources());
+    case "openapi-v2":
+      return await sendOpenApiV2(exchange, ground.openApi);
+    case "openapi-index":
+      return await sendValue(response, 200, ground.openApi.index());
+    case "openapi":
+      return await sendOpenApi(exchange, ground.openApi.document(route.groupVersion));
+    case "access-review":
+      throw noSuchPath();
+  }
+}
+
+/** Whoever has a certificate may do everything. */
+function accessReview(): unknown {
+  return { kind: "SelfSubjectAccessReview", apiVersion: "authorization.k8s.io/v1", metadata: {}, spec: {}, status: { allowed: true } };
+}
+
+/** There are none. kubectl asks when OpenAPI does not have a kind, as for a `kind: PodList`, and goes on only with an answer. */
+function noCustomResources(): unknown {
+  return { kind: "CustomResourceDefinitionList", apiVersion: "apiextensions.k8s.io/v1", metadata: {}, items: [] };
+}
+
+/** The types that clients ask for it by, the older first. */
+const openApiProtobufTypes = [
+  "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+  "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+];
+
+async function sendOpenApiV2(exchange: Exchange, openApi: OpenApi): Promise<void> {
+  const { accept } = exchange.request.headers;
+  if (openApiProtobufTypes.some((type) => accept?.includes(type) === true))
+    return await sendOpenApi(exchange, openApi.v2("protobuf"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+  negotiate(accept, [], ["application/json"]);
+  await sendOpenApi(exchange, openApi.v2("json"));
+}
+
+async function sendOpenApi(
+  { request, response }: Exchange,
+  { body, etag }: OpenApiDocument,
+  mediaType = "application/json",
+): Promise<void> {
+  if (request.headers["if-none-match"] === etag) {
+    response.writeHead(304, { ETag: etag });
+    response.end();
+    return;
+  }
+  await sendBytes(response, 200, body, { "Content-Type": mediaType, ETag: etag, Vary: "Accept" });
+}
