@@ -6,6 +6,7 @@ export { type FieldRequirement, matchesFields, parseFieldSelector } from "./fiel
 export type { Support } from "./fields/field-rule.ts";
 export { checkSupport, type FieldEntry, listFields, type SupportNote, type SupportReport } from "./fields/field-support.ts";
 export type * from "./generated.ts";
+export { kindNamed, kindsOfKubernetes } from "./kinds/kinds-of-kubernetes.ts";
 export { nameFromPrefix } from "./values/generate-name.ts";
 export { asList, asRecord, asString, cloneJson, equalJson, isRecord, setField } from "./values/json.ts";
 export { applyJsonPatch, PatchError } from "./patches/json-patch.ts";

@@ -13,7 +13,7 @@ const specs: readonly FlagSpec[] = [
   { name: "output", short: "o", kind: "string", choices: ["json", "yaml"], about: "" },
 ];
 
-const cases: { does: string; words: string[]; stopAfterFirst?: boolean; want: object }[] = [
+const cases: { does: string; words: string[]; ownWords?: number; want: object }[] = [
   { does: "splits short flags that stand together", words: ["-it", "web"], want: { stdin: true, tty: true, positionals: ["web"] } },
   {
     does: "takes a value after a space, an equals sign or at once",
@@ -28,23 +28,35 @@ const cases: { does: string; words: string[]; stopAfterFirst?: boolean; want: ob
   },
   {
     does: "leaves a command's own flags alone where asked",
-    words: ["-i", "web", "ls", "-l"],
-    stopAfterFirst: true,
-    want: { stdin: true, positionals: ["web", "ls", "-l"] },
+    words: ["-i", "web", "ls", "-l", "--", "--tail"],
+    ownWords: 2,
+    want: { stdin: true, positionals: ["web", "ls", "-l", "--", "--tail"] },
   },
   {
-    does: "goes on after the first word where -- comes",
+    does: "takes its own flags up to the last of its own words",
+    words: ["web", "-c", "a", "sh", "-c", "exit"],
+    ownWords: 2,
+    want: { container: "a", positionals: ["web", "sh", "-c", "exit"] },
+  },
+  {
+    does: "takes none after its only own word",
+    words: ["ambassador", "-c", "a", "--", "b"],
+    ownWords: 1,
+    want: { positionals: ["ambassador", "-c", "a", "--", "b"] },
+  },
+  {
+    does: "leaves what follows -- alone where fewer own words came",
     words: ["web", "-c", "a", "--", "ls"],
-    stopAfterFirst: true,
+    ownWords: 2,
     want: { container: "a", positionals: ["web"], rest: ["ls"] },
   },
   { does: "reads - as a plain word", words: ["-f", "-", "-"], want: { file: ["-"], positionals: ["-"] } },
   { does: "reads a time as seconds", words: ["--since", "1h30m"], want: { since: 5400 } },
   { does: "takes a negative number", words: ["--tail", "-1"], want: { tail: -1 } },
 ];
-for (const { does, words, stopAfterFirst = false, want } of cases) {
+for (const { does, words, ownWords = Infinity, want } of cases) {
   test(`parseArguments() ${does}`, () => {
-    const { flags, positionals, rest } = parseArguments(words, specs, { stopAfterFirst });
+    const { flags, positionals, rest } = parseArguments(words, specs, { ownWords });
     const said = {
       stdin: flags.boolean("stdin"),
       tty: flags.boolean("tty"),
@@ -73,6 +85,7 @@ const errors: { words: string[]; message: RegExp }[] = [
   { words: ["--contaner", "a"], message: /^Unknown flag --contaner, did you mean --container\?$/ },
   { words: ["-x"], message: /^Unknown flag -x$/ },
   { words: ["-c"], message: /^-c needs a value/ },
+  { words: ["-c", "--", "ls"], message: /^-c needs a value/ },
   { words: ["--tail", "many"], message: /--tail takes a whole number, not "many"/ },
   { words: ["--since", "soon"], message: /--since takes a time such as/ },
   { words: ["-o", "xml"], message: /--output takes one of json, yaml, not "xml"/ },

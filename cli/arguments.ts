@@ -1,5 +1,5 @@
+import { nearestName } from "@peapod/api/suggest";
 import { usageError } from "./cli-error.ts";
-import { suggest } from "./suggest.ts";
 
 /** One flag of a command; drives parsing, help and completion. */
 export interface FlagSpec {
@@ -24,8 +24,8 @@ export interface ParsedArguments {
 }
 
 export interface ParseOptions {
-  /** Everything from the second plain word on belongs to somebody else's command. */
-  readonly stopAfterFirst?: boolean;
+  /** How many plain words are ours: after the last of them everything is somebody else's, flags and `--` too. */
+  readonly ownWords?: number;
 }
 
 type Value = boolean | string | number | string[];
@@ -68,31 +68,28 @@ export class Flags {
 
 /** Reads a command line: `--flag value`, `--flag=value`, `-f value`, `-it`, and `--` before what is not for us. Throws a usage error. */
 export function parseArguments(words: readonly string[], specs: readonly FlagSpec[], options: ParseOptions = {}): ParsedArguments {
-  const end = words.indexOf("--");
-  const own = end < 0 ? words : words.slice(0, end);
-  const rest = end < 0 ? undefined : words.slice(end + 1);
+  const { ownWords = Infinity } = options;
   const values = new Map<string, Value>();
   const positionals: string[] = [];
-  for (let index = 0; index < own.length;) {
-    const word = own[index] ?? "";
+  for (let index = 0; index < words.length;) {
+    const word = words[index] ?? "";
     index += 1;
+    if (word === "--") return { flags: new Flags(specs, values), positionals, rest: words.slice(index) };
     if (word === "-" || !word.startsWith("-")) {
       positionals.push(word);
-      if (options.stopAfterFirst === true && rest === undefined) {
-        positionals.push(...own.slice(index));
-        break;
-      }
-      continue;
+      if (positionals.length < ownWords) continue;
+      positionals.push(...words.slice(index));
+      break;
     }
     for (const { spec, inline } of flagsIn(word, specs)) {
-      if (spec.kind !== "boolean" && inline === undefined && index >= own.length)
+      if (spec.kind !== "boolean" && inline === undefined && (index >= words.length || words[index] === "--"))
         throw usageError(`${word} needs a value: ${usageOf(spec)}`);
-      const value = spec.kind === "boolean" ? booleanOf(word, inline) : parseValue(spec, inline ?? own[index++] ?? "");
+      const value = spec.kind === "boolean" ? booleanOf(word, inline) : parseValue(spec, inline ?? words[index++] ?? "");
       const before = values.get(spec.name);
       values.set(spec.name, Array.isArray(value) && Array.isArray(before) ? [...before, ...value] : value);
     }
   }
-  return { flags: new Flags(specs, values), positionals, rest };
+  return { flags: new Flags(specs, values), positionals, rest: undefined };
 }
 
 /** How help writes a flag: `-f, --file FILE`. */
@@ -131,7 +128,7 @@ function flagsIn(word: string, specs: readonly FlagSpec[]): { spec: FlagSpec; in
 
 function unknownFlag(flag: string, specs: readonly FlagSpec[]): Error {
   const near = flag.startsWith("--")
-    ? suggest(
+    ? nearestName(
         flag.slice(2),
         specs.map((spec) => spec.name),
       )

@@ -28,7 +28,8 @@ export interface Command {
   readonly details?: string;
   /** How a shell completes its plain words. */
   readonly completes?: "file" | "pod" | "shell" | "kind";
-  readonly stopAfterFirst?: boolean;
+  /** See ParseOptions. */
+  readonly ownWords?: number;
   /** Not shown. */
   readonly hidden?: boolean;
   readonly load: () => Promise<Run>;

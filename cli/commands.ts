@@ -93,9 +93,9 @@ export const commands: readonly Command[] = [
   {
     name: "exec",
     summary: "Run a command in a container",
-    usage: "POD -- COMMAND [ARGUMENT...]",
+    usage: "POD [--] COMMAND [ARGUMENT...]",
     completes: "pod",
-    stopAfterFirst: true,
+    ownWords: 2,
     flags: [
       containerFlag,
       { name: "stdin", short: "i", kind: "boolean", about: "pass standard input on" },
@@ -105,9 +105,12 @@ export const commands: readonly Command[] = [
     ],
     examples: [
       { line: "exec web -- ls /", about: "in the pod's first container" },
+      { line: "exec web -c nginx ls -l /", about: "in the container nginx; what follows the command's name is its own" },
       { line: "exec -it web -c shell -- sh", about: "a shell" },
     ],
-    details: "Exit code: the command's own; 1 when it could not be run.",
+    details:
+      "Runs in the container that -c names, else the one that the pod's annotation kubectl.kubernetes.io/default-container names, else the first.\n" +
+      "Exit code: the command's own; 1 when it could not be run.",
     load: async () => (await import("./commands/exec.ts")).exec,
   },
   ...imageCommands(),
@@ -116,7 +119,7 @@ export const commands: readonly Command[] = [
     summary: "Run a companion by itself, on this machine",
     usage: "[NAME [ARGUMENT...]]",
     completes: "file",
-    stopAfterFirst: true,
+    ownWords: 1,
     flags: [],
     examples: [
       { line: "companion", about: "which there are" },

@@ -38,7 +38,8 @@ const mistakes: { args: string[]; says: RegExp }[] = [
   { args: ["image", "pul"], says: /did you mean image pull\?/ },
   { args: ["ps", "--al"], says: /Unknown flag --al, did you mean --all-namespaces\?/ },
   { args: ["up"], says: /Name a manifest/ },
-  { args: ["exec", "web"], says: /Name a pod and a command/ },
+  { args: ["top"], says: /^peapod: Unknown command "top"\. See peapod --help\n$/ },
+  { args: ["exec", "web"], says: /Name a command to run in pod "web"/ },
 ];
 for (const { args, says } of mistakes) {
   test(`main exits with 64 for: peapod ${args.join(" ")}`, async (t) => {

@@ -1,4 +1,5 @@
 /** The `peapod` command. usage: main.ts COMMAND [ARGUMENT...] */
+import { nearestName } from "@peapod/api/suggest";
 import { parseArguments, type ParsedArguments } from "./arguments.ts";
 import { CliError, exitCodes, usageError } from "./cli-error.ts";
 import type { Command } from "./command.ts";
@@ -6,7 +7,6 @@ import { commands } from "./commands.ts";
 import { type CliConfig, parseConfig } from "./config.ts";
 import { helpFlag } from "./flags.ts";
 import { Interrupts } from "./interrupts.ts";
-import { suggest } from "./suggest.ts";
 import { Terminal } from "./terminal.ts";
 
 const config = parseConfig(process.env);
@@ -31,7 +31,7 @@ async function main(words: readonly string[]): Promise<number> {
     terminal.write(groupHelp(first, commands, config.program));
     return after.includes("--help") || after.includes("-h") ? exitCodes.success : exitCodes.usage;
   }
-  const parsed = parseArguments(after, [...command.flags, helpFlag], { stopAfterFirst: command.stopAfterFirst === true });
+  const parsed = parseArguments(after, [...command.flags, helpFlag], command);
   if (parsed.flags.boolean("help")) {
     const { commandHelp } = await import("./help.ts");
     terminal.write(commandHelp(command, config.program));
@@ -48,18 +48,19 @@ function findCommand(words: readonly string[]): { command: Command | undefined; 
   if (command !== undefined) return { command, after: words.slice(1) };
   const group = commands.filter(({ name }) => name.startsWith(`${first} `));
   if (group.length === 0) {
-    const near = suggest(first, [...new Set(commands.map(({ name }) => name.split(" ")[0] ?? ""))]);
-    throw usageError(`Unknown command "${first}"${near === undefined ? "" : `, did you mean ${near}?`} See ${config.program} --help`);
+    const shown = commands.filter(({ hidden }) => hidden !== true);
+    const near = nearestName(first, [...new Set(shown.map(({ name }) => name.split(" ")[0] ?? ""))]);
+    throw usageError(`Unknown command "${first}"${near === undefined ? "." : `, did you mean ${near}?`} See ${config.program} --help`);
   }
   const member = group.find(({ name }) => name === `${first} ${second}`);
   if (member !== undefined) return { command: member, after: words.slice(2) };
   if (second === "" || second.startsWith("-")) return { command: undefined, after: words.slice(1) };
-  const near = suggest(
+  const near = nearestName(
     second,
     group.map(({ name }) => name.split(" ")[1] ?? ""),
   );
   throw usageError(
-    `Unknown command "${first} ${second}"${near === undefined ? "" : `, did you mean ${first} ${near}?`} See ${config.program} ${first} --help`,
+    `Unknown command "${first} ${second}"${near === undefined ? "." : `, did you mean ${first} ${near}?`} See ${config.program} ${first} --help`,
   );
 }
 

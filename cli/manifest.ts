@@ -1,7 +1,7 @@
-import { applyDefaults, checkSupport, decode, isRecord, type KubeObject, type Resource, resources, validate } from "@peapod/api";
+import { applyDefaults, checkSupport, decode, isRecord, type KubeObject, type Resource, validate } from "@peapod/api";
 import { CliError } from "./cli-error.ts";
+import { absentKind, writtenKinds } from "./kinds.ts";
 import type { ManifestSource } from "./manifest-source.ts";
-import { suggest } from "./suggest.ts";
 import { parseYaml } from "./yaml-document.ts";
 
 /** An object of a manifest, with the kind it is of. */
@@ -22,10 +22,6 @@ export interface ManifestOptions {
 }
 
 const MOST_OBJECTS = 10_000;
-/** Not for people to write: the engine's own. */
-const ownKinds = new Set(["Event", "Node", "Lease"]);
-const served = resources.filter(({ kind }) => !ownKinds.has(kind));
-
 /** Reads every object of the sources, strictly. Throws nothing: all problems come together, in the order of the text. */
 export function parseManifest(sources: readonly ManifestSource[], options: ManifestOptions): Manifest {
   const objects: ManifestObject[] = [];
@@ -88,7 +84,7 @@ function readObject(value: unknown, options: ManifestOptions): ReadObject {
   const { apiVersion, kind } = value;
   const lacking = Object.entries({ apiVersion, kind }).filter(([, text]) => typeof text !== "string" || text === "");
   if (lacking.length > 0) return { problems: lacking.map(([field]) => ({ path: [field], text: `${field}: required, and not there` })) };
-  const resource = served.find((candidate) => candidate.kind === kind && apiVersionOf(candidate) === apiVersion);
+  const resource = writtenKinds.find((candidate) => candidate.kind === kind && apiVersionOf(candidate) === apiVersion);
   if (resource === undefined) return { problems: [{ path: ["kind"], text: unknownKind(String(apiVersion), String(kind)) }] };
 
   const decoded = decode(value, resource.typeName);
@@ -124,14 +120,9 @@ function ruleProblems(object: KubeObject, resource: Resource): ObjectProblem[] {
 }
 
 function unknownKind(apiVersion: string, kind: string): string {
-  const sameKind = served.find((resource) => resource.kind === kind);
-  const list = served.map((resource) => resource.kind).join(", ");
+  const sameKind = writtenKinds.find((resource) => resource.kind === kind);
   if (sameKind !== undefined) return `kind: ${kind} is of apiVersion ${apiVersionOf(sameKind)}, not ${apiVersion}`;
-  const near = suggest(
-    kind,
-    served.map((resource) => resource.kind),
-  );
-  return `kind: ${kind} (${apiVersion}) is not supported${near === undefined ? "" : `, did you mean ${near}?`}; supported are ${list}`;
+  return `kind: ${absentKind(kind)}`;
 }
 
 /** The group and version that a manifest names for this kind. */

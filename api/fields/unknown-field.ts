@@ -28,7 +28,7 @@ export function unknownField(name: string, typeName: string, path: PathSegments,
 
 /** Short names are like many others: a guess far away would mislead. */
 function isLongEnough(name: string): boolean {
-  return name.length >= 6;
+  return name.replaceAll(/[-_]/g, "").length >= 6;
 }
 
 /** The types under `root`, the shallowest first, with where they stand, such as `spec.containers[]`; a status is no place to write. */

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { nearestName } from "@peapod/api/suggest";
 import { CliError, exitCodes, usageError } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
-import { suggest } from "../suggest.ts";
 import { formatTable } from "../table.ts";
 
 const folder = fileURLToPath(new URL("../../companions/", import.meta.url));
@@ -23,7 +23,7 @@ export async function companion({ positionals: [name, ...words], rest, terminal 
   const found = known.find((one) => one.name === name);
   if (found === undefined) {
     const names = known.map((one) => one.name);
-    const near = suggest(name, names);
+    const near = nearestName(name, names);
     throw usageError(`There is no companion "${name}"${near === undefined ? `: there is ${names.join(", ")}` : `, did you mean ${near}?`}`);
   }
   const environment = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));

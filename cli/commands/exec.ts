@@ -6,11 +6,8 @@ import { connect } from "../connection.ts";
 
 /** `peapod exec`: runs a command in a container, with this terminal where `-it` asks. Gives the command's exit code. */
 export async function exec(invocation: Invocation): Promise<number> {
-  const { flags, positionals, rest, terminal } = invocation;
-  const [given, ...words] = positionals;
-  const command = rest ?? words;
-  if (given === undefined || command.length === 0) throw usageError("Name a pod and a command: exec POD -- COMMAND [ARGUMENT...]");
-  if (rest !== undefined && words.length > 0) throw usageError(`Too many words before --: ${words.join(" ")}`);
+  const { flags, terminal } = invocation;
+  const { pod: given, command } = podAndCommand(invocation);
   const stdin = flags.boolean("stdin");
   const tty = flags.boolean("tty");
   if (tty && stdin && process.stdin.isTTY !== true) throw new CliError("Standard input is no terminal: leave -t out");
@@ -38,6 +35,23 @@ export async function exec(invocation: Invocation): Promise<number> {
     terminal.show([]);
     process.stdin.destroy();
   }
+}
+
+/** `POD COMMAND...` or `POD -- COMMAND...`. Throws a usage error that shows how to say what was meant. */
+export function podAndCommand({ positionals, rest }: Pick<Invocation, "positionals" | "rest">): {
+  pod: string;
+  command: readonly string[];
+} {
+  const [pod, ...words] = positionals;
+  const command = rest ?? words;
+  if (pod === undefined) throw usageError("Name a pod and a command: exec POD -- COMMAND [ARGUMENT...]");
+  if (command.length === 0) throw usageError(`Name a command to run in pod "${pod}": exec ${pod} -- COMMAND [ARGUMENT...]`);
+  const [first = "", dashes, ...after] = words;
+  if (dashes !== "--") return { pod, command };
+  const line = after.join(" ") || "COMMAND";
+  throw usageError(
+    `What is ${first} before the --? A container is named with -c: exec ${pod} -c ${first} -- ${line}; a command stands after it: exec ${pod} -- ${first} ${after.join(" ")}`.trimEnd(),
+  );
 }
 
 /** The one that the pod's annotation names, else its first, as with kubectl. */

@@ -1,11 +1,10 @@
-import { type FieldEntry, listFields, resources } from "@peapod/api";
+import { type FieldEntry, kindNamed, listFields } from "@peapod/api";
 import { CliError, exitCodes } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
+import { absentKind, writtenKind } from "../kinds.ts";
 import { printValue } from "../print-value.ts";
-import { suggest } from "../suggest.ts";
 import { formatTable } from "../table.ts";
 
-const kinds = resources.filter(({ kind }) => ["Pod", "ConfigMap", "Secret", "Namespace"].includes(kind));
 const titles = {
   supported: "supported: works as on a cluster",
   accepted: "accepted: has no effect on one machine, and a warning says so",
@@ -31,14 +30,9 @@ export async function fields(invocation: Invocation): Promise<number> {
 
 /** `pod.spec.containers`: a kind, then a path in it; the brackets of lists may be left out. */
 function select(word: string): FieldEntry[] {
-  const [kindWord = "", ...steps] = word.replaceAll("[]", "").split(".");
-  const names = kinds.flatMap(({ singular, plural, shortNames }) => [singular, plural, ...shortNames]);
-  const resource = kinds.find(({ singular, plural, shortNames }) => [singular, plural, ...shortNames].includes(kindWord.toLowerCase()));
-  if (resource === undefined) {
-    const near = suggest(kindWord.toLowerCase(), names);
-    const hint = near === undefined ? `; there are: ${kinds.map(({ singular }) => singular).join(", ")}` : `, did you mean ${near}?`;
-    throw new CliError(`No kind "${kindWord}"${hint}`);
-  }
+  const [kindWord = "", ...steps] = word.replaceAll("[]", "").replace(/\.$/, "").split(".");
+  const resource = writtenKind(kindWord);
+  if (resource === undefined) throw new CliError(absentKind(kindNamed(kindWord) ?? kindWord));
   const path = steps.join(".").toLowerCase();
   const found = listFields(resource).filter((entry) => {
     const plain = entry.path.replaceAll("[]", "").toLowerCase();
