@@ -1,5 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
@@ -13,7 +13,7 @@ export interface DiskImage extends Disposable {
   cut(): DiskImage;
   /** Has the file system meet an error: the kernel makes it read-only, under whoever has files open. */
   fail(): void;
-  /** Unmounts it and mounts it again. */
+  /** Unmounts it, has it mended, and mounts it again. */
   remount(): void;
 }
 
@@ -43,6 +43,10 @@ function mounted(folder: string, file: string): DiskImage {
     },
     remount: () => {
       execFileSync("umount", [root]);
+      // A copy: another mount namespace may hold the failed file system a while longer, and a mount of the same file would show that one.
+      execFileSync("cp", ["--sparse=always", file, `${file}.new`]);
+      renameSync(`${file}.new`, file);
+      spawnSync("e2fsck", ["-fy", file]); // it exits with 1 when it mended something
       execFileSync("mount", ["-o", MOUNT_OPTIONS, file, root]);
     },
     [Symbol.dispose]: () => {
