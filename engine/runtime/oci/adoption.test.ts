@@ -83,11 +83,11 @@ test("a start that an engine died in is seen through, and runs once", async () =
     const decided = (id: string): void => writeFileSync(join(bed.runDir, "containers", id, "started.json"), String(Date.now()));
     await using gatekeeper = new Gatekeeper("/bin/sh");
     // As it is opened by an engine that then does nothing more.
-    const opened = async (id: string): Promise<void> => {
+    const opened = (id: string): void => {
       decided(id);
       const path = startGatePath(join(bed.runDir, "runtime"), id);
       const held = identifyHeld(pidOf(bed, id)) ?? assert.fail("nobody waits at the gate");
-      await openStartGate({ path, held, gatekeeper }, AbortSignal.abort()).catch(() => {}); // mostly aborted before the program runs
+      assert.ok(openStartGate({ path, held, gatekeeper }));
     };
     // What an engine had done when it was killed, from the first step to the last.
     const deaths: Record<string, (id: string) => void | Promise<void>> = {
@@ -95,7 +95,7 @@ test("a start that an engine died in is seen through, and runs once", async () =
       decided,
       opened,
       read: async (id) => {
-        await opened(id);
+        opened(id);
         await eventually(() => existsSync(join(bed.logDirectory, "read")), WITHIN);
       },
     };

@@ -18,7 +18,7 @@ import { isRunning, signalProcess } from "./process-identity.ts";
 import { resolveUser } from "./rootfs-user.ts";
 import { cleanRuntimeError, explainLimit, isProgramError, runRuntime } from "./runtime-command.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
-import { openStartGate, startGatePath } from "./start-gate.ts";
+import { openStartGate, removeStartGate, startGatePath } from "./start-gate.ts";
 import { makeTerminationLog, removeTerminationLog, sandboxMemory, terminationLogPath } from "./sandbox-memory.ts";
 import { signalNumber } from "./signals.ts";
 
@@ -35,11 +35,17 @@ export class Containers {
   readonly #context: RuntimeContext;
   readonly #publish: (event: ContainerEvent, sandboxId: string) => void;
   readonly #entries = new Map<string, ContainerEntry>();
+  /** Those that were let go and have not been seen to have begun. */
+  readonly #going = new Set<string>();
 
   constructor(context: RuntimeContext, publish: (event: ContainerEvent, sandboxId: string) => void) {
     this.#context = context;
     this.#publish = publish;
-    for (const entry of adoptContainers(context)) this.#entries.set(entry.record.id, entry);
+    for (const entry of adoptContainers(context)) {
+      this.#entries.set(entry.record.id, entry);
+      // An earlier engine may have died over its start: what it had decided to start starts, once.
+      if (entry.state.kind === "running") this.#going.add(entry.record.id);
+    }
     this.checkAll();
   }
 
@@ -94,28 +100,13 @@ export class Containers {
     const startedAtMs = clock.nowMs();
     writeRecord(entry.bundle, recordFiles.started, startedAtMs);
     try {
-      if (!(await this.#letGo(id, entry.processes, signal))) await runRuntime(runtime, ["start", id], signal);
+      if (!this.#letGo(id, entry.processes)) await runRuntime(runtime, ["start", id], signal);
     } catch (cause) {
       if (signal.aborted) throw cause;
       throw new EngineError("CONTAINER_START_FAILED", `Cannot start container "${entry.record.name}": ${messageOf(cause)}`, { cause });
     }
     entry.markStarted(startedAtMs);
     this.check(id);
-  }
-
-  /** Sees the starts through that an earlier engine died in: what it had decided to start starts, once. */
-  async finishStarts(signal: AbortSignal): Promise<void> {
-    await Promise.all(
-      [...this.#entries].map(async ([id, { processes, record, state }]) => {
-        if (state.kind !== "running" || processes === undefined || !isStillHeld(processes.container)) return;
-        try {
-          await this.#letGo(id, processes, signal);
-        } catch (error) {
-          signal.throwIfAborted();
-          this.#context.log.warn("cannot see a start through", { pod: record.pod.name, container: record.name, error });
-        }
-      }),
-    );
   }
 
   async stop(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
@@ -175,6 +166,7 @@ export class Containers {
 
   /** Looks at the machine for what became of each container. Cheap: one file of /proc each, and one look for all exit files. */
   checkAll(): void {
+    this.#checkStarts();
     const exited = new Set(readdirSync(this.#context.directories.exits));
     for (const [id, { hasEnded, processes, record }] of this.#entries) {
       if (hasEnded) continue;
@@ -206,9 +198,27 @@ export class Containers {
   }
 
   /** False where the runtime itself must be asked. */
-  async #letGo(id: string, { container }: ContainerProcesses, signal: AbortSignal): Promise<boolean> {
+  #letGo(id: string, { container }: ContainerProcesses): boolean {
     const { runtime, gatekeeper } = this.#context;
-    return await openStartGate({ path: startGatePath(runtime.root, id), held: container, gatekeeper }, signal);
+    this.#going.add(id);
+    return openStartGate({ path: startGatePath(runtime.root, id), held: container, gatekeeper });
+  }
+
+  /** Looks whether those that were let go have begun; one that has not is let go again: whoever was told may have been killed. */
+  #checkStarts(): void {
+    for (const id of this.#going) {
+      const { processes, hasEnded } = this.#entries.get(id) ?? { processes: undefined, hasEnded: true };
+      if (hasEnded || processes === undefined || !isStillHeld(processes.container)) {
+        this.#going.delete(id);
+        removeStartGate(startGatePath(this.#context.runtime.root, id));
+        continue;
+      }
+      try {
+        this.#letGo(id, processes);
+      } catch (error) {
+        this.#context.log.warn("cannot see a start through, tried again later", { containerId: id, error });
+      }
+    }
   }
 
   #end(entry: ContainerEntry, facts: { exitCode: number | undefined; finishedAtMs: number; oomKilled: boolean }): void {

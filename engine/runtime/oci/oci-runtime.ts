@@ -77,9 +77,7 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
     cleanups: new Cleanups({ clock, log, signal: scope.signal }),
     log,
   };
-  const opened = new OciRuntime(context, `${name}://${version}`, scope);
-  await opened.finishStarts(scope.signal);
-  return opened;
+  return new OciRuntime(context, `${name}://${version}`, scope);
 }
 
 /** Pods on this machine by runc or crun and conmon. Adopts what it finds; outlived by its containers. */
@@ -103,11 +101,6 @@ export class OciRuntime implements ContainerRuntime {
     const timer = startInterval(() => this.#checkAll(), CHECK_EVERY_MS);
     timer.unref();
     scope.defer(() => timer[Symbol.dispose]());
-  }
-
-  /** Sees through what an earlier engine died in. */
-  async finishStarts(signal: AbortSignal): Promise<void> {
-    await this.#containers.finishStarts(signal);
   }
 
   async runPodSandbox(config: PodSandboxConfig, signal: AbortSignal): Promise<PodSandbox> {

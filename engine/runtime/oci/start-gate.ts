@@ -1,8 +1,8 @@
 import { closeSync, constants, existsSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { delay, isErrno } from "@peapod/kit";
+import { isErrno } from "@peapod/kit";
 import type { Gatekeeper } from "./gatekeeper.ts";
-import { type HeldProcess, isStillHeldSoon } from "./held-process.ts";
+import type { HeldProcess } from "./held-process.ts";
 import { isRunning } from "./process-identity.ts";
 
 /**
@@ -12,8 +12,6 @@ import { isRunning } from "./process-identity.ts";
 export function startGatePath(runtimeRoot: string, containerId: string): string {
   return join(runtimeRoot, containerId, "exec.fifo");
 }
-
-const OPEN_WITHIN_MS = 5_000;
 
 /** What a gate is opened with. */
 export interface Gate {
@@ -26,16 +24,20 @@ export interface Gate {
 
 /**
  * Lets a created container go, as the runtime's own `start` does, without its 10 ms. One write decides, to the fifo itself (crun) or to the
- * gatekeeper, who is the reader that the init waits for (runc): before it the container has not begun, after it it goes whatever becomes of
- * this engine. Gives false where there is no fifo, and the runtime itself must be asked; throws where the process is gone or does not begin.
+ * gatekeeper, who is the reader that the init waits for (runc): before it the container has not begun, after it it goes in a moment, whatever
+ * becomes of this engine. Doing it twice does no harm. Gives false where there is no fifo, and the runtime itself must be asked; throws where
+ * the process is gone.
  */
-export async function openStartGate({ path, held, gatekeeper }: Gate, signal: AbortSignal): Promise<boolean> {
+export function openStartGate({ path, held, gatekeeper }: Gate): boolean {
   if (!isRunning(held)) throw new Error("its process ended before it was started");
   if (!existsSync(path)) return false;
   if (!writeToReader(path)) gatekeeper.open(path);
-  await untilBegun(held, signal);
-  rmSync(path, { force: true });
   return true;
+}
+
+/** Removes the fifo of a container that has begun, as the runtime does: for it, too, the container is started then. */
+export function removeStartGate(path: string): void {
+  rmSync(path, { force: true });
 }
 
 /** crun's way; false where nobody reads, which is runc's. */
@@ -52,14 +54,5 @@ function writeToReader(path: string): boolean {
     return true;
   } finally {
     closeSync(fd);
-  }
-}
-
-/** The init needs microseconds to wake and go on: look soon, then ever more rarely. */
-async function untilBegun(held: HeldProcess, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + OPEN_WITHIN_MS;
-  for (let waitMs = 0; await isStillHeldSoon(held); waitMs = Math.min(waitMs + 1, 20)) {
-    if (performance.now() > deadline) throw new Error(`its process did not begin within ${OPEN_WITHIN_MS} ms`);
-    await delay(waitMs, signal);
   }
 }
