@@ -235,6 +235,19 @@ test("containers of a pod that shares its processes see each other, and leave no
   });
 });
 
+test("stopContainer() of one that was only just started sends its signal to the program, not to the runtime's init", async () => {
+  await withOciRuntime(async (bed) => {
+    const { id: sandboxId } = await bed.runtime.runPodSandbox({ ...sandboxConfig, shareProcessNamespace: true }, signal);
+    for (let time = 0; time < 5; time += 1) {
+      // Beside a pause process it is no PID 1, which would ignore a signal that it does not handle yet.
+      const id = await startIn(bed, sandboxId, containerConfig(bed, { name: `c${time}`, args: ["sleep", "1000"], stopSignal: "SIGUSR2" }));
+      await bed.runtime.stopContainer(id, 10, signal);
+      const { state } = await bed.runtime.containerStatus(id);
+      assert.equal(state.kind === "exited" && state.exitCode, 128 + 12);
+    }
+  });
+});
+
 test("removePodSandbox() of all sandboxes of a pod at once leaves nothing of the pod", async () => {
   await withOciRuntime(async (bed) => {
     const made = await Promise.all(

@@ -13,7 +13,7 @@ import { ociConfig, type SandboxPaths } from "./oci-config.ts";
 import { imageVolumes } from "./image-volumes.ts";
 import { findMonitor, killHalfMade } from "./monitor-identity.ts";
 import { checkMountTargets } from "./mount-targets.ts";
-import { identifyHeld, isStillHeld } from "./held-process.ts";
+import { type HeldProcess, identifyHeld, isStillHeld } from "./held-process.ts";
 import { isRunning, signalProcess } from "./process-identity.ts";
 import { resolveUser } from "./rootfs-user.ts";
 import { cleanRuntimeError, explainLimit, isProgramError, runRuntime } from "./runtime-command.ts";
@@ -25,6 +25,7 @@ import { signalNumber } from "./signals.ts";
 /** A hundred times what it takes on a busy machine. */
 const CREATE_WITHIN_MS = 30_000;
 const END_WITHIN_MS = 10_000;
+const BEGIN_WITHIN_MS = 2_000;
 const CLEAN_WITHIN_MS = 30_000;
 
 /**
@@ -113,6 +114,7 @@ export class Containers {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.hasEnded) return;
     if (graceSeconds > 0 && entry.state.kind === "running" && entry.processes !== undefined) {
+      if (this.#going.has(id)) await untilBegun(entry.processes.container, signal);
       signalProcess(entry.processes.container, signalNumber(entry.record.stopSignal));
       await untilEnded(entry, graceSeconds * 1000, signal);
     }
@@ -283,6 +285,12 @@ function withTerminationLog(config: ContainerConfig, hostPath: string): Containe
   const { mounts, terminationMessagePath: containerPath } = config;
   const isOwn = mounts.some((mount) => mount.containerPath === containerPath);
   return isOwn ? config : { ...config, mounts: [...mounts, { hostPath, containerPath, readonly: false }] };
+}
+
+/** A signal to one that was let go this moment would meet the runtime's init, which ends by it, or loses it. */
+async function untilBegun(held: HeldProcess, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + BEGIN_WITHIN_MS;
+  for (let waitMs = 1; isStillHeld(held) && performance.now() < deadline; waitMs = Math.min(waitMs * 2, 50)) await delay(waitMs, signal);
 }
 
 /** Waits for the end of a container, but no longer than `withinMs`. */
