@@ -13,7 +13,7 @@ import { ociConfig, type SandboxPaths } from "./oci-config.ts";
 import { imageVolumes } from "./image-volumes.ts";
 import { findMonitor, killHalfMade } from "./monitor-identity.ts";
 import { checkMountTargets } from "./mount-targets.ts";
-import { type HeldProcess, identifyHeld, isStillHeld } from "./held-process.ts";
+import { type HeldProcess, identifyHeld, isStillHeld, isStillHeldSoon } from "./held-process.ts";
 import { isRunning, signalProcess } from "./process-identity.ts";
 import { resolveUser } from "./rootfs-user.ts";
 import { cleanRuntimeError, explainLimit, isProgramError, runRuntime } from "./runtime-command.ts";
@@ -290,7 +290,8 @@ function withTerminationLog(config: ContainerConfig, hostPath: string): Containe
 /** A signal to one that was let go this moment would meet the runtime's init, which ends by it, or loses it. */
 async function untilBegun(held: HeldProcess, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + BEGIN_WITHIN_MS;
-  for (let waitMs = 1; isStillHeld(held) && performance.now() < deadline; waitMs = Math.min(waitMs * 2, 50)) await delay(waitMs, signal);
+  for (let waitMs = 1; (await isStillHeldSoon(held)) && performance.now() < deadline; waitMs = Math.min(waitMs * 2, 50))
+    await delay(waitMs, signal);
 }
 
 /** Waits for the end of a container, but no longer than `withinMs`. */
