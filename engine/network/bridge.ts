@@ -16,12 +16,14 @@ export function hasDevice(name: string): boolean {
 /**
  * Makes the bridge, or brings the one that is there to what it should be; pods on it notice nothing.
  * IPv4 alone: a pod's own `::1` needs nothing of it. route_localnet is set on the bridge only, where `127.0.0.1:hostPort` needs it.
+ * Frames for the bridge itself (LLDP and the like, 01:80:c2:00:00:0x) pass no rule: unless told otherwise, it learns from them who is where.
  */
 export async function ensureBridge(names: NetworkNames, cidr: Cidr): Promise<void> {
   const { bridge } = names;
   const gateway = `${formatAddress(cidr.base + 1)}/${cidr.prefixLength}`;
   await runIpBatch("Cannot make the pods' bridge", [
     ...(hasDevice(bridge) ? [] : [`link add ${bridge} address ${names.bridgeMac} type bridge`]),
+    `link set ${bridge} type bridge no_linklocal_learn 1`,
     `addr replace ${gateway} brd + dev ${bridge}`,
   ]);
   // Before it goes up, so that it never has an IPv6 address.

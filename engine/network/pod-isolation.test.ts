@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { silentLogger } from "@peapod/kit";
+import { deviceName } from "./names.ts";
 import { host, leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.ts";
 
 leaveForOwnMachine();
@@ -83,6 +84,15 @@ test("a pod speaks in nobody else's name: not another pod's, the machine's, the 
     await say(b.ip);
   }
   assert.deepEqual(heard, [b.ip]);
+
+  // Nor by a frame for the bridge itself, which no rule sees: what is for the other pod would be brought here.
+  b.sh(`ip link set eth0 address ${other}`);
+  for (const group of ["00", "02", "03", "0e", "21"]) {
+    b.sh(`ip neigh replace ${network.hostIP} lladdr 01:80:c2:00:00:${group} dev eth0`);
+    await say(b.ip);
+  }
+  b.sh(`ip neigh del ${network.hostIP} dev eth0`);
+  assert.ok(!sh(`bridge fdb show dev ${deviceName("aaab0002", "pod-b")}`).includes(other));
   b.sh(`ip link set eth0 address ${own}`);
   assert.equal(await say(b.ip), "answer");
 });
