@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { decodeYamlText } from "@peapod/client/yaml";
 import { abortAfter, isErrno } from "@peapod/kit";
 import { CliError, usageError } from "./cli-error.ts";
 
@@ -42,7 +43,7 @@ async function readPlace(place: string, signal: AbortSignal): Promise<ManifestSo
 async function readFileLimited(path: string): Promise<string> {
   const { size } = await stat(path);
   if (size > LIMIT_BYTES) throw tooLong(path);
-  return await readFile(path, "utf8");
+  return textOf(await readFile(path), path);
 }
 
 async function fetchText(url: string, signal: AbortSignal): Promise<string> {
@@ -67,7 +68,16 @@ async function readAll(stream: AsyncIterable<Uint8Array>, name: string): Promise
     if (size > LIMIT_BYTES) throw tooLong(name);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return textOf(Buffer.concat(chunks), name);
+}
+
+function textOf(bytes: Buffer, name: string): string {
+  try {
+    return decodeYamlText(bytes);
+  } catch (cause) {
+    const before = bytes.toString("utf8").split("\uFFFD", 1)[0] ?? "";
+    throw new CliError(`${name}:${before.split("\n").length}: this is neither UTF-8 nor UTF-16 with a byte order mark`, { cause });
+  }
 }
 
 function tooLong(name: string): CliError {

@@ -2,6 +2,7 @@ import { applyDefaults, checkSupport, decode, isRecord, type KubeObject, type Re
 import { CliError } from "./cli-error.ts";
 import { absentKind, writtenKinds } from "./kinds.ts";
 import type { ManifestSource } from "./manifest-source.ts";
+import { unrenderedTemplate } from "./unrendered-template.ts";
 import { parseYaml } from "./yaml-document.ts";
 
 /** An object of a manifest, with the kind it is of. */
@@ -32,14 +33,19 @@ export function parseManifest(sources: readonly ManifestSource[], options: Manif
     for (const { line, message } of broken) found.push({ line, text: message });
     for (const document of documents) {
       for (const { value, path } of flatten(document.value, [])) {
-        const read = readObject(value, options);
+        const read = readObject(value, options, (inner) => document.sourceOf([...path, ...inner]));
         for (const problem of read.problems) {
           found.push({ line: document.lineOf([...path, ...problem.path]), text: problem.text });
         }
         if (read.object !== undefined) objects.push(read.object);
       }
     }
-    problems.push(...found.toSorted((left, right) => left.line - right.line).map((problem) => `${name}:${problem.line}: ${problem.text}`));
+    const template = unrenderedTemplate(
+      text,
+      found.map(({ line }) => line),
+    );
+    const shown = template === undefined ? found.toSorted((left, right) => left.line - right.line) : [template];
+    problems.push(...shown.map((problem) => `${name}:${problem.line}: ${problem.text}`));
   }
   if (objects.length > MOST_OBJECTS) problems.push(`${objects.length} objects, more than ${MOST_OBJECTS}`);
   return { objects, problems };
@@ -79,7 +85,11 @@ function flatten(value: unknown, path: readonly (string | number)[]): { value: u
   return items.flatMap((item, index) => flatten(item, [...path, "items", index]));
 }
 
-function readObject(value: unknown, options: ManifestOptions): ReadObject {
+function readObject(
+  value: unknown,
+  options: ManifestOptions,
+  sourceOf: (path: readonly (string | number)[]) => string | undefined,
+): ReadObject {
   if (!isRecord(value)) return { problems: [{ path: [], text: `expected an object with apiVersion and kind, found ${describe(value)}` }] };
   const { apiVersion, kind } = value;
   const lacking = Object.entries({ apiVersion, kind }).filter(([, text]) => typeof text !== "string" || text === "");
@@ -87,7 +97,7 @@ function readObject(value: unknown, options: ManifestOptions): ReadObject {
   const resource = writtenKinds.find((candidate) => candidate.kind === kind && apiVersionOf(candidate) === apiVersion);
   if (resource === undefined) return { problems: [{ path: ["kind"], text: unknownKind(String(apiVersion), String(kind)) }] };
 
-  const decoded = decode(value, resource.typeName);
+  const decoded = decode(value, resource.typeName, sourceOf);
   const problems: ObjectProblem[] = decoded.problems.map(({ pathSegments, path, message }) => ({
     path: pathSegments,
     text: path === "" ? message : `${path}: ${message}`,

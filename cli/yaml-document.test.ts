@@ -29,6 +29,63 @@ test("parseYaml() reads whole numbers of any length as they are, and as JSON", (
     assert.equal(JSON.stringify(value(`a: ${digits}\nb: {"c": [${digits}, 7]}`)), `{"a":${digits},"b":{"c":[${digits},7]}}`);
 });
 
+test("parseYaml() takes what kubectl takes beyond YAML", () => {
+  const cases: Record<string, unknown[]> = {
+    [String.raw`a: "it\'s \\"`]: [{ a: String.raw`it's \ `.trimEnd() }],
+    [String.raw`{"\'": "b"}`]: [{ "'": "b" }],
+    "\uFEFFa: 1\n---\n\uFEFFb: 2": [{ a: 1 }, { b: 2 }],
+    "a: |\r\n  b\r\n  c\r\n---\r\nd: e\r\n": [{ a: "b\nc\n" }, { d: "e" }],
+    "a: |\r  b\r": [{ a: "b\n" }],
+    "a: 1\n---# next\nb: 2\n--- # last\n# nothing": [{ a: 1 }, { b: 2 }],
+    "a: !!binary aGVsbG8=": [{ a: "hello" }],
+    "a:\t1\t# tabs": [{ a: 1 }],
+  };
+  for (const [text, want] of Object.entries(cases))
+    assert.deepEqual({ text, documents: parseYaml(text).documents.map(({ value: each }) => each) }, { text, documents: want });
+});
+
+test("parseYaml() reads JSON objects that follow one another, each with its lines", () => {
+  const text = '{\n"a": "}{"}\n{"b":\n"\\\\"} {"c": 3}{"d":\n4}\n---\ne: 5\n---\n{"f": 6}\n\n{"g": 7}\n';
+  const { documents, problems } = parseYaml(text);
+  assert.deepEqual(problems, []);
+  assert.deepEqual(
+    documents.map((document) => [document.value, document.lineOf(Object.keys(document.value as object))]),
+    [
+      [{ a: "}{" }, 2],
+      [{ b: "\\" }, 3],
+      [{ c: 3 }, 4],
+      [{ d: 4 }, 4],
+      [{ e: 5 }, 7],
+      [{ f: 6 }, 9],
+      [{ g: 7 }, 11],
+    ],
+  );
+  assert.deepEqual(value("{a: '} {', b: '}{'}"), { a: "} {", b: "}{" });
+});
+
+test("parseYaml() refuses what JSON cannot say, and Node.js warns of nothing", () => {
+  const warnings: Error[] = [];
+  const listen = (warning: Error): unknown => warnings.push(warning);
+  process.on("warning", listen);
+  for (const text of ["a: 1\n{b: c}: d", "a: 1\n? [b]\n: c", "a: 1\n~: b", "a: 1\nb: .inf"]) {
+    const { documents, problems } = parseYaml(text);
+    assert.deepEqual([documents.length, problems.map(({ line }) => line)], [0, [2]], text);
+  }
+  return new Promise<void>((resolve) =>
+    setImmediate(() => {
+      process.off("warning", listen);
+      assert.deepEqual(warnings, []);
+      resolve();
+    }),
+  );
+});
+
+test("sourceOf() gives what was written without quotes", () => {
+  const [document] = parseYaml('a: {b: [1.10, "x", yes]}\nc: &c 010\nd: *c\ne: {}').documents;
+  const sources = [["a", "b", 0], ["a", "b", 1], ["a", "b", 2], ["c"], ["d"], ["e"], ["f"]].map((path) => document?.sourceOf(path));
+  assert.deepEqual(sources, ["1.10", undefined, "yes", "010", "010", undefined, undefined]);
+});
+
 test("parseYaml() merges maps and follows aliases", () => {
   assert.deepEqual(value("base: &b {x: 1}\nuse:\n  <<: *b\n  z: 2"), { base: { x: 1 }, use: { x: 1, z: 2 } });
 });

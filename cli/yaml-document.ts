@@ -1,11 +1,17 @@
-import { exactNumber, yamlDialect } from "@peapod/client";
-import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, parseAllDocuments } from "yaml";
+import { exactNumber } from "@peapod/client";
+import { readYamlDocuments } from "@peapod/client/yaml";
+import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter } from "yaml";
+import { cutJsonDocuments } from "./json-documents.ts";
+
+type Path = readonly (string | number)[];
 
 /** One document of a text: its value, and where each part of it stands. */
 export interface YamlDocument {
   readonly value: unknown;
   /** The line of a field's name, or of the nearest part around it that is there. */
-  lineOf(path: readonly (string | number)[]): number;
+  lineOf(path: Path): number;
+  /** A scalar as it was written, where that was without quotes: `1.10`, `yes`. */
+  sourceOf(path: Path): string | undefined;
 }
 
 /** A place where the text is no YAML. */
@@ -17,47 +23,65 @@ export interface YamlProblem {
 /** An alias that stands for an alias that stands for ...: more than a person writes. */
 const MOST_ALIASES = 1_000;
 
-/** YAML as Kubernetes reads it (see `yamlDialect`). JSON is a part of it. Empty documents are left out. */
+/** What Kubernetes' own reader takes: YAML, JSON, and JSON objects one after the other. Empty documents are left out. */
 export function parseYaml(text: string): { documents: YamlDocument[]; problems: YamlProblem[] } {
-  const lines = new LineCounter();
-  const parsed = parseAllDocuments(text.replace(/^\uFEFF/, ""), {
-    ...yamlDialect,
-    lineCounter: lines,
-    uniqueKeys: true,
-    prettyErrors: false,
-    strict: true,
-  });
   const documents: YamlDocument[] = [];
   const problems: YamlProblem[] = [];
-  for (const document of Array.isArray(parsed) ? parsed : []) {
-    for (const { pos, message } of document.errors) problems.push({ line: lines.linePos(pos[0]).line, message: sentence(message) });
-    if (document.errors.length > 0 || document.contents === null) continue;
-    try {
-      const value: unknown = document.toJS({ maxAliasCount: MOST_ALIASES, reviver: exactNumber });
-      if (value !== null) documents.push({ value, lineOf: (path) => lineOf(document, lines, path) });
-    } catch (cause) {
-      problems.push({ line: lineOf(document, lines, []), message: cause instanceof Error ? sentence(cause.message) : String(cause) });
+  let linesBefore = 0;
+  for (const part of cutJsonDocuments(text)) {
+    const lines = new LineCounter();
+    const lineAt = countFrom(linesBefore, lines);
+    for (const document of readYamlDocuments(part, { uniqueKeys: true, lines })) {
+      for (const { pos, message } of document.errors) problems.push({ line: lineAt(pos[0]), message: sentence(message) });
+      if (document.errors.length > 0 || document.contents === null) continue;
+      try {
+        const value: unknown = document.toJS({ maxAliasCount: MOST_ALIASES, reviver: exactNumber });
+        if (value !== null) documents.push(placed(document, value, lineAt));
+      } catch (cause) {
+        problems.push({ line: lineAt(startOf(document)), message: cause instanceof Error ? sentence(cause.message) : String(cause) });
+      }
     }
+    linesBefore += lines.lineStarts.length - 1;
   }
   return { documents, problems };
 }
 
-function lineOf(document: Document.Parsed, lines: LineCounter, path: readonly (string | number)[]): number {
+function countFrom(linesBefore: number, lines: LineCounter): (offset: number) => number {
+  return (offset) => linesBefore + lines.linePos(offset).line;
+}
+
+function placed(document: Document.Parsed, value: unknown, lineAt: (offset: number) => number): YamlDocument {
+  return {
+    value,
+    lineOf: (path) => lineAt(find(document, path).offset),
+    sourceOf: (path) => {
+      const { node } = find(document, path);
+      return isScalar(node) && node.type === "PLAIN" ? node.source : undefined;
+    },
+  };
+}
+
+/** What stands at a path, or undefined; and where its name does, or the nearest part around it. */
+function find(document: Document.Parsed, path: Path): { node: unknown; offset: number } {
   let node: unknown = document.contents;
-  let offset = document.contents?.range[0] ?? document.range[0];
+  let offset = startOf(document);
   for (const segment of path) {
     if (isAlias(node)) node = node.resolve(document);
     if (isMap(node)) {
       const pair = node.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(segment));
-      if (pair === undefined) break;
+      if (pair === undefined) return { node: undefined, offset };
       offset = offsetOf(pair.key) ?? offset;
       node = pair.value;
     } else if (isCollection(node)) {
       node = node.items[Number(segment)];
       offset = offsetOf(node) ?? offset;
-    } else break;
+    } else return { node: undefined, offset };
   }
-  return lines.linePos(offset).line;
+  return { node: isAlias(node) ? node.resolve(document) : node, offset };
+}
+
+function startOf(document: Document.Parsed): number {
+  return document.contents?.range[0] ?? document.range[0];
 }
 
 function offsetOf(node: unknown): number | undefined {

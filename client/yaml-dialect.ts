@@ -10,7 +10,7 @@ export const yamlDialect: SchemaOptions & { version: "1.1"; intAsBigInt: true } 
   schema: "yaml-1.1",
   merge: true,
   intAsBigInt: true,
-  customTags: (tags) => [octal, ...tags.filter((tag) => typeof tag === "string" || !isForeign(tag))],
+  customTags: (tags) => [octal, binary, ...tags.filter((tag) => typeof tag === "string" || !isForeign(tag))],
 };
 
 /** For the parser's `reviver`: whole numbers are numbers, but for those beyond 2^53, which are LargeInteger. */
@@ -25,7 +25,13 @@ const octal: ScalarTag = {
   resolve: (text) => parseInt(text.replace("0o", ""), 8),
 };
 
-/** What YAML 1.1 has and go-yaml reads as a string. */
+/** go-yaml gives the text that the base64 stands for. */
+const binary: ScalarTag = {
+  tag: "tag:yaml.org,2002:binary",
+  resolve: (text) => Buffer.from(text, "base64").toString("utf8"),
+};
+
+/** What YAML 1.1 has and go-yaml reads as a string, or otherwise. */
 function isForeign(tag: { tag: string; format?: string }): boolean {
-  return tag.format === "TIME" || tag.tag.endsWith(":timestamp") || tag.tag.endsWith(":omap") || tag.tag.endsWith(":pairs");
+  return tag.format === "TIME" || [":timestamp", ":omap", ":pairs", ":binary"].some((end) => tag.tag.endsWith(end));
 }

@@ -50,8 +50,10 @@ function decodeQuantity(value: unknown, path: PathSegments, reading: Reading): u
 
 /** Reports a value of the wrong type, naming what is wanted and what was found. */
 export function mistyped(value: unknown, wanted: string, path: PathSegments, reading: Reading): undefined {
-  const quoting = typeof value !== "string" && wanted === "a string" && isJsonScalar(value) ? `: write "${String(value)}" in quotes` : "";
-  reading.report("type", path, `wants ${wanted}, found ${describe(value)}${quoting}`);
+  const source = reading.sourceOf(path);
+  const isUnquoted = typeof value !== "string" && wanted === "a string" && isJsonScalar(value);
+  const quoting = !isUnquoted ? "" : source === undefined ? ": write it in quotes" : `: write "${source}" in quotes`;
+  reading.report("type", path, `wants ${wanted}, found ${describe(value, source)}${quoting}`);
   return undefined;
 }
 
@@ -78,12 +80,14 @@ function isJsonScalar(value: unknown): boolean {
   return value === null || isNumber(value) || ["string", "boolean"].includes(typeof value);
 }
 
-function describe(value: unknown): string {
+/** The value in words, by what was written for it where that is known. */
+function describe(value: unknown, source: string | undefined): string {
   if (Array.isArray(value)) return "a list";
   if (isRecord(value)) return "an object";
   if (typeof value === "string") return `the string ${show(value)}`;
-  if (isNumber(value)) return `the number ${String(value)}`;
-  return value === null || typeof value === "boolean" ? String(value) : `a ${typeof value}`;
+  if (isNumber(value)) return `the number ${source ?? String(value)}`;
+  if (value !== null && typeof value !== "boolean") return `a ${typeof value}`;
+  return source === undefined || source === String(value) ? String(value) : `${source}, which is ${String(value)} in YAML`;
 }
 
 function show(value: unknown): string {

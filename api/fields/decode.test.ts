@@ -48,14 +48,14 @@ const problems: { does: string; value: unknown; type?: string; want: string[] }[
   {
     does: "names a map's odd key in brackets",
     value: pod({}, { name: "x", labels: { "a.b/c": 1 } }),
-    want: ['metadata.labels[a.b/c]: wants a string, found the number 1: write "1" in quotes'],
+    want: ["metadata.labels[a.b/c]: wants a string, found the number 1: write it in quotes"],
   },
   {
     does: "wants strings",
     value: container({ args: [1, true, {}] }),
     want: [
-      'spec.containers[1].args[0]: wants a string, found the number 1: write "1" in quotes',
-      'spec.containers[1].args[1]: wants a string, found true: write "true" in quotes',
+      "spec.containers[1].args[0]: wants a string, found the number 1: write it in quotes",
+      "spec.containers[1].args[1]: wants a string, found true: write it in quotes",
       "spec.containers[1].args[2]: wants a string, found an object",
     ],
   },
@@ -226,5 +226,21 @@ test("decode() takes any JSON, gives what it finds right itself, and then change
       );
     }),
     { numRuns: 300 },
+  );
+});
+
+test("decode() quotes a scalar as it was written", () => {
+  const sources: Record<string, string> = { version: "1.10", mode: "010", hex: "0x1F", flag: "yes", plain: "true" };
+  const value = { data: { version: 1.1, mode: 8, hex: 31, flag: true, plain: true } };
+  const { problems } = decode(value, "io.k8s.api.core.v1.ConfigMap", (path) => sources[String(path.at(-1))]);
+  assert.deepEqual(
+    problems.map(({ message }) => message),
+    [
+      'wants a string, found the number 1.10: write "1.10" in quotes',
+      'wants a string, found the number 010: write "010" in quotes',
+      'wants a string, found the number 0x1F: write "0x1F" in quotes',
+      'wants a string, found yes, which is true in YAML: write "yes" in quotes',
+      'wants a string, found true: write "true" in quotes',
+    ],
   );
 });

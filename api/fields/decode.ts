@@ -26,9 +26,9 @@ const MOST_PROBLEMS = 100;
 /**
  * Reads a JSON value as a type of the schema table. Never throws.
  * Gives a deep copy without null fields and with canonical quantities; unknown fields are left out of it, mistyped ones too.
- * `missing` and `enum` leave the value as it is: a server that validates finds them again, in upstream's words.
+ * With `sourceOf`, messages quote a scalar as it was written. `missing` and `enum` leave the value as it is: a server that validates finds them again, in upstream's words.
  */
-export function decode(value: unknown, typeName: string): Decoded {
+export function decode(value: unknown, typeName: string, sourceOf: Reading["sourceOf"] = () => undefined): Decoded {
   const problems: Problem[] = [];
   const report: Reading["report"] = (kind, pathSegments, message) => {
     if (problems.length >= MOST_PROBLEMS) return;
@@ -39,7 +39,7 @@ export function decode(value: unknown, typeName: string): Decoded {
     report("type", [], `unknown type ${typeName}`);
     return { value: undefined, problems };
   }
-  const decoded = decodeValue(value, { ref: typeName }, [], { report, root: typeName });
+  const decoded = decodeValue(value, { ref: typeName }, [], { report, sourceOf, root: typeName });
   return { value: decoded, problems };
 }
 
@@ -47,6 +47,8 @@ export function decode(value: unknown, typeName: string): Decoded {
 export interface Reading {
   /** A message that is a function is made only if it is still wanted. */
   readonly report: (kind: Problem["kind"], path: PathSegments, message: string | (() => string)) => void;
+  /** How a scalar was written, where that is known and may differ from the value: `1.10`, `yes`. */
+  readonly sourceOf: (path: PathSegments) => string | undefined;
   readonly root: string;
 }
 

@@ -1,5 +1,5 @@
 import { badRequest, parseJson, tooLarge } from "@peapod/api";
-import { exactNumber, yamlDialect } from "@peapod/client";
+import { exactNumber } from "@peapod/client";
 import { StatusError } from "../errors.ts";
 
 /** Reading YAML takes a hundred times what JSON of the same length takes, and nothing else is answered meanwhile. */
@@ -15,14 +15,12 @@ export async function readYaml(bytes: Buffer): Promise<unknown> {
     const status = tooLarge(LIMIT_BYTES);
     throw new StatusError({ ...status, message: `${status.message} for YAML: send application/json` });
   }
-  const { isAlias, parseDocument, visit } = await import("yaml"); // most engines are never sent any
+  // Loaded here, since most engines are never sent any.
+  const [{ isAlias, visit }, { decodeYamlText, readYamlDocuments }] = await Promise.all([import("yaml"), import("@peapod/client/yaml")]);
   try {
-    const document = parseDocument(bytes.toString("utf8").replace(/^\uFEFF/, ""), {
-      ...yamlDialect,
-      uniqueKeys: false, // to find them takes the square of the time
-      prettyErrors: false,
-      logLevel: "error",
-    });
+    const [document, ...more] = readYamlDocuments(decodeYamlText(bytes), { uniqueKeys: false });
+    if (document === undefined) return null;
+    if (more.length > 0) throw new Error("more than one document");
     const [error] = document.errors;
     if (error !== undefined) throw error;
     let aliases = 0;
