@@ -20,7 +20,7 @@ export async function readYaml(bytes: Buffer): Promise<unknown> {
   try {
     const [document, ...more] = readYamlDocuments(decodeYamlText(bytes), { uniqueKeys: false });
     if (document === undefined) return null;
-    if (more.length > 0) throw new Error("more than one document");
+    if (more.length > 0) throw new Error("multiple documents");
     const [error] = document.errors;
     if (error !== undefined) throw error;
     let aliases = 0;
