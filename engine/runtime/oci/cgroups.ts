@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync, existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { delay, isErrno } from "@peapod/kit";
 import type { LinuxResources } from "../runtime.ts";
 import { cgroupLayout } from "./choose-runtime.ts";
@@ -165,11 +165,17 @@ export class Cgroups {
     return gone;
   }
 
-  /** Lets what was frozen in a cgroup or below go on: in the v1 tree it does not even die before. */
+  /** Lets what was frozen in a cgroup, above it (up to the engine's own) or below go on: in the v1 tree it does not even die before. */
   #thaw(path: string): void {
+    const above: string[] = [];
+    for (let parent = dirname(path); parent.startsWith(this.#root); parent = dirname(parent)) above.unshift(parent);
     for (const { mountPoint, version, controllers } of this.#hierarchies) {
-      if (version === 2 && this.version === 2) writeBelow(join(mountPoint, path), "cgroup.freeze", "0");
-      if (controllers.includes("freezer")) writeBelow(join(mountPoint, path), "freezer.state", "THAWED");
+      const thaw = (file: string, value: string): void => {
+        for (const parent of above) writeIfThere(join(mountPoint, parent, file), value);
+        writeBelow(join(mountPoint, path), file, value);
+      };
+      if (version === 2 && this.version === 2) thaw("cgroup.freeze", "0");
+      if (controllers.includes("freezer")) thaw("freezer.state", "THAWED");
     }
   }
 
@@ -234,13 +240,18 @@ function processesBelow(path: string): number[] {
 
 /** Writes a file of a cgroup and of every one below, from the top down. */
 function writeBelow(path: string, file: string, value: string): void {
+  if (writeIfThere(join(path, file), value)) for (const name of childrenOf(path)) writeBelow(join(path, name), file, value);
+}
+
+/** False where there is no such cgroup. */
+function writeIfThere(path: string, value: string): boolean {
   try {
-    writeFileSync(join(path, file), value, { flag: "r+" });
+    writeFileSync(path, value, { flag: "r+" });
+    return true;
   } catch (cause) {
-    if (isErrno(cause, "ENOENT", "ENODEV")) return;
+    if (isErrno(cause, "ENOENT", "ENODEV")) return false;
     throw cause;
   }
-  for (const name of childrenOf(path)) writeBelow(join(path, name), file, value);
 }
 
 function removeTree(path: string): boolean {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { containerConfig, sandboxConfig } from "../runtime.conformance.ts";
@@ -106,7 +106,7 @@ test("a pod that forks without end comes to its limit of processes, and all pods
   });
 });
 
-test("a frozen container is killed all the same, however deep it was frozen", async () => {
+test("a frozen container is killed all the same, however deep or high it was frozen", async () => {
   await withOciRuntime(async (bed) => {
     const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
     const id = await bed.runtime.createContainer(sandboxId, containerConfig(bed, { args: bed.argsToRun }), signal);
@@ -118,7 +118,8 @@ test("a frozen container is killed all the same, however deep it was frozen", as
     const below = join(path, "below");
     mkdirSync(below);
     writeFileSync(join(below, "cgroup.procs"), String(state.pid));
-    writeFileSync(join(below, freezer === undefined ? "cgroup.freeze" : "freezer.state"), freezer === undefined ? "1" : "FROZEN");
+    const [file, frozen] = freezer === undefined ? ["cgroup.freeze", "1"] : ["freezer.state", "FROZEN"];
+    for (const folder of [below, dirname(path), dirname(dirname(path))]) writeFileSync(join(folder, file), frozen);
     await bed.runtime.stopContainer(id, 0, signal);
     const after = await bed.runtime.containerStatus(id);
     assert.equal(after.state.kind === "exited" && after.state.exitCode, 137);
