@@ -1,6 +1,6 @@
 import type { Clock, Logger } from "@peapod/kit";
 import { recoverPods } from "./apiserver/verbs/recover-pods.ts";
-import { podsOfEarlierStores, readKeptPods } from "./kubelet/kept-pods.ts";
+import { podsOfEarlierStores, readKeptPods } from "./kubelet/record/kept-pods.ts";
 import type { ContainerRuntime } from "./runtime/runtime.ts";
 import type { Store } from "./store/store.ts";
 

@@ -38,7 +38,7 @@ export const layers: readonly Layer[] = [
   { path: "engine/network", mayImport: engineCommon },
   { path: "engine/logs", mayImport: engineCommon },
   { path: "engine/scheduler", mayImport: ["api", "kit", "client"] },
-  { path: "engine/kubelet/plan.ts", mayImport: ["api"] },
+  { path: "engine/kubelet/decide/plan.ts", mayImport: ["api"] },
   { path: "engine/kubelet", mayImport: ["api", "kit", "client", "engine/errors.ts", "engine/linux/remove-tree.ts", ...kubeletInterfaces] },
   { path: "engine/apiserver", mayImport: ["api", "kit", "engine/errors.ts", "engine/store", "engine/kubelet/node-server.ts"] },
   { path: "engine/node-api", mayImport: ["api", "kit", "engine/errors.ts", "engine/images/images.ts"] },

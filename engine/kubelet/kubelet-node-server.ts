@@ -4,10 +4,10 @@ import { ApiError } from "@peapod/client";
 import { hasCode } from "../errors.ts";
 import type { LogOptions } from "../logs/logs.ts";
 import type { ContainerRuntime, ExecOptions, ExecSession } from "../runtime/runtime.ts";
-import { podLogsPath } from "./container-config.ts";
+import { podLogsPath } from "./decide/container-config.ts";
 import type { ContainerReference, NodeServer } from "./node-server.ts";
-import type { ContainerSeen, Ended } from "./plan.ts";
-import type { PodRecord } from "./pod-record.ts";
+import type { ContainerSeen, Ended } from "./decide/plan.ts";
+import type { PodRecord } from "./record/pod-record.ts";
 
 /** Reads a container's log, as engine/logs does. */
 export type LogReader = (

@@ -6,18 +6,18 @@ import type { RemoveLog } from "../logs/logs.ts";
 import type { PodNetwork } from "../network/network.ts";
 import type { ContainerRuntime, RuntimeEvent } from "../runtime/runtime.ts";
 import type { VolumeService } from "../volumes/volumes.ts";
-import { adoptFromMachine, compareWithMachine } from "./adoption.ts";
+import { adoptFromMachine, compareWithMachine } from "./record/adoption.ts";
 import { type MachineFacts, nodeCapacity } from "./node-object.ts";
 import { keepNodeRegistered } from "./node-registration.ts";
-import { Places } from "./places.ts";
-import { readResolvConf } from "./pod-resolv-conf.ts";
-import { PodRecord } from "./pod-record.ts";
-import { removeAtOnce, runTurn } from "./pod-worker.ts";
-import { ReferenceIndex } from "./reference-index.ts";
-import type { ReferenceNames } from "./references.ts";
+import { Places } from "./act/places.ts";
+import { readResolvConf } from "./decide/pod-resolv-conf.ts";
+import { PodRecord } from "./record/pod-record.ts";
+import { removeAtOnce, runTurn } from "./act/pod-worker.ts";
+import { ReferenceIndex } from "./watch/reference-index.ts";
+import type { ReferenceNames } from "./watch/references.ts";
 import type { Services } from "./services.ts";
-import { StatusWriter } from "./status-writer.ts";
-import { WakeTimers } from "./wake-timers.ts";
+import { StatusWriter } from "./act/status-writer.ts";
+import { WakeTimers } from "./watch/wake-timers.ts";
 
 export interface KubeletOptions {
   readonly client: Client;

@@ -6,10 +6,10 @@ import type { RemoveLog } from "../logs/logs.ts";
 import type { PodNetwork } from "../network/network.ts";
 import type { ContainerRuntime } from "../runtime/runtime.ts";
 import type { VolumeService } from "../volumes/volumes.ts";
-import type { Places } from "./places.ts";
-import type { ResolvConfSources } from "./pod-resolv-conf.ts";
-import type { PodRecord } from "./pod-record.ts";
-import type { StatusWriter } from "./status-writer.ts";
+import type { Places } from "./act/places.ts";
+import type { ResolvConfSources } from "./decide/pod-resolv-conf.ts";
+import type { PodRecord } from "./record/pod-record.ts";
+import type { StatusWriter } from "./act/status-writer.ts";
 
 /** What a pod's turn works with. */
 export interface Services {

@@ -1,10 +1,10 @@
 import type { Container } from "@peapod/api";
 import { backoffMs, isAbort } from "@peapod/kit";
-import { hasCode } from "../errors.ts";
-import type { Image } from "../images/images.ts";
-import type { ContainerNotes, PodRecord } from "./pod-record.ts";
-import { describeError, recordEvent, type Services } from "./services.ts";
-import { goDuration } from "./status.ts";
+import { hasCode } from "../../errors.ts";
+import type { Image } from "../../images/images.ts";
+import type { ContainerNotes, PodRecord } from "../record/pod-record.ts";
+import { describeError, recordEvent, type Services } from "../services.ts";
+import { goDuration } from "../decide/status.ts";
 import type { Turn } from "./turn.ts";
 
 const PULL_CURVE = { initialMs: 10_000, maximumMs: 300_000 };

@@ -2,17 +2,17 @@ import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Container, expandVariables, type Pod } from "@peapod/api";
 import { backoffMs } from "@peapod/kit";
-import { EngineError, hasCode } from "../errors.ts";
-import type { Image } from "../images/images.ts";
-import type { Mount } from "../runtime/runtime.ts";
-import { containerConfig, podLogsPath, rootfsKey } from "./container-config.ts";
-import { containerEnvironment } from "./environment.ts";
+import { EngineError, hasCode } from "../../errors.ts";
+import type { Image } from "../../images/images.ts";
+import type { Mount } from "../../runtime/runtime.ts";
+import { containerConfig, podLogsPath, rootfsKey } from "../decide/container-config.ts";
+import { containerEnvironment } from "../decide/environment.ts";
 import { availableImage } from "./image-access.ts";
-import type { RestartBackoff } from "./plan.ts";
-import type { PodFiles } from "./pod-record.ts";
-import { describeError, inVolumeOrder, recordEvent } from "./services.ts";
+import type { RestartBackoff } from "../decide/plan.ts";
+import type { PodFiles } from "../record/pod-record.ts";
+import { describeError, inVolumeOrder, recordEvent } from "../services.ts";
 import type { Turn } from "./turn.ts";
-import { isReadOnlyVolume } from "./volume-plans.ts";
+import { isReadOnlyVolume } from "../decide/volume-plans.ts";
 
 const RETRY_CURVE = { initialMs: 1_000, maximumMs: 60_000 };
 /** What containerd gives a container whose process could not be started. */

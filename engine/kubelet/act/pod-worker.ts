@@ -1,17 +1,17 @@
 import type { PodStatus } from "@peapod/api";
 import { isAbort } from "@peapod/kit";
-import { hasCode } from "../errors.ts";
-import type { References } from "./environment.ts";
+import { hasCode } from "../../errors.ts";
+import type { References } from "../decide/environment.ts";
 import { execute } from "./execute.ts";
-import { keepPod } from "./kept-pods.ts";
-import { type Action, planPod, podState, type PodSeen } from "./plan.ts";
+import { keepPod } from "../record/kept-pods.ts";
+import { type Action, planPod, podState, type PodSeen } from "../decide/plan.ts";
 import type { Places } from "./places.ts";
-import type { PodRecord } from "./pod-record.ts";
-import { readReferences } from "./references.ts";
-import { noteTrouble, recordEvent, type Services } from "./services.ts";
-import { podFullName, podStatus } from "./status.ts";
+import type { PodRecord } from "../record/pod-record.ts";
+import { readReferences } from "../watch/references.ts";
+import { noteTrouble, recordEvent, type Services } from "../services.ts";
+import { podFullName, podStatus } from "../decide/status.ts";
 import { Turn } from "./turn.ts";
-import { planVolumes, type VolumePlans } from "./volume-plans.ts";
+import { planVolumes, type VolumePlans } from "../decide/volume-plans.ts";
 
 /** A start that takes longer than this is shown as ContainerCreating meanwhile; a faster one spares the write. */
 const SHOW_PROGRESS_AFTER_MS = 100;

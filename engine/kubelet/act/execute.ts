@@ -1,14 +1,14 @@
 import { pods } from "@peapod/api";
 import { ApiError } from "@peapod/client";
 import { isAbort, isErrno } from "@peapod/kit";
-import { removeTree } from "../linux/remove-tree.ts";
-import type { PortMapping } from "../network/network.ts";
-import { podLinuxResources, podLogsPath, rootfsKey } from "./container-config.ts";
-import { forgetKeptPod } from "./kept-pods.ts";
-import type { Action } from "./plan.ts";
-import { podHostname } from "./pod-files.ts";
-import type { PodRecord } from "./pod-record.ts";
-import { describeError, inVolumeOrder, noteTrouble, recordEvent, type Services } from "./services.ts";
+import { removeTree } from "../../linux/remove-tree.ts";
+import type { PortMapping } from "../../network/network.ts";
+import { podLinuxResources, podLogsPath, rootfsKey } from "../decide/container-config.ts";
+import { forgetKeptPod } from "../record/kept-pods.ts";
+import type { Action } from "../decide/plan.ts";
+import { podHostname } from "../decide/pod-files.ts";
+import type { PodRecord } from "../record/pod-record.ts";
+import { describeError, inVolumeOrder, noteTrouble, recordEvent, type Services } from "../services.ts";
 import { startContainer } from "./start-container.ts";
 import { type Turn, volumePaths } from "./turn.ts";
 

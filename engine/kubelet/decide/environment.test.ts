@@ -3,7 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { test } from "node:test";
 import type { Container, Pod } from "@peapod/api";
 import fc from "fast-check";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../errors.ts";
 import { containerEnvironment, type EnvironmentSources } from "./environment.ts";
 
 const pod: Pod = {

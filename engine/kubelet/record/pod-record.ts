@@ -1,10 +1,10 @@
 import type { Pod, PodStatus } from "@peapod/api";
 import { backoffMs, type Clock, monotonicOf } from "@peapod/kit";
-import type { Image } from "../images/images.ts";
-import type { PodAddress } from "../network/network.ts";
-import type { Container, PodSandbox } from "../runtime/runtime.ts";
-import { containerSpecHash } from "./container-config.ts";
-import { type ContainerMemory, type ContainerSeen, type Ended, newest, type PodSeen, type RestartBackoff } from "./plan.ts";
+import type { Image } from "../../images/images.ts";
+import type { PodAddress } from "../../network/network.ts";
+import type { Container, PodSandbox } from "../../runtime/runtime.ts";
+import { containerSpecHash } from "../decide/container-config.ts";
+import { type ContainerMemory, type ContainerSeen, type Ended, newest, type PodSeen, type RestartBackoff } from "../decide/plan.ts";
 
 /** What tells the time: when something happened, and how long that is ago. */
 type Times = Pick<Clock, "nowMs" | "monotonicMs">;

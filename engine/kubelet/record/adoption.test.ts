@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
-import { TestNode } from "./kubelet.fixture.ts";
+import { TestNode } from "../kubelet.fixture.ts";
 
 const isRunning = (pod: { status?: { phase?: string } }): boolean => pod.status?.phase === "Running";
 

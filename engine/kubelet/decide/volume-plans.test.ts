@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Container, Pod, Volume } from "@peapod/api";
-import type { VolumePlan } from "../volumes/volumes.ts";
+import type { VolumePlan } from "../../volumes/volumes.ts";
 import type { References } from "./environment.ts";
 import { planVolumes } from "./volume-plans.ts";
 

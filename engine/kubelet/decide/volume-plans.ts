@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type KeyToPath, type Pod, podResources, quantityToNumber, type Volume } from "@peapod/api";
-import { EngineError } from "../errors.ts";
-import type { VolumeFile, VolumePlan } from "../volumes/volumes.ts";
+import { EngineError } from "../../errors.ts";
+import type { VolumeFile, VolumePlan } from "../../volumes/volumes.ts";
 import type { References } from "./environment.ts";
 import { nestedMountPoints } from "./nested-mounts.ts";
 

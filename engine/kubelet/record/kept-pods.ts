@@ -2,9 +2,9 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { asRecord, type Pod } from "@peapod/api";
 import { isErrno, makePrivateFolder, readTextIfPresent, writeFileAtomic } from "@peapod/kit";
-import type { PodSandbox } from "../runtime/runtime.ts";
+import type { PodSandbox } from "../../runtime/runtime.ts";
 import type { PodRecord } from "./pod-record.ts";
-import type { Services } from "./services.ts";
+import type { Services } from "../services.ts";
 
 const ENDING = ".json";
 

@@ -1,6 +1,6 @@
 import { equalJson, pods, type PodStatus } from "@peapod/api";
 import { ApiError, type Client } from "@peapod/client";
-import type { PodRecord } from "./pod-record.ts";
+import type { PodRecord } from "../record/pod-record.ts";
 
 /** Writes pods' statuses to the API: only what changed, one write of a pod at a time, the newest one. */
 export class StatusWriter {

@@ -1,12 +1,12 @@
 import type { Pod } from "@peapod/api";
-import type { PodAddress } from "../network/network.ts";
-import type { PodSandbox } from "../runtime/runtime.ts";
-import type { References } from "./environment.ts";
-import { hostsFile, podHostname } from "./pod-files.ts";
-import { podResolvConf } from "./pod-resolv-conf.ts";
-import type { PodFiles, PodRecord } from "./pod-record.ts";
-import { inVolumeOrder, type Services } from "./services.ts";
-import type { VolumePlans } from "./volume-plans.ts";
+import type { PodAddress } from "../../network/network.ts";
+import type { PodSandbox } from "../../runtime/runtime.ts";
+import type { References } from "../decide/environment.ts";
+import { hostsFile, podHostname } from "../decide/pod-files.ts";
+import { podResolvConf } from "../decide/pod-resolv-conf.ts";
+import type { PodFiles, PodRecord } from "../record/pod-record.ts";
+import { inVolumeOrder, type Services } from "../services.ts";
+import type { VolumePlans } from "../decide/volume-plans.ts";
 
 /**
  * One look at one pod and what is done about it. The promises are what the actions of a turn wait for of each other:

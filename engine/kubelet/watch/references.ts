@@ -1,6 +1,6 @@
 import { type ConfigMap, configMaps, type KubeObject, type Pod, type Resource, type Secret, secrets } from "@peapod/api";
 import { ApiError, type Client } from "@peapod/client";
-import type { References } from "./environment.ts";
+import type { References } from "../decide/environment.ts";
 
 /** The names of the ConfigMaps and Secrets that a pod's containers and volumes name. */
 export interface ReferenceNames {

@@ -11,9 +11,9 @@ import {
   podResources,
   type Resources,
 } from "@peapod/api";
-import { EngineError } from "../errors.ts";
-import type { Image } from "../images/images.ts";
-import type { ContainerConfig, LinuxResources, Mount } from "../runtime/runtime.ts";
+import { EngineError } from "../../errors.ts";
+import type { Image } from "../../images/images.ts";
+import type { ContainerConfig, LinuxResources, Mount } from "../../runtime/runtime.ts";
 
 const CPU_PERIOD_US = 100_000;
 

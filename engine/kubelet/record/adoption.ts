@@ -1,10 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { isErrno } from "@peapod/kit";
-import type { Container, PodSandbox } from "../runtime/runtime.ts";
-import { rootfsKey } from "./container-config.ts";
+import type { Container, PodSandbox } from "../../runtime/runtime.ts";
+import { rootfsKey } from "../decide/container-config.ts";
 import { readKeptPods } from "./kept-pods.ts";
 import { PodRecord } from "./pod-record.ts";
-import type { Services } from "./services.ts";
+import type { Services } from "../services.ts";
 
 /** What earlier engines left on the machine, by pod. */
 export async function adoptFromMachine(services: Services): Promise<Map<string, PodRecord>> {

@@ -10,7 +10,7 @@ import {
   quantityToNumber,
   type Secret,
 } from "@peapod/api";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../errors.ts";
 
 /** The objects that a pod's specification names; an absent one is not in the map. */
 export interface References {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod } from "@peapod/api";
 import fc from "fast-check";
-import type { Container } from "../runtime/runtime.ts";
-import { type Action, planPod } from "./plan.ts";
+import type { Container } from "../../runtime/runtime.ts";
+import { type Action, planPod } from "../decide/plan.ts";
 import { PodRecord } from "./pod-record.ts";
 
 const DAY_MS = 86_400_000;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Container, Pod } from "@peapod/api";
-import type { Image, ImageConfig } from "../images/images.ts";
-import type { ContainerConfig } from "../runtime/runtime.ts";
+import type { Image, ImageConfig } from "../../images/images.ts";
+import type { ContainerConfig } from "../../runtime/runtime.ts";
 import { containerConfig, containerSpecHash } from "./container-config.ts";
 
 const image = (config: Partial<ImageConfig> = {}): Image => ({
