@@ -49,7 +49,7 @@ export async function keepLogs(options: KeepLogsOptions, signal: AbortSignal): P
         lookMs = nowMs + LOOK_EVERY_MS;
         follow(kept, await list(), options.limits);
       }
-      for (const one of kept.values()) if (isAll || one.isHot(nowMs)) await guarded(one, async () => one.look(nowMs));
+      for (const one of kept.values()) if ((isAll || one.isHot(nowMs)) && one.hasChanged()) await guarded(one, async () => one.look(nowMs));
     }
   };
   const compress = async (): Promise<void> => {
@@ -93,6 +93,12 @@ export class KeptLog {
   /** A signal that is aborted as soon as the log is no longer quiet, or with `signal`. */
   whileQuiet(signal: AbortSignal): AbortSignal {
     return AbortSignal.any([signal, this.#quiet.signal]);
+  }
+
+  /** Whether there is anything to look at since the last look: one `stat`, for the many logs that nobody writes. */
+  hasChanged(): boolean {
+    const now = statSync(this.path, { throwIfNoEntry: false });
+    return now !== undefined && (now.ino !== this.#heldInode || now.size !== this.#sizeBytes);
   }
 
   /** Puts the file aside that conmon has left, if it has, and gives the new one its second name. A kill at any point heals at the next look. */

@@ -33,7 +33,10 @@ test("an int64 comes back as it was through every verb, to its last digit", asyn
     assert.equal(await grace(`${PATH}/a`, patch(type, `{"metadata":{"labels":{"by":"${type.slice(0, 5)}"}}}`)), LARGEST);
   assert.equal(await grace(`${PATH}/a`, patch("json-patch+json", '[{"op":"add","path":"/metadata/labels/c","value":"d"}]')), LARGEST);
   const other = await ask(served, `${PATH}/a`, patch("merge-patch+json", '{"spec":{"terminationGracePeriodSeconds":9223372036854775806}}'));
-  assert.deepEqual([other.code, /- spec.terminationGracePeriodSeconds: 9223372036854775807\\n\+ .*: 9223372036854775806/.test(other.body)], [422, true]);
+  assert.deepEqual(
+    [other.code, /- spec.terminationGracePeriodSeconds: 9223372036854775807\\n\+ .*: 9223372036854775806/.test(other.body)],
+    [422, true],
+  );
 
   using client = await connectHttp({ kubeconfig: served.kubeconfig });
   const { signal } = new AbortController();
@@ -45,4 +48,4 @@ test("an int64 comes back as it was through every verb, to its last digit", asyn
   assert.match(deletion, new RegExp(`"deletionGracePeriodSeconds":${ODD}\\b`));
   assert.match(deletion, /"deletionTimestamp":"9999-12-31T23:59:59Z"/);
   assert.equal(await grace(`${PATH}/a`, patch("merge-patch+json", '{"metadata":{"labels":{"x":"y"}}}')), LARGEST);
-}); // prettier-ignore
+});

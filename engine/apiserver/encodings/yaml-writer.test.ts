@@ -12,7 +12,13 @@ test("writeYaml() writes an object as people do", () => {
   const object = {
     kind: "ConfigMap",
     apiVersion: "v1",
-    metadata: { name: "a", creationTimestamp: "2026-01-01T00:00:00Z", labels: {}, missing: undefined, generation: new LargeInteger("9007199254740993") },
+    metadata: {
+      name: "a",
+      creationTimestamp: "2026-01-01T00:00:00Z",
+      labels: {},
+      missing: undefined,
+      generation: new LargeInteger("9007199254740993"),
+    },
     data: { "a.conf": "listen 80\n\n  root /srv\n", on: "yes", port: "80", end: "a\nb", more: "a\n\n", empty: "", "k: y": " x" },
     items: [{ name: "x", list: ["a", "1", 1, null, []] }, {}, [["deep"]], true],
   };
@@ -55,13 +61,68 @@ metadata:
   name: a
 `,
   );
-}); // prettier-ignore
+});
 
 const text = fc.oneof(
   fc.string({ unit: "binary" }),
-  fc.string({ unit: fc.constantFrom("a", "\n", " ", ":", "#", "-", "\t", "é", "0", "\r", "\u0085", "\u2028", "~", "'", '"', "\\", "|", ">", "!", "&", "*", "?", "[", "{", ",", "%", "@", "`", "<", "=") }),
-  fc.constantFrom("true", "No", "null", "~", "1_000", "0o7", "012", "12:30", "1e3", ".inf", "<<", "2001-01-01", "-", "---", "...", "", "x: y", "a #b", "0x1F", "+1", "y"),
-); // prettier-ignore
+  fc.string({
+    unit: fc.constantFrom(
+      "a",
+      "\n",
+      " ",
+      ":",
+      "#",
+      "-",
+      "\t",
+      "é",
+      "0",
+      "\r",
+      "\u0085",
+      "\u2028",
+      "~",
+      "'",
+      '"',
+      "\\",
+      "|",
+      ">",
+      "!",
+      "&",
+      "*",
+      "?",
+      "[",
+      "{",
+      ",",
+      "%",
+      "@",
+      "`",
+      "<",
+      "=",
+    ),
+  }),
+  fc.constantFrom(
+    "true",
+    "No",
+    "null",
+    "~",
+    "1_000",
+    "0o7",
+    "012",
+    "12:30",
+    "1e3",
+    ".inf",
+    "<<",
+    "2001-01-01",
+    "-",
+    "---",
+    "...",
+    "",
+    "x: y",
+    "a #b",
+    "0x1F",
+    "+1",
+    "y",
+  ),
+);
 const value = fc.letrec((tie) => ({
   node: fc.oneof(
     { depthSize: "medium" },

@@ -4,8 +4,11 @@ import type { TLSSocket } from "node:tls";
 
 /** Of those that have shown a certificate of ours. */
 const MOST_KNOWN = 1_024;
-/** Of all others: in their handshake, silent, or asking how the engine is. Any user of the machine can open them. */
-const MOST_STRANGERS = 128;
+/**
+ * Of all others: in their handshake, silent, or asking how the engine is. Any user of the machine can open them. More than the clients that
+ * may come at one moment, each of which is a stranger until its handshake is done; some 40 KB each.
+ */
+const MOST_STRANGERS = 512;
 
 /**
  * A server's open connections. Those that have not shown a certificate of its authority have a small budget of their own, from which

@@ -24,10 +24,13 @@ test("objects go in and out as YAML, errors and lists too", async () => {
   const table = await ask(served, MAPS, { headers: { Accept: "application/yaml;as=Table;v=v1;g=meta.k8s.io" } });
   assert.match(table.body, /\nkind: Table\n/);
   const missing = await ask(served, `${MAPS}/b`, { headers: yaml });
-  assert.deepEqual([missing.code, missing.headers["content-type"], (parse(missing.body) as { reason: string }).reason], [404, "application/yaml", "NotFound"]);
+  assert.deepEqual(
+    [missing.code, missing.headers["content-type"], (parse(missing.body) as { reason: string }).reason],
+    [404, "application/yaml", "NotFound"],
+  );
   const kept = await ask(served, `${MAPS}/a`, { method: "DELETE", headers: yaml, body: "preconditions: {uid: other}" });
   assert.equal(kept.code, 409);
-}); // prettier-ignore
+});
 
 test("generateName that is empty is not there, as upstream", async () => {
   await using served = await serving();
@@ -60,21 +63,36 @@ test("long answers are compressed for who takes that, short ones are not", async
 
 test("HEAD is answered as GET, without the body", async () => {
   await using served = await serving();
-  for (const path of ["/api/v1/namespaces", "/api/v1/namespaces/default", "/api/v1/namespaces?watch=1", "/version", "/apis", "/readyz", "/openapi/v2"]) {
+  for (const path of [
+    "/api/v1/namespaces",
+    "/api/v1/namespaces/default",
+    "/api/v1/namespaces?watch=1",
+    "/version",
+    "/apis",
+    "/readyz",
+    "/openapi/v2",
+  ]) {
     const head = await ask(served, path, { method: "HEAD" });
     const get = await ask(served, path.replace("?watch=1", ""));
     assert.deepEqual([head.code, head.body, head.headers["content-length"]], [200, "", get.headers["content-length"]], path);
   }
   assert.equal((await ask(served, "/api/v1/namespaces/none", { method: "HEAD" })).code, 404);
-}); // prettier-ignore
+});
 
 const bad: [does: string, text: string, want: RegExp][] = [
   ["two documents", "a: 1\n---\nb: 2\n", /not YAML: .*multiple documents/],
   ["aliases without end", `a: &a x\nb: [${"*a,".repeat(200)}]\n`, /not YAML: more than 100 aliases/],
-  ["aliases of aliases", `a: &a [x,x,x,x,x,x,x,x,x]\n${"b c d e f g h".split(" ").map((name, at) => `${name}: &${name} [${`*${"abcdefg"[at]},`.repeat(9)}]\n`).join("")}`, /not YAML: Excessive alias count/],
+  [
+    "aliases of aliases",
+    `a: &a [x,x,x,x,x,x,x,x,x]\n${"b c d e f g h"
+      .split(" ")
+      .map((name, at) => `${name}: &${name} [${`*${"abcdefg"[at]},`.repeat(9)}]\n`)
+      .join("")}`,
+    /not YAML: Excessive alias count/,
+  ],
   ["aliases of long texts", `a: &a ${"x".repeat(60_000)}\nb: [${"*a,".repeat(90)}]\n`, /limit is 3145728/],
   ["lists without end", "[".repeat(100_000), /not YAML: /],
-]; // prettier-ignore
+];
 for (const [does, text, want] of bad) {
   test(`readYaml() refuses ${does}`, async () => {
     const before = process.cpuUsage();

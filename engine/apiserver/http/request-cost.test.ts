@@ -75,8 +75,14 @@ const cases: { does: string; request: (ground: TestGround) => unknown; fails?: R
   },
   {
     does: "fields that no pod has",
-    request: ({ api }) => api.create(pods, "default", { ...minimalPod("new"), ...Object.fromEntries(names.map(({ name }) => [`terminatonGrace${name}`, 1])) }, dry),
-  }, // prettier-ignore
+    request: ({ api }) =>
+      api.create(
+        pods,
+        "default",
+        { ...minimalPod("new"), ...Object.fromEntries(names.map(({ name }) => [`terminatonGrace${name}`, 1])) },
+        dry,
+      ),
+  },
 ];
 
 test("a request costs in proportion to its size", async (context) => {

@@ -26,10 +26,28 @@ const cellsOf = (resource: Resource<never>, object: unknown): unknown[] | undefi
   toTable([object as KubeObject], { ...options, resource: resource as unknown as Resource }).rows[0]?.cells;
 
 const durations: [number, string][] = [
-  [-2, "<invalid>"], [-1, "0s"], [0, "0s"], [119, "119s"], [120, "2m"], [121, "2m1s"], [599, "9m59s"], [600, "10m"], [3 * 3600 - 1, "179m"], [3 * 3600, "3h"],
-  [3 * 3600 + 60, "3h1m"], [8 * 3600 - 1, "7h59m"], [8 * 3600, "8h"], [48 * 3600 - 1, "47h"], [48 * 3600, "2d"], [49 * 3600, "2d1h"], [8 * 86400, "8d"],
-  [730 * 86400 - 1, "729d"], [730 * 86400, "2y"], [731 * 86400, "2y1d"], [8 * 365 * 86400, "8y"],
-]; // prettier-ignore
+  [-2, "<invalid>"],
+  [-1, "0s"],
+  [0, "0s"],
+  [119, "119s"],
+  [120, "2m"],
+  [121, "2m1s"],
+  [599, "9m59s"],
+  [600, "10m"],
+  [3 * 3600 - 1, "179m"],
+  [3 * 3600, "3h"],
+  [3 * 3600 + 60, "3h1m"],
+  [8 * 3600 - 1, "7h59m"],
+  [8 * 3600, "8h"],
+  [48 * 3600 - 1, "47h"],
+  [48 * 3600, "2d"],
+  [49 * 3600, "2d1h"],
+  [8 * 86400, "8d"],
+  [730 * 86400 - 1, "729d"],
+  [730 * 86400, "2y"],
+  [731 * 86400, "2y1d"],
+  [8 * 365 * 86400, "8y"],
+];
 for (const [seconds, want] of durations) {
   test(`humanDuration() says ${want} for ${seconds} seconds`, () => {
     assert.equal(humanDuration(seconds * 1_000), want);
@@ -73,28 +91,144 @@ const podWith = ({ status = {}, init, containers = ["a", "b"], deleted, spec }: 
 
 const podCases: { does: string; given: Given; want: [string, string, string] }[] = [
   { does: "a pod that nobody took", given: { status: { phase: "Pending" } }, want: ["0/2", "Pending", "0"] },
-  { does: "a pod that runs", given: { status: { phase: "Running", containerStatuses: [running("a"), running("b")] } }, want: ["2/2", "Running", "0"] },
+  {
+    does: "a pod that runs",
+    given: { status: { phase: "Running", containerStatuses: [running("a"), running("b")] } },
+    want: ["2/2", "Running", "0"],
+  },
   { does: "the reason of a status", given: { status: { phase: "Failed", reason: "Evicted" } }, want: ["0/2", "Evicted", "0"] },
-  { does: "a gated pod", given: { status: { phase: "Pending", conditions: [{ type: "PodScheduled", status: "False", reason: "SchedulingGated" }] } }, want: ["0/2", "SchedulingGated", "0"] },
-  { does: "the first container's waiting", given: { status: { phase: "Pending", containerStatuses: [waiting("a", "ErrImagePull"), waiting("b", "ContainerCreating")] } }, want: ["0/2", "ErrImagePull", "0"] },
-  { does: "restarts, and since when", given: { status: { phase: "Running", containerStatuses: [waiting("a", "CrashLoopBackOff", restarted(3, 300)), running("b", restarted(1, 900))] } }, want: ["1/2", "CrashLoopBackOff", "4 (5m ago)"] },
-  { does: "an exit code without a reason", given: { status: { phase: "Running", containerStatuses: [ended("a", 7), running("b")] } }, want: ["1/2", "ExitCode:7", "0"] },
-  { does: "a signal without a reason", given: { status: { phase: "Running", containerStatuses: [running("a", { ready: false, state: { terminated: { exitCode: 0, signal: 9 } } }), running("b")] } }, want: ["1/2", "Signal:9", "0"] },
-  { does: "completed beside running and ready as Running", given: { status: { phase: "Running", conditions: [ready], containerStatuses: [ended("a", 0, "Completed"), running("b")] } }, want: ["1/2", "Running", "0"] },
-  { does: "completed beside running, not ready, as NotReady", given: { status: { phase: "Running", containerStatuses: [ended("a", 0, "Completed"), running("b")] } }, want: ["1/2", "NotReady", "0"] },
-  { does: "all completed", given: { status: { phase: "Succeeded", containerStatuses: [ended("a", 0, "Completed"), ended("b", 0, "Completed")] } }, want: ["0/2", "Completed", "0"] },
-  { does: "the first container's word, as upstream (kubernetes/kubectl#1511), though another failed", given: { status: { phase: "Failed", containerStatuses: [ended("a", 0, "Completed"), ended("b", 1, "Error")] } }, want: ["0/2", "Completed", "0"] },
-  { does: "a deleted pod", given: { deleted: true, status: { phase: "Running", containerStatuses: [running("a"), running("b")] } }, want: ["2/2", "Terminating", "0"] },
-  { does: "a deleted pod that has ended", given: { deleted: true, status: { phase: "Succeeded", containerStatuses: [ended("a", 0, "Completed"), ended("b", 0, "Completed")] } }, want: ["0/2", "Completed", "0"] },
-  { does: "a deleted pod of a lost node", given: { deleted: true, status: { phase: "Running", reason: "NodeLost" } }, want: ["0/2", "Unknown", "0"] },
-  { does: "the first init container", given: { init: [{ name: "i" }, { name: "j" }], status: { phase: "Pending", initContainerStatuses: [running("i", { ready: false }), waiting("j", "PodInitializing")] } }, want: ["0/2", "Init:0/2", "0"] },
-  { does: "the second init container", given: { init: [{ name: "i" }, { name: "j" }], status: { phase: "Pending", initContainerStatuses: [ended("i", 0, "Completed"), waiting("j", "PodInitializing")] } }, want: ["0/2", "Init:1/2", "0"] },
-  { does: "an init container that crashes", given: { init: [{ name: "i" }], status: { phase: "Pending", initContainerStatuses: [waiting("i", "CrashLoopBackOff", restarted(2, 60))] } }, want: ["0/2", "Init:CrashLoopBackOff", "2 (60s ago)"] },
-  { does: "an init container that failed", given: { init: [{ name: "i" }], status: { phase: "Failed", initContainerStatuses: [ended("i", 3)] } }, want: ["0/2", "Init:ExitCode:3", "0"] },
-  { does: "init containers' restarts no more once they are done", given: { init: [{ name: "i" }], status: { phase: "Running", initContainerStatuses: [ended("i", 0, "Completed", restarted(2, 60))], containerStatuses: [running("a"), running("b")] } }, want: ["2/2", "Running", "0"] },
-  { does: "a sidecar as one of the containers", given: { init: [{ name: "s", restartPolicy: "Always" }], status: { phase: "Running", initContainerStatuses: [running("s", { started: true, ...restarted(1, 120) })], containerStatuses: [running("a"), running("b")] } }, want: ["3/3", "Running", "1 (2m ago)"] },
-  { does: "a sidecar that has not started", given: { init: [{ name: "s", restartPolicy: "Always" }], status: { phase: "Pending", initContainerStatuses: [running("s", { started: false, ready: false })] } }, want: ["0/3", "Init:0/1", "0"] },
-]; // prettier-ignore
+  {
+    does: "a gated pod",
+    given: { status: { phase: "Pending", conditions: [{ type: "PodScheduled", status: "False", reason: "SchedulingGated" }] } },
+    want: ["0/2", "SchedulingGated", "0"],
+  },
+  {
+    does: "the first container's waiting",
+    given: { status: { phase: "Pending", containerStatuses: [waiting("a", "ErrImagePull"), waiting("b", "ContainerCreating")] } },
+    want: ["0/2", "ErrImagePull", "0"],
+  },
+  {
+    does: "restarts, and since when",
+    given: {
+      status: {
+        phase: "Running",
+        containerStatuses: [waiting("a", "CrashLoopBackOff", restarted(3, 300)), running("b", restarted(1, 900))],
+      },
+    },
+    want: ["1/2", "CrashLoopBackOff", "4 (5m ago)"],
+  },
+  {
+    does: "an exit code without a reason",
+    given: { status: { phase: "Running", containerStatuses: [ended("a", 7), running("b")] } },
+    want: ["1/2", "ExitCode:7", "0"],
+  },
+  {
+    does: "a signal without a reason",
+    given: {
+      status: {
+        phase: "Running",
+        containerStatuses: [running("a", { ready: false, state: { terminated: { exitCode: 0, signal: 9 } } }), running("b")],
+      },
+    },
+    want: ["1/2", "Signal:9", "0"],
+  },
+  {
+    does: "completed beside running and ready as Running",
+    given: { status: { phase: "Running", conditions: [ready], containerStatuses: [ended("a", 0, "Completed"), running("b")] } },
+    want: ["1/2", "Running", "0"],
+  },
+  {
+    does: "completed beside running, not ready, as NotReady",
+    given: { status: { phase: "Running", containerStatuses: [ended("a", 0, "Completed"), running("b")] } },
+    want: ["1/2", "NotReady", "0"],
+  },
+  {
+    does: "all completed",
+    given: { status: { phase: "Succeeded", containerStatuses: [ended("a", 0, "Completed"), ended("b", 0, "Completed")] } },
+    want: ["0/2", "Completed", "0"],
+  },
+  {
+    does: "the first container's word, as upstream (kubernetes/kubectl#1511), though another failed",
+    given: { status: { phase: "Failed", containerStatuses: [ended("a", 0, "Completed"), ended("b", 1, "Error")] } },
+    want: ["0/2", "Completed", "0"],
+  },
+  {
+    does: "a deleted pod",
+    given: { deleted: true, status: { phase: "Running", containerStatuses: [running("a"), running("b")] } },
+    want: ["2/2", "Terminating", "0"],
+  },
+  {
+    does: "a deleted pod that has ended",
+    given: { deleted: true, status: { phase: "Succeeded", containerStatuses: [ended("a", 0, "Completed"), ended("b", 0, "Completed")] } },
+    want: ["0/2", "Completed", "0"],
+  },
+  {
+    does: "a deleted pod of a lost node",
+    given: { deleted: true, status: { phase: "Running", reason: "NodeLost" } },
+    want: ["0/2", "Unknown", "0"],
+  },
+  {
+    does: "the first init container",
+    given: {
+      init: [{ name: "i" }, { name: "j" }],
+      status: { phase: "Pending", initContainerStatuses: [running("i", { ready: false }), waiting("j", "PodInitializing")] },
+    },
+    want: ["0/2", "Init:0/2", "0"],
+  },
+  {
+    does: "the second init container",
+    given: {
+      init: [{ name: "i" }, { name: "j" }],
+      status: { phase: "Pending", initContainerStatuses: [ended("i", 0, "Completed"), waiting("j", "PodInitializing")] },
+    },
+    want: ["0/2", "Init:1/2", "0"],
+  },
+  {
+    does: "an init container that crashes",
+    given: {
+      init: [{ name: "i" }],
+      status: { phase: "Pending", initContainerStatuses: [waiting("i", "CrashLoopBackOff", restarted(2, 60))] },
+    },
+    want: ["0/2", "Init:CrashLoopBackOff", "2 (60s ago)"],
+  },
+  {
+    does: "an init container that failed",
+    given: { init: [{ name: "i" }], status: { phase: "Failed", initContainerStatuses: [ended("i", 3)] } },
+    want: ["0/2", "Init:ExitCode:3", "0"],
+  },
+  {
+    does: "init containers' restarts no more once they are done",
+    given: {
+      init: [{ name: "i" }],
+      status: {
+        phase: "Running",
+        initContainerStatuses: [ended("i", 0, "Completed", restarted(2, 60))],
+        containerStatuses: [running("a"), running("b")],
+      },
+    },
+    want: ["2/2", "Running", "0"],
+  },
+  {
+    does: "a sidecar as one of the containers",
+    given: {
+      init: [{ name: "s", restartPolicy: "Always" }],
+      status: {
+        phase: "Running",
+        initContainerStatuses: [running("s", { started: true, ...restarted(1, 120) })],
+        containerStatuses: [running("a"), running("b")],
+      },
+    },
+    want: ["3/3", "Running", "1 (2m ago)"],
+  },
+  {
+    does: "a sidecar that has not started",
+    given: {
+      init: [{ name: "s", restartPolicy: "Always" }],
+      status: { phase: "Pending", initContainerStatuses: [running("s", { started: false, ready: false })] },
+    },
+    want: ["0/3", "Init:0/1", "0"],
+  },
+];
 for (const { does, given, want } of podCases) {
   test(`toTable() shows ${does}`, () => {
     assert.deepEqual(cellsOf(pods as never, podWith(given)), ["p", ...want, "100s", "<none>", "<none>", "<none>", "<none>"]);

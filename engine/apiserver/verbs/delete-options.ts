@@ -19,7 +19,9 @@ export async function readDeleteOptions({ request, query }: Exchange): Promise<D
   const { value, problems } = decode((await readObjectBody(request)) ?? {}, TYPE);
   const mistyped = problems.filter(({ kind }) => kind === "type" || kind === "format");
   if (mistyped.length > 0)
-    throw new StatusError(badRequest(`the DeleteOptions cannot be handled: ${mistyped.map(({ path, message }) => `${path}: ${message}`).join(", ")}`));
+    throw new StatusError(
+      badRequest(`the DeleteOptions cannot be handled: ${mistyped.map(({ path, message }) => `${path}: ${message}`).join(", ")}`),
+    );
   const { gracePeriodSeconds: bodyGrace, preconditions = {}, dryRun = [] } = value as Given; // decode gives what the schema says
   const gracePeriodSeconds = (query.int64("gracePeriodSeconds") ?? bodyGrace) as number | undefined; // or what stands for a larger one
   return {
@@ -27,7 +29,7 @@ export async function readDeleteOptions({ request, query }: Exchange): Promise<D
     ...preconditions,
     dryRun: isDryRun(query, dryRun),
   };
-} // prettier-ignore
+}
 
 /** Whether a write is only to be tried. Throws 400 for anything but `All`: it must not be done for real. */
 export function isDryRun(query: Query, more: readonly string[] = []): boolean {
