@@ -48,7 +48,7 @@ export const layers: readonly Layer[] = [
       "kit",
       "engine/errors.ts",
       "engine/linux/remove-tree.ts",
-      "engine/runtime/oci/choose-runtime.ts",
+      "engine/runtime/oci/machine/choose-runtime.ts",
       "engine/network/foreign-firewalls.ts",
       "engine/network/names.ts",
     ],

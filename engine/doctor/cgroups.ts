@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { cgroupLayout, type CgroupLayout, crunDefect, crunObstacle, unifiedMountPoint } from "../runtime/oci/choose-runtime.ts";
+import { cgroupLayout, type CgroupLayout, crunDefect, crunObstacle, unifiedMountPoint } from "../runtime/oci/machine/choose-runtime.ts";
 import { type Check, type Finding, lacks, ok } from "./check.ts";
 import { versionOf } from "./programs.ts";
 

@@ -11,17 +11,17 @@ import type {
   PodSandboxConfig,
   RuntimeEvent,
 } from "../runtime.ts";
-import { Cgroups, type PidsLimits } from "./cgroups.ts";
-import { makePrivateDirectory, readBootId } from "./container-record.ts";
-import { Containers } from "./containers.ts";
-import { Gatekeeper } from "./gatekeeper.ts";
+import { Cgroups, type PidsLimits } from "./machine/cgroups.ts";
+import { makePrivateDirectory, readBootId } from "./container/container-record.ts";
+import { Containers } from "./container/containers.ts";
+import { Gatekeeper } from "./monitor/gatekeeper.ts";
 import { EventHub } from "./event-hub.ts";
-import { execInContainer } from "./exec.ts";
-import { chooseRuntime, defaultSeccomp, findProgram, lowestOomScoreAdj, readRuntimeVersion } from "./machine.ts";
-import { protectMounts, unprotectMounts } from "./mount-protection.ts";
+import { execInContainer } from "./container/exec.ts";
+import { chooseRuntime, defaultSeccomp, findProgram, lowestOomScoreAdj, readRuntimeVersion } from "./machine/machine.ts";
+import { protectMounts, unprotectMounts } from "./machine/mount-protection.ts";
 import { type RunDirectories, runDirectories, type RuntimeContext } from "./runtime-context.ts";
-import { Sandboxes } from "./sandboxes.ts";
-import { isKernelAtLeast } from "./seccomp.ts";
+import { Sandboxes } from "./sandbox/sandboxes.ts";
+import { isKernelAtLeast } from "./spec/seccomp.ts";
 
 export interface OciRuntimeOptions {
   /** Gone after a reboot, on a tmpfs; only root may look into it. */

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { Cleanups, Clock, Logger } from "@peapod/kit";
-import type { Cgroups } from "./cgroups.ts";
-import type { RuntimeCommand } from "./conmon.ts";
-import type { Gatekeeper } from "./gatekeeper.ts";
-import type { MachineFacts } from "./oci-config.ts";
-import type { OciSeccomp } from "./oci-spec.ts";
+import type { Cgroups } from "./machine/cgroups.ts";
+import type { RuntimeCommand } from "./machine/runtime-command.ts";
+import type { Gatekeeper } from "./monitor/gatekeeper.ts";
+import type { MachineFacts } from "./spec/oci-config.ts";
+import type { OciSeccomp } from "./spec/oci-spec.ts";
 
 /** What every part of the OCI runtime works with. */
 export interface RuntimeContext {
