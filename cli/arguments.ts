@@ -1,6 +1,20 @@
 import { nearestName } from "@peapod/api/suggest";
 import { usageError } from "./cli-error.ts";
 
+/** What a word of a command line stands for, and so what a shell offers in its place. */
+export type Completed =
+  | "companion"
+  | "container"
+  | "field"
+  | "file"
+  | "folder"
+  | "image"
+  | "namespace"
+  | "nothing"
+  | "pod"
+  | "pod-or-file"
+  | "shell";
+
 /** One flag of a command; drives parsing, help and completion. */
 export interface FlagSpec {
   readonly name: string;
@@ -11,8 +25,8 @@ export interface FlagSpec {
   readonly value?: string;
   readonly about: string;
   readonly choices?: readonly string[];
-  /** How a shell completes the value. */
-  readonly completes?: "file" | "folder";
+  /** What a shell offers for the value. */
+  readonly completes?: Completed;
 }
 
 /** What was said on the command line, after the command's name. */

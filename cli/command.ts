@@ -1,4 +1,4 @@
-import type { FlagSpec, ParsedArguments } from "./arguments.ts";
+import type { Completed, FlagSpec, ParsedArguments } from "./arguments.ts";
 import type { CliConfig } from "./config.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Terminal } from "./terminal.ts";
@@ -26,8 +26,8 @@ export interface Command {
   readonly examples: readonly { readonly line: string; readonly about: string }[];
   /** More to know, for its own help. */
   readonly details?: string;
-  /** How a shell completes its plain words. */
-  readonly completes?: "file" | "pod" | "shell" | "kind";
+  /** What a shell offers for each plain word; the last holds for all further ones. */
+  readonly completes?: readonly Completed[];
   /** See ParseOptions. */
   readonly ownWords?: number;
   /** Not shown. */

@@ -2,7 +2,14 @@ import type { Command } from "./command.ts";
 import { engineFlags, listenFlag, manifestFlag, namespaceFlag, outputFlag, serverFlags } from "./flags.ts";
 import type { FlagSpec } from "./arguments.ts";
 
-const containerFlag: FlagSpec = { name: "container", short: "c", kind: "string", value: "NAME", about: "this container of the pod" };
+const containerFlag: FlagSpec = {
+  name: "container",
+  short: "c",
+  kind: "string",
+  value: "NAME",
+  completes: "container",
+  about: "this container of the pod",
+};
 
 /** Every command, in the order of the help. Only the one that is run is loaded. */
 export const commands: readonly Command[] = [
@@ -10,7 +17,7 @@ export const commands: readonly Command[] = [
     name: "up",
     summary: "Run the pods of a manifest",
     usage: "[-f FILE | FILE...]",
-    completes: "file",
+    completes: ["file"],
     flags: [
       manifestFlag,
       { name: "detach", short: "d", kind: "boolean", about: "return when every pod is ready, and leave them running" },
@@ -37,7 +44,7 @@ export const commands: readonly Command[] = [
     name: "down",
     summary: "Delete every object of a manifest, or pods by name",
     usage: "[-f FILE | FILE... | POD...]",
-    completes: "file",
+    completes: ["pod-or-file"],
     flags: [
       manifestFlag,
       { name: "grace-period", kind: "number", value: "SECONDS", about: "how long containers may take to end (default: the pod's)" },
@@ -56,7 +63,7 @@ export const commands: readonly Command[] = [
     name: "ps",
     summary: "List pods and their containers",
     usage: "[POD...]",
-    completes: "pod",
+    completes: ["pod"],
     flags: [
       { name: "all-namespaces", short: "A", kind: "boolean", about: "in every namespace" },
       namespaceFlag,
@@ -73,7 +80,7 @@ export const commands: readonly Command[] = [
     name: "logs",
     summary: "Show the log of a pod's containers",
     usage: "POD",
-    completes: "pod",
+    completes: ["pod", "nothing"],
     flags: [
       { name: "follow", short: "f", kind: "boolean", about: "go on as the log grows, through restarts" },
       containerFlag,
@@ -94,7 +101,7 @@ export const commands: readonly Command[] = [
     name: "exec",
     summary: "Run a command in a container",
     usage: "POD [--] COMMAND [ARGUMENT...]",
-    completes: "pod",
+    completes: ["pod", "nothing"],
     ownWords: 2,
     flags: [
       containerFlag,
@@ -118,7 +125,7 @@ export const commands: readonly Command[] = [
     name: "companion",
     summary: "Run a companion by itself, on this machine",
     usage: "[NAME [ARGUMENT...]]",
-    completes: "file",
+    completes: ["companion", "file"],
     ownWords: 1,
     flags: [],
     examples: [
@@ -206,7 +213,7 @@ export const commands: readonly Command[] = [
     name: "fields",
     summary: "Say which fields of a manifest are supported",
     usage: "[KIND[.PATH]]",
-    completes: "kind",
+    completes: ["field", "nothing"],
     flags: [{ name: "only", kind: "string", choices: ["supported", "accepted", "refused"], about: "one of the three lists" }, outputFlag],
     examples: [
       { line: "fields pod.spec.containers", about: "what a container may say" },
@@ -220,10 +227,26 @@ export const commands: readonly Command[] = [
     name: "completion",
     summary: "Print completion for a shell",
     usage: "bash|zsh|fish",
-    completes: "shell",
+    completes: ["shell", "nothing"],
     flags: [],
-    examples: [{ line: "completion bash > /etc/bash_completion.d/peapod", about: "for every user" }],
+    examples: [
+      { line: "completion bash > /etc/bash_completion.d/peapod", about: "for every user's bash" },
+      { line: "completion zsh > /usr/local/share/zsh/site-functions/_peapod", about: "for every user's zsh" },
+      { line: "completion fish > ~/.config/fish/completions/peapod.fish", about: "for your own fish" },
+    ],
+    details:
+      "Completes commands, flags, files, pods, containers, namespaces, images, companions and field paths. The script asks peapod itself for them;\n" +
+      "without an engine, or the right to ask it, there is nothing to offer of what the engine has.",
     load: async () => (await import("./commands/completion.ts")).completion,
+  },
+  {
+    name: "__complete",
+    summary: "Print what a shell offers for the last word of a command line",
+    usage: "-- [WORD...]",
+    flags: [],
+    examples: [],
+    hidden: true,
+    load: async () => (await import("./commands/complete.ts")).complete,
   },
   {
     name: "version",
@@ -250,6 +273,7 @@ function imageCommands(): Command[] {
       name: "image pull",
       summary: "Pull images from a registry, or make them of packages",
       usage: "IMAGE...",
+      completes: ["image"],
       flags: serverFlags,
       examples: [
         { line: "image pull docker.io/library/nginx:1.27", about: "from a registry" },
@@ -261,7 +285,7 @@ function imageCommands(): Command[] {
       name: "image load",
       summary: "Load images from a file or folder",
       usage: "PATH",
-      completes: "file",
+      completes: ["file", "nothing"],
       flags: [
         { name: "name", kind: "string", value: "IMAGE", about: "what the image is called here, whatever its archive says" },
         ...serverFlags,
@@ -273,6 +297,7 @@ function imageCommands(): Command[] {
       name: "image build",
       summary: "Make a companion's image for a registry",
       usage: "COMPANION",
+      completes: ["companion", "nothing"],
       flags: [
         { name: "output", short: "o", kind: "string", value: "FILE", about: "write it as an OCI archive" },
         { name: "push", kind: "string", value: "IMAGE", about: "push it to a registry, with Docker's or Podman's login" },
@@ -289,6 +314,7 @@ function imageCommands(): Command[] {
       name: "image rm",
       summary: "Remove images",
       usage: "IMAGE...",
+      completes: ["image"],
       flags: serverFlags,
       examples: [{ line: "image rm docker.io/library/nginx:1.27", about: "the name, and with its last name the image" }],
       load: load("rm"),

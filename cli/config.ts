@@ -1,5 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import type { ParsedArguments } from "./arguments.ts";
+import type { Command } from "./command.ts";
 
 /** What the environment says; nobody else of the command line reads it. */
 export interface CliConfig {
@@ -29,6 +31,17 @@ export function parseConfig(env: NodeJS.ProcessEnv): CliConfig {
     program: nonEmpty(env["PEAPOD_LAUNCHER"]) ?? "peapod",
     isRoot: process.getuid?.() === 0,
   });
+}
+
+/** The flags of the environment's names win over it. */
+export function withFlags(base: CliConfig, command: Command, { flags }: ParsedArguments): CliConfig {
+  const said = (name: string): string | undefined => (command.flags.some((flag) => flag.name === name) ? flags.string(name) : undefined);
+  return {
+    ...base,
+    stateDir: said("state-dir") ?? base.stateDir,
+    runDir: said("run-dir") ?? base.runDir,
+    listen: said("listen") ?? base.listen,
+  };
 }
 
 function nonEmpty(value: string | undefined): string | undefined {

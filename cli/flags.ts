@@ -36,6 +36,7 @@ export const namespaceFlag: FlagSpec = {
   short: "n",
   kind: "string",
   value: "NAME",
+  completes: "namespace",
   about: "the namespace (default: the context's, else default)",
 };
 

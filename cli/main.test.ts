@@ -61,6 +61,29 @@ test("main names every problem of a manifest before it starts an engine", async 
   assert.match(stderr, /bad\.yaml:14: spec\.containers\[1\]\.imagePullPolcy: unknown field, did you mean imagePullPolicy\?/);
 });
 
+test("__complete offers what is known, and without an engine no more, quietly", async (t) => {
+  const completed = (...line: string[]) => peapod(t, "__complete", "--", ...line);
+  const [group, field, companion, pod, file, folder] = await Promise.all([
+    completed("image", "pr"),
+    completed("fields", "pod.spec.containers.imageP"),
+    completed("image", "build", ""),
+    completed("logs", "-n", "x", ""),
+    completed("up", ""),
+    completed("up", "--run-dir", ""),
+  ]);
+  assert.deepEqual(
+    [group, field, companion, pod, file, folder].map(({ exitCode, stdout, stderr }) => [exitCode, stdout, stderr]),
+    [
+      [0, "words\nprune\tRemove images that nothing uses\n", ""],
+      [0, "words\npod.spec.containers.imagePullPolicy\t\n", ""],
+      [0, "words\nambassador\t\n", ""],
+      [0, "words\n", ""],
+      [0, "files\n", ""],
+      [0, "folders\n", ""],
+    ],
+  );
+});
+
 test("version prints what a script can read", async (t) => {
   const { stdout } = await peapod(t, "version", "-o", "json");
   assert.deepEqual(Object.keys(JSON.parse(stdout) as object), ["version", "kubernetes", "node"]);

@@ -1,10 +1,10 @@
 /** The `peapod` command. usage: main.ts COMMAND [ARGUMENT...] */
 import { nearestName } from "@peapod/api/suggest";
-import { parseArguments, type ParsedArguments } from "./arguments.ts";
+import { parseArguments } from "./arguments.ts";
 import { CliError, exitCodes, usageError } from "./cli-error.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./commands.ts";
-import { type CliConfig, parseConfig } from "./config.ts";
+import { parseConfig, withFlags } from "./config.ts";
 import { helpFlag } from "./flags.ts";
 import { Interrupts } from "./interrupts.ts";
 import { Terminal } from "./terminal.ts";
@@ -62,17 +62,6 @@ function findCommand(words: readonly string[]): { command: Command | undefined; 
   throw usageError(
     `Unknown command "${first} ${second}"${near === undefined ? "." : `, did you mean ${first} ${near}?`} See ${config.program} ${first} --help`,
   );
-}
-
-/** The flags of the environment's names win over it. */
-function withFlags(base: CliConfig, command: Command, { flags }: ParsedArguments): CliConfig {
-  const said = (name: string): string | undefined => (command.flags.some((flag) => flag.name === name) ? flags.string(name) : undefined);
-  return {
-    ...base,
-    stateDir: said("state-dir") ?? base.stateDir,
-    runDir: said("run-dir") ?? base.runDir,
-    listen: said("listen") ?? base.listen,
-  };
 }
 
 function report(error: unknown): number {

@@ -31,6 +31,11 @@ export async function companion({ positionals: [name, ...words], rest, terminal 
   throw new CliError("This Node.js cannot become another program");
 }
 
+/** Which companions there are. */
+export function companionNames(): string[] {
+  return readCompanions().map(({ name }) => name);
+}
+
 interface Companion {
   readonly name: string;
   readonly about: string;

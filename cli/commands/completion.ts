@@ -1,15 +1,14 @@
-import { usageError } from "../cli-error.ts";
+import { readFile } from "node:fs/promises";
+import { exitCodes, usageError } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
-import { commands } from "../commands.ts";
-import { bashCompletion, fishCompletion, zshCompletion } from "../completion-scripts.ts";
 
-const scripts = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion };
+/** The shells that have a script. */
+export const shells: readonly string[] = ["bash", "zsh", "fish"];
 
-/** `peapod completion bash|zsh|fish`: prints a script for that shell. */
+/** `peapod completion bash|zsh|fish`: prints a script for that shell. It asks `peapod __complete` for what may stand in a place. */
 export async function completion({ positionals, terminal }: Invocation): Promise<number> {
   const [shell = ""] = positionals;
-  const script = Object.entries(scripts).find(([name]) => name === shell)?.[1];
-  if (script === undefined) throw usageError(`Name a shell: ${Object.keys(scripts).join(", ")}`);
-  terminal.write(script(commands));
-  return 0;
+  if (!shells.includes(shell)) throw usageError(`Name a shell: ${shells.join(", ")}`);
+  terminal.write(await readFile(new URL(`../completion/peapod.${shell}`, import.meta.url), "utf8"));
+  return exitCodes.success;
 }

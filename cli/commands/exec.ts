@@ -12,7 +12,7 @@ export async function exec(invocation: Invocation): Promise<number> {
   const tty = flags.boolean("tty");
   if (tty && stdin && process.stdin.isTTY !== true) throw new CliError("Standard input is no terminal: leave -t out");
   using connection = await connect(invocation);
-  const pod = { namespace: connection.namespace, name: given.replace(/^pods?\//, "") };
+  const pod = { namespace: connection.namespace, name: podName(given) };
   // With a terminal Ctrl-C is a key for the process in there; without one it ends the connection.
   const signal = tty ? invocation.interrupts.second : invocation.signal;
   const container = flags.string("container") ?? defaultContainer(await connection.client.get(pods, pod, signal));
@@ -52,6 +52,11 @@ export function podAndCommand({ positionals, rest }: Pick<Invocation, "positiona
   throw usageError(
     `What is ${first} before the --? A container is named with -c: exec ${pod} -c ${first} -- ${line}; a command stands after it: exec ${pod} -- ${first} ${after.join(" ")}`.trimEnd(),
   );
+}
+
+/** People also write `pod/web`. */
+export function podName(word: string): string {
+  return word.replace(/^pods?\//, "");
 }
 
 /** The one that the pod's annotation names, else its first, as with kubectl. */

@@ -21,11 +21,16 @@ const IMAGES = "/peapod.dev/v1/images";
 /** `peapod image list|pull|load|rm|prune`. */
 export const imageCommands = { list, pull, load, rm, prune } as const satisfies Record<string, Run>;
 
+/** Every image of the engine's. */
+export async function listImages({ client }: Connection, signal: AbortSignal): Promise<readonly ListedImage[]> {
+  return ((await client.request({ method: "GET", path: IMAGES }, signal)) as { images: ListedImage[] }).images; // the engine's own words
+}
+
 async function list(invocation: Invocation): Promise<number> {
   using connection = await connect(invocation);
-  const answer = (await connection.client.request({ method: "GET", path: IMAGES }, invocation.signal)) as { images: ListedImage[] };
-  if (invocation.flags.string("output") !== undefined) return await printValue(invocation, answer.images);
-  const rows = answer.images.flatMap((image) => {
+  const images = await listImages(connection, invocation.signal);
+  if (invocation.flags.string("output") !== undefined) return await printValue(invocation, images);
+  const rows = images.flatMap((image) => {
     const names = image.repoTags.length > 0 ? image.repoTags : image.repoDigests.length > 0 ? image.repoDigests.slice(0, 1) : ["<none>"];
     return names.map((name) => [name, shortId(image.id), formatBytes(image.sizeBytes), formatAge(Date.now() - image.createdAtMs)]);
   });
