@@ -101,6 +101,18 @@ for (const call of ["createContainer", "startContainer"] as const) {
   });
 }
 
+test("Kubelet tells why a start failed, though what it had made cannot be removed", async () => {
+  await using node = await TestNode.open();
+  node.images.failNext("removeRootfs", new Error("It cannot be removed"));
+  node.runtime.failNext("createContainer", new EngineError("CONTAINER_CONFIG_INVALID", "It broke"));
+  node.start();
+  await node.createPod("web", { containers: [{ name: "web", image: "app:1" }] });
+  await node.until("web", ({ status }) => status?.containerStatuses?.[0]?.state?.waiting?.reason === "CreateContainerConfigError");
+  await node.until("web", ({ status }) => status?.phase === "Running");
+  const messages = async () => (await node.events()).filter(({ type }) => type === "Warning").map(({ message }) => message);
+  await eventually(async () => assert.deepEqual(await messages(), ["Error: It broke"]), { withinMs: 2_000 });
+});
+
 test("Kubelet replaces a sandbox that is lost, at once", async () => {
   await using node = await TestNode.open();
   node.start();

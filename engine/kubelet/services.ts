@@ -72,8 +72,9 @@ export function noteTrouble(services: Services, record: PodRecord): void {
   record.troubles += 1;
 }
 
-/** What went wrong, as a pod's status and events say it: the message, and the causes' unless it repeats what they end with. */
+/** What went wrong, as a pod's status and events say it: the message, and the causes' unless it repeats what they end with; not what failed while cleaning up after it. */
 export function describeError(error: unknown): string {
+  if (error instanceof SuppressedError) return describeError(error.suppressed);
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? describeError(error.cause) : "";
   const last = cause.split(": ").at(-1) ?? "";

@@ -94,8 +94,13 @@ export class AddressBook {
 
   #write(podUid: string, reservation: Reservation): Reservation {
     const path = this.#file(podUid);
-    writeFileSync(`${path}.new`, JSON.stringify(reservation), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    try {
+      writeFileSync(`${path}.new`, JSON.stringify(reservation), { mode: 0o600 });
+      renameSync(`${path}.new`, path);
+    } catch (cause) {
+      removeIfPossible(`${path}.new`); // a full disk has room for a name still
+      throw cause;
+    }
     this.#reservations.set(podUid, reservation);
     return reservation;
   }

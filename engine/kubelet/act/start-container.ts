@@ -73,7 +73,7 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
     turn.sandbox,
     mkdir(dirname(logPath), { recursive: true, mode: 0o700 }),
   ]);
-  undo.defer(async () => services.images.removeRootfs(key));
+  undo.defer(async () => tryUndo(turn, async () => services.images.removeRootfs(key)));
   if (rootfs.status === "rejected") throw rootfs.reason;
   if (inside.status === "rejected") throw inside.reason;
   if (inside.value === undefined || sandbox.status === "rejected" || sandbox.value === undefined) return "not yet";
@@ -93,7 +93,7 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
   } catch (cause) {
     return startFailed(turn, start, cause); // some runtimes look for the executable at this step
   }
-  undo.defer(async () => services.runtime.removeContainer(id, signal));
+  undo.defer(async () => tryUndo(turn, async () => services.runtime.removeContainer(id, signal)));
   recordEvent(services, record, "Normal", "Created", "Container created", container.name);
   if (!(await turn.connected)) return "not yet";
   try {
@@ -105,6 +105,15 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
   record.noteContainer(await services.runtime.containerStatus(id), services.clock);
   services.log.info("container started", { pod: record.name, container: container.name, attempt, sandbox: sandbox.value.id });
   return "started";
+}
+
+/** What is left is made anew by the next try, or removed with the pod; why the start failed is what its status tells. */
+async function tryUndo({ services, record }: Turn, undo: () => Promise<void>): Promise<void> {
+  try {
+    await undo();
+  } catch (error) {
+    services.log.warn("a start that failed leaves something", { pod: record.name, error });
+  }
 }
 
 /** A process that could not be started counts as a start that ended at once; anything else is thrown on. */

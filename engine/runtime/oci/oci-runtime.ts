@@ -98,6 +98,7 @@ export class OciRuntime implements ContainerRuntime {
       this.#sandboxes.check(sandboxId); // its pause process may be what took the container along
       this.#events.publish(event);
     });
+    scope.defer(async () => this.#containers.settle());
     const timer = startInterval(() => this.#checkAll(), CHECK_EVERY_MS);
     timer.unref();
     scope.defer(() => timer[Symbol.dispose]());

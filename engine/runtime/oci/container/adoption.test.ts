@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { eventually } from "@peapod/kit";
+import { eventually, Scope } from "@peapod/kit";
 import { hasCode } from "../../../errors.ts";
 import { mount, unmount } from "../../../linux/libc.ts";
 import { nestFolders } from "../../../linux/nested-folders.fixture.ts";
@@ -121,6 +121,28 @@ test("a start that an engine died in is seen through, and runs once", async () =
       assert.equal(bed.log(name), "", name);
     }
     assert.equal(existsSync(join(bed.logDirectory, "undecided")), false);
+  });
+});
+
+test("an engine that ends waits for a container which it let go to have begun", async () => {
+  await withOciRuntime(async (bed) => {
+    const { id: sandboxId } = await bed.runtime.runPodSandbox(sandboxConfig, signal);
+    const scope = new Scope();
+    const ending = await bed.reopen({ scope });
+    const args = ["sh", "-c", "exit 42"];
+    const id = await ending.createContainer(sandboxId, containerConfig(bed, { name: "late", args }), signal);
+    process.kill(pidOf(bed, id), "SIGSTOP"); // as on a machine that has no time for it
+    await ending.startContainer(id, signal);
+    let hasEnded = false;
+    const ended = scope[Symbol.asyncDispose]().then(() => (hasEnded = true));
+    await delay(200); // longer than it takes when there is nothing to wait for
+    assert.equal(hasEnded, false);
+    process.kill(pidOf(bed, id), "SIGCONT");
+    await ended;
+    const next = await bed.reopen();
+    await eventually(async () => assert.equal((await next.containerStatus(id)).state.kind, "exited"), WITHIN);
+    const { state } = await next.containerStatus(id);
+    assert.equal(state.kind === "exited" && state.exitCode, 42);
   });
 });
 

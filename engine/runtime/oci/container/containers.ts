@@ -121,6 +121,16 @@ export class Containers {
     await this.kill(entry);
   }
 
+  /** Waits until those that were let go have begun: what opens their gates ends with this engine. */
+  async settle(): Promise<void> {
+    await Promise.all(
+      [...this.#going].map(async (id) => {
+        const processes = this.#entries.get(id)?.processes;
+        if (processes !== undefined) await untilBegun(processes.container, AbortSignal.any([]));
+      }),
+    );
+  }
+
   /** Kills everything of a container and waits until it has ended. */
   async kill(entry: ContainerEntry): Promise<void> {
     if (entry.processes === undefined) await killHalfMade(entry.bundle);

@@ -4,13 +4,15 @@ import { makePipe, reap, spawnDetached } from "../../../linux/spawn.ts";
 import { defaultPath } from "../spec/container-defaults.ts";
 
 /**
- * Opens each fifo it is told for reading and writing, which waits for nobody, and has the last seven open (a shell knows one-digit descriptors).
- * Once whoever tells it is gone it goes on for longer than an init needs to write a byte on any machine.
+ * Opens each fifo it is told for reading and writing, which waits for nobody, and has up to seven open (a shell knows one-digit descriptors): the first
+ * of the next seven finds those handed to a process that does nothing but have them. Each is open for longer than an init needs to write a byte on
+ * any machine, also once whoever tells of them is gone. `( & )`: what holds them is nobody's to wait for.
  */
 const SCRIPT = `n=3
 while IFS= read -r gate; do
+  [ $n -lt 10 ] || { (sleep 10 &); n=3; }
   eval "command exec $n<>\\"\\$gate\\""
-  n=$(((n - 2) % 7 + 3))
+  n=$((n + 1))
 done
 exec sleep 10`;
 

@@ -102,6 +102,21 @@ test("a Gatekeeper opens many gates, one that is not there among them, and is st
   assert.deepEqual(new Set(await Promise.all(inits.map(exitCode))), new Set([42]));
 });
 
+test("a Gatekeeper holds many gates open at once, for inits that are late to write", async (t) => {
+  const gatekeeper = new Gatekeeper("/bin/sh");
+  t.after(() => gatekeeper[Symbol.asyncDispose]());
+  const inits: ChildProcessWithoutNullStreams[] = [];
+  const gates = Array.from({ length: 20 }, () =>
+    gateOf(t, (path) => {
+      const init = startInit(path, 0.5);
+      inits.push(init);
+      return init.pid;
+    }),
+  );
+  for (const gate of gates) assert.equal(openStartGate({ ...gate, gatekeeper }), true);
+  assert.deepEqual(await Promise.all(inits.map(exitCode)), Array(20).fill(42));
+});
+
 /** Ends the gatekeepers of this process. */
 async function endShells(): Promise<void> {
   const pids = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8")
