@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exceptions, findViolations, sourceFiles } from "./layers.ts";
+import { exceptions, findClock, findViolations, layers, sourceFiles } from "./layers.ts";
 
 test("findViolations() finds no import outside the table", () => {
   assert.deepEqual(findViolations(), []);
@@ -14,4 +14,12 @@ test("sourceFiles() sees the parts", () => {
 
 test("exceptions are fewer than five", () => {
   assert.ok(exceptions.length < 5);
+});
+
+test("what the kubelet decides is pure: it imports nothing of Node, and the time is an argument", () => {
+  const decide = layers.find(({ path }) => path === "engine/kubelet/decide");
+  assert.deepEqual([decide?.node, decide?.clock], [false, false]);
+  for (const text of ["Date.now()", "new Date()", "performance.now()", "setTimeout(go, 1)", "Math.random()", "process.hrtime()"])
+    assert.ok(findClock(`const x = ${text};`) !== undefined, text);
+  for (const text of ["new Date(nowMs)", "Date.parse(text)", "planProcess.kind"]) assert.equal(findClock(`const x = ${text};`), undefined);
 });

@@ -6,7 +6,7 @@ import type { LogOptions } from "../logs/logs.ts";
 import type { ContainerRuntime, ExecOptions, ExecSession } from "../runtime/runtime.ts";
 import { podLogsPath } from "./decide/container-config.ts";
 import type { ContainerReference, NodeServer } from "./node-server.ts";
-import type { ContainerSeen, Ended } from "./decide/plan.ts";
+import type { ContainerSeen, Ended } from "./decide/pod-seen.ts";
 import type { PodRecord } from "./record/pod-record.ts";
 
 /** Reads a container's log, as engine/logs does. */

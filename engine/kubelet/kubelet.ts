@@ -10,7 +10,7 @@ import { adoptFromMachine, compareWithMachine } from "./record/adoption.ts";
 import { type MachineFacts, nodeCapacity } from "./node-object.ts";
 import { keepNodeRegistered } from "./node-registration.ts";
 import { Places } from "./act/places.ts";
-import { readResolvConf } from "./decide/pod-resolv-conf.ts";
+import { readResolvConf } from "./act/read-resolv-conf.ts";
 import { PodRecord } from "./record/pod-record.ts";
 import { removeAtOnce, runTurn } from "./act/pod-worker.ts";
 import { ReferenceIndex } from "./watch/reference-index.ts";

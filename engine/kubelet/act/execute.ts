@@ -5,7 +5,7 @@ import { removeTree } from "../../linux/remove-tree.ts";
 import type { PortMapping } from "../../network/network.ts";
 import { podLinuxResources, podLogsPath, rootfsKey } from "../decide/container-config.ts";
 import { forgetKeptPod } from "../record/kept-pods.ts";
-import type { Action } from "../decide/plan.ts";
+import type { Action } from "../decide/actions.ts";
 import { podHostname } from "../decide/pod-files.ts";
 import type { PodRecord } from "../record/pod-record.ts";
 import { describeError, inVolumeOrder, noteTrouble, recordEvent, type Services } from "../services.ts";

@@ -4,14 +4,16 @@ import { hasCode } from "../../errors.ts";
 import type { References } from "../decide/environment.ts";
 import { execute } from "./execute.ts";
 import { keepPod } from "../record/kept-pods.ts";
-import { type Action, planPod, podState, type PodSeen } from "../decide/plan.ts";
+import type { Action } from "../decide/actions.ts";
+import { planPod, podState } from "../decide/plan.ts";
+import type { PodSeen } from "../decide/pod-seen.ts";
 import type { Places } from "./places.ts";
 import type { PodRecord } from "../record/pod-record.ts";
 import { readReferences } from "../watch/references.ts";
 import { noteTrouble, recordEvent, type Services } from "../services.ts";
 import { podFullName, podStatus } from "../decide/status.ts";
 import { Turn } from "./turn.ts";
-import { planVolumes, type VolumePlans } from "../decide/volume-plans.ts";
+import { wantedVolumes, type WantedVolumes } from "./wanted-volumes.ts";
 
 /** A start that takes longer than this is shown as ContainerCreating meanwhile; a faster one spares the write. */
 const SHOW_PROGRESS_AFTER_MS = 100;
@@ -139,7 +141,7 @@ async function refreshSandboxes({ runtime }: Services, record: PodRecord): Promi
 
 interface Inputs {
   readonly references: References;
-  readonly volumePlans: VolumePlans | undefined;
+  readonly volumePlans: WantedVolumes | undefined;
   readonly volumes: PodSeen["volumes"];
 }
 
@@ -151,7 +153,7 @@ async function gather(services: Services, record: PodRecord, signal: AbortSignal
   if (pod === undefined || podState(pod, record.seen(present)) !== "wanted")
     return { references: NO_REFERENCES, volumePlans: undefined, volumes: present };
   const references = await readReferences(services.client, pod, signal);
-  const volumePlans = planVolumes(pod, references);
+  const volumePlans = wantedVolumes(pod, references);
   const known = record.volumes;
   // A pod of which nothing runs starts with all of its volumes; one that runs goes on with what it has.
   const lacking = [...volumePlans.problems].flatMap(([name, problem]) => (known?.has(name) === true ? [] : [problem]));
@@ -162,7 +164,7 @@ async function gather(services: Services, record: PodRecord, signal: AbortSignal
 }
 
 /** Tells once what keeps a volume as it is. */
-function tellVolumeProblems(services: Services, record: PodRecord, { problems }: VolumePlans): void {
+function tellVolumeProblems(services: Services, record: PodRecord, { problems }: WantedVolumes): void {
   const before = record.volumeProblems;
   record.volumeProblems = new Set(problems.values());
   for (const problem of record.volumeProblems) if (!before.has(problem)) recordEvent(services, record, "Warning", "FailedMount", problem);

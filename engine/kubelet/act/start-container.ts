@@ -8,8 +8,9 @@ import type { Mount } from "../../runtime/runtime.ts";
 import { containerConfig, podLogsPath, rootfsKey } from "../decide/container-config.ts";
 import { containerEnvironment } from "../decide/environment.ts";
 import { availableImage } from "./image-access.ts";
-import type { RestartBackoff } from "../decide/plan.ts";
+import type { RestartBackoff } from "../decide/pod-seen.ts";
 import type { PodFiles } from "../record/pod-record.ts";
+import { containerSpecHash } from "../record/spec-hash.ts";
 import { describeError, inVolumeOrder, recordEvent } from "../services.ts";
 import type { Turn } from "./turn.ts";
 import { isReadOnlyVolume } from "../decide/volume-plans.ts";
@@ -82,6 +83,7 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
     container,
     attempt,
     image,
+    specHash: containerSpecHash(container),
     rootfsPath: rootfs.value,
     ...inside.value,
     logPath,

@@ -6,7 +6,7 @@ import { hostsFile, podHostname } from "../decide/pod-files.ts";
 import { podResolvConf } from "../decide/pod-resolv-conf.ts";
 import type { PodFiles, PodRecord } from "../record/pod-record.ts";
 import { inVolumeOrder, type Services } from "../services.ts";
-import type { VolumePlans } from "../decide/volume-plans.ts";
+import type { WantedVolumes } from "./wanted-volumes.ts";
 
 /**
  * One look at one pod and what is done about it. The promises are what the actions of a turn wait for of each other:
@@ -17,7 +17,7 @@ export class Turn {
   readonly record: PodRecord;
   readonly pod: Pod | undefined;
   readonly references: References;
-  readonly volumePlans: VolumePlans | undefined;
+  readonly volumePlans: WantedVolumes | undefined;
   readonly signal: AbortSignal;
   sandbox: Promise<PodSandbox | undefined>;
   connected: Promise<boolean>;
@@ -29,7 +29,7 @@ export class Turn {
   constructor(
     services: Services,
     record: PodRecord,
-    inputs: { references: References; volumePlans: VolumePlans | undefined },
+    inputs: { references: References; volumePlans: WantedVolumes | undefined },
     signal: AbortSignal,
   ) {
     this.services = services;

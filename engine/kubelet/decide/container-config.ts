@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-import { join } from "node:path";
 import {
   type Container,
   containerResources,
@@ -22,6 +20,7 @@ export interface ContainerParts {
   readonly container: Container;
   readonly attempt: number;
   readonly image: Image;
+  readonly specHash: string;
   readonly rootfsPath: string;
   /** What the specification gives; the image's own comes before it. */
   readonly variables: Readonly<Record<string, string>>;
@@ -42,7 +41,7 @@ export function containerConfig(parts: ContainerParts): ContainerConfig {
     attempt: parts.attempt,
     image: container.image ?? "",
     imageId: image.id,
-    specHash: containerSpecHash(container),
+    specHash: parts.specHash,
     rootfsPath: parts.rootfsPath,
     readonlyRootfs: readOnlyRootFilesystem ?? false,
     args,
@@ -61,14 +60,6 @@ export function containerConfig(parts: ContainerParts): ContainerConfig {
   };
 }
 
-/** The fields of a container that may change in a pod, and want a new container: its image. */
-export function containerSpecHash(container: Container): string {
-  return createHash("sha256")
-    .update(JSON.stringify({ name: container.name, image: container.image }))
-    .digest("hex")
-    .slice(0, 16);
-}
-
 /** The cgroup limits of a pod as a whole. */
 export function podLinuxResources(pod: Pod): LinuxResources {
   return linuxResources(podResources(pod));
@@ -81,7 +72,7 @@ export function rootfsKey(podUid: string, name: string, attempt: number): string
 
 /** `/var/log/pods/<namespace>_<pod>_<uid>`, below the engine's own folder. */
 export function podLogsPath(podLogsDir: string, pod: { namespace: string; name: string; uid: string }): string {
-  return join(podLogsDir, `${pod.namespace}_${pod.name}_${pod.uid}`);
+  return `${podLogsDir}/${pod.namespace}_${pod.name}_${pod.uid}`;
 }
 
 function commandLine(container: Container, image: Image, variables: Readonly<Record<string, string>>): string[] {

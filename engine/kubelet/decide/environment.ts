@@ -1,4 +1,3 @@
-import { isUtf8 } from "node:buffer";
 import {
   type ConfigMap,
   type Container,
@@ -130,11 +129,13 @@ function own(map: Readonly<Record<string, string>> | undefined, key: string): st
 
 /** The text of a Secret's key. Never another one: a key or a password of random bytes would be wrong without a word. */
 function decodeText(base64: string, key: string, where: string): string {
-  const bytes = Buffer.from(base64, "base64");
-  if (isUtf8(bytes)) return bytes.toString("utf8");
-  throw invalidConfig(
-    `key ${key} in ${where} is not UTF-8 text, so no environment variable can hold it unchanged: mount the Secret as a volume`,
-  );
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(base64, "base64"));
+  } catch {
+    throw invalidConfig(
+      `key ${key} in ${where} is not UTF-8 text, so no environment variable can hold it unchanged: mount the Secret as a volume`,
+    ); // the one thing a decoder throws for
+  }
 }
 
 function fieldValue(path: string, { pod, podIP, hostIP }: EnvironmentSources): string {

@@ -1,4 +1,3 @@
-import { posix } from "node:path";
 import type { Pod, VolumeMount } from "@peapod/api";
 
 /**
@@ -33,5 +32,10 @@ function isWhole({ subPath = "", subPathExpr = "" }: VolumeMount): boolean {
 
 /** Absolute, without `.`, `..`, doubled or last slashes; "" is the root. */
 function clean(path: string): string {
-  return posix.resolve("/", path).replace(/^\/$/, "");
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return parts.map((part) => `/${part}`).join("");
 }

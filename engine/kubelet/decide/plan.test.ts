@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod } from "@peapod/api";
 import fc from "fast-check";
-import { type Action, type ContainerMemory, type ContainerSeen, type Ended, planPod, type PodSeen, podState } from "./plan.ts";
+import type { Action } from "./actions.ts";
+import { planPod, podState } from "./plan.ts";
+import type { ContainerMemory, ContainerSeen, Ended, PodSeen } from "./pod-seen.ts";
 
 const pod = (spec: Partial<NonNullable<Pod["spec"]>> = {}, metadata: Partial<Pod["metadata"]> = {}): Pod => ({
   apiVersion: "v1",

@@ -1,4 +1,7 @@
 import type { Container, Pod } from "@peapod/api";
+import type { Action, Grace } from "./actions.ts";
+import { type ContainerSeen, newest, type PodSeen, type SandboxSeen } from "./pod-seen.ts";
+import { currentBackoff, isOutdated, nextBackoff, restartAtMs, wantsRestart } from "./restarts.ts";
 
 /*
  * The states of a pod on its node, and what may follow what:
@@ -13,108 +16,9 @@ import type { Container, Pod } from "@peapod/api";
  */
 export type PodState = "wanted" | "finished" | "terminating" | "terminated" | "gone";
 
-/** What is known of a pod on this machine. Times are by the monotonic clock, but for those that are only shown. */
-export interface PodSeen {
-  /** Oldest first. */
-  readonly sandboxes: readonly SandboxSeen[];
-  /** Whether the newest sandbox is connected. */
-  readonly networkReady: boolean;
-  /** `stale`: there, but what they show has changed. */
-  readonly volumes: "missing" | "stale" | "ready" | { readonly problems: readonly string[] };
-  /** Every container of the pod, those that ended too, by attempt, oldest first. */
-  readonly containers: readonly ContainerSeen[];
-  /** What is remembered of each container by name, beside what the machine shows. */
-  readonly memories: ReadonlyMap<string, ContainerMemory>;
-  /** After trouble with the pod as a whole: not before this time. */
-  readonly retryAtMs: number;
-  /** When its deletion was asked for. */
-  readonly deletedAtMs: number | undefined;
-  /** Its last known phase. */
-  readonly phase: string | undefined;
-  /** Whether everything of it has been removed. */
-  readonly isTornDown: boolean;
-}
-
-export interface SandboxSeen {
-  readonly id: string;
-  readonly attempt: number;
-  readonly ready: boolean;
-  /** Whether it has been stopped and disconnected, and not only found dead. */
-  readonly isStopped: boolean;
-}
-
-export interface ContainerSeen {
-  /** Undefined where the runtime has it no more, or never finished making it. */
-  readonly id: string | undefined;
-  readonly name: string;
-  readonly attempt: number;
-  readonly specHash: string;
-  readonly sandboxId: string | undefined;
-  readonly state: { readonly kind: "created" } | { readonly kind: "running"; readonly startedAtMs: number } | Ended;
-  /** Set while it is being stopped: the whole grace that it was given. */
-  readonly killing?: { readonly graceSeconds: number };
-}
-
-/** A container that ended. */
-export interface Ended {
-  readonly kind: "ended";
-  readonly exitCode: number;
-  readonly reason: "Completed" | "Error" | "OOMKilled" | "ContainerStatusUnknown" | "StartError";
-  readonly message?: string;
-  /** By the wall clock, to be shown. */
-  readonly startedAtMs?: number;
-  /** By the wall clock, to be shown. */
-  readonly finishedAtMs: number;
-  /** By the monotonic clock: what waits are counted from. */
-  readonly endedAtMs: number;
-}
-
-export interface ContainerMemory {
-  readonly backoff?: RestartBackoff;
-  /** Its image is being pulled. */
-  readonly isPulling: boolean;
-  /** Why it could not be started, and when to try again. */
-  readonly failure?: { readonly reason: string; readonly message: string; readonly retryAtMs: number };
-  /** What of its specification, changed, wants a new container. */
-  readonly specHash: string;
-}
-
-/** How long to wait after the next end, and when the last restart was. */
-export interface RestartBackoff {
-  readonly delayMs: number;
-  readonly restartedAtMs: number;
-}
-
-/** How long a container gets between SIGTERM and SIGKILL: as a whole, and what is left of it. */
-export interface Grace {
-  readonly wholeSeconds: number;
-  readonly leftSeconds: number;
-}
-
-/** What to do next. Actions of one plan do not wait for each other, but where a container needs its pod's sandbox. */
-export type Action =
-  | { readonly kind: "create-sandbox"; readonly attempt: number }
-  | { readonly kind: "attach-network" }
-  | { readonly kind: "set-up-volumes" }
-  | { readonly kind: "start-container"; readonly name: string; readonly attempt: number; readonly backoff?: RestartBackoff }
-  | { readonly kind: "kill-container"; readonly id: string; readonly name: string; readonly grace: Grace; readonly message: string }
-  | { readonly kind: "remove-container"; readonly id: string; readonly name: string; readonly attempt: number }
-  | { readonly kind: "stop-sandbox"; readonly id: string }
-  | { readonly kind: "remove-sandbox"; readonly id: string }
-  | { readonly kind: "report-volumes"; readonly problem: string }
-  | { readonly kind: "release-volumes" }
-  | { readonly kind: "cancel-pulls" }
-  | { readonly kind: "tear-down" }
-  | { readonly kind: "delete-object" }
-  | { readonly kind: "wait"; readonly untilMs: number };
-
 /** The shortest time a container gets between SIGTERM and SIGKILL, as upstream's minimumGracePeriodInSeconds. */
 const MINIMUM_GRACE_SECONDS = 2;
 const MINIMUM_GRACE: Grace = { wholeSeconds: MINIMUM_GRACE_SECONDS, leftSeconds: MINIMUM_GRACE_SECONDS };
-const BACKOFF_INITIAL_MS = 10_000;
-const BACKOFF_MAXIMUM_MS = 300_000;
-/** A container that ran this long starts from the shortest back-off again. */
-const BACKOFF_RESET_MS = 600_000;
 /** The newest, and the one before it for `logs --previous`. */
 const KEPT_CONTAINERS = 2;
 
@@ -151,30 +55,6 @@ export function isFinished(pod: Pod, seen: PodSeen): boolean {
     const last = newest(seen, container.name);
     return last?.state.kind === "ended" && !wantsRestart(pod, last, seen);
   });
-}
-
-/** Whether a container that ended is to be started again: the pod's restart policy wants it, or it ended because its definition changed. */
-export function wantsRestart(pod: Pod, last: ContainerSeen, seen: PodSeen): boolean {
-  if (last.state.kind !== "ended") return false;
-  if (isOutdated(last, seen)) return true;
-  const policy = pod.spec?.restartPolicy ?? "Always";
-  return policy === "Always" || (policy === "OnFailure" && last.state.exitCode !== 0);
-}
-
-/** When a container that ended may be started again. */
-export function restartAtMs(ended: Ended, backoff: RestartBackoff | undefined): number {
-  if (backoff === undefined || isWornOut(ended, backoff)) return ended.endedAtMs;
-  return ended.endedAtMs + backoff.delayMs;
-}
-
-/** The back-off that holds for the next start of a container. A changed definition starts without one. */
-export function currentBackoff(last: ContainerSeen | undefined, seen: PodSeen): RestartBackoff | undefined {
-  return last === undefined || isOutdated(last, seen) ? undefined : seen.memories.get(last.name)?.backoff;
-}
-
-/** The newest container of a name. */
-export function newest(seen: PodSeen, name: string): ContainerSeen | undefined {
-  return seen.containers.findLast((container) => container.name === name);
 }
 
 function planRunning(pod: Pod, seen: PodSeen, nowMs: number): Action[] {
@@ -296,20 +176,6 @@ function graceOf(pod: Pod, { deletedAtMs }: PodSeen, nowMs: number): Grace {
 
 function notBefore(seen: PodSeen, nowMs: number, plan: () => Action[]): Action[] {
   return nowMs < seen.retryAtMs ? [{ kind: "wait", untilMs: seen.retryAtMs }] : plan();
-}
-
-function nextBackoff(ended: Ended, backoff: RestartBackoff | undefined, nowMs: number): RestartBackoff {
-  const isFirst = backoff === undefined || isWornOut(ended, backoff);
-  return { delayMs: isFirst ? BACKOFF_INITIAL_MS : Math.min(backoff.delayMs * 2, BACKOFF_MAXIMUM_MS), restartedAtMs: nowMs };
-}
-
-function isWornOut(ended: Ended, backoff: RestartBackoff): boolean {
-  return ended.endedAtMs - backoff.restartedAtMs > BACKOFF_RESET_MS;
-}
-
-function isOutdated(container: ContainerSeen, seen: PodSeen): boolean {
-  const memory = seen.memories.get(container.name);
-  return memory !== undefined && memory.specHash !== container.specHash;
 }
 
 function isRunning({ state }: ContainerSeen): boolean {

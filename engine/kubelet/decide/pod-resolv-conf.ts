@@ -1,8 +1,3 @@
-import { readTextIfPresent } from "@peapod/kit";
-
-/** Where systemd-resolved writes the servers it asks itself, when /etc/resolv.conf names only its own stub on loopback. */
-const UPSTREAM_PATH = "/run/systemd/resolve/resolv.conf";
-
 /** The C library reads three. */
 const NAMESERVER_LIMIT = 3;
 
@@ -37,12 +32,6 @@ export function podResolvConf({ host, upstream }: ResolvConfSources): string {
     // Without a nameserver line the C library asks 127.0.0.1, which here is the pod itself: refused at once.
   }
   return `${lines.join("\n")}\n`;
-}
-
-/** Reads what `podResolvConf` wants from this machine. */
-export async function readResolvConf(): Promise<ResolvConfSources> {
-  const [host, upstream] = await Promise.all([readTextIfPresent("/etc/resolv.conf"), readTextIfPresent(UPSTREAM_PATH)]);
-  return { host: host ?? "", upstream: upstream ?? "" };
 }
 
 interface ResolvConf {

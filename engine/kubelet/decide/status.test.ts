@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod, PodStatus } from "@peapod/api";
 import fc from "fast-check";
-import type { ContainerSeen, Ended, PodSeen } from "./plan.ts";
+import type { ContainerSeen, Ended, PodSeen } from "./pod-seen.ts";
 import { goDuration, podStatus, type StatusFacts } from "./status.ts";
 
 type Phase = NonNullable<PodStatus["phase"]>;

@@ -7,7 +7,9 @@ import {
   type PodStatus,
   qosClass,
 } from "@peapod/api";
-import { type ContainerSeen, currentBackoff, type Ended, newest, podState, type PodSeen, restartAtMs, wantsRestart } from "./plan.ts";
+import { podState } from "./plan.ts";
+import { type ContainerSeen, type Ended, newest, type PodSeen } from "./pod-seen.ts";
+import { currentBackoff, restartAtMs, wantsRestart } from "./restarts.ts";
 
 /** What a status says beside what is seen of the pod. */
 export interface StatusFacts {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type KeyToPath, type Pod, podResources, quantityToNumber, type Volume } from "@peapod/api";
 import { EngineError } from "../../errors.ts";
 import type { VolumeFile, VolumePlan } from "../../volumes/volumes.ts";
@@ -7,8 +6,7 @@ import { nestedMountPoints } from "./nested-mounts.ts";
 
 /** A pod's volumes by name: each with everything resolved, or why that cannot be. */
 export interface VolumePlans {
-  /** With a digest of what the volume shows. */
-  readonly plans: ReadonlyMap<string, { readonly plan: VolumePlan; readonly digest: string }>;
+  readonly plans: ReadonlyMap<string, VolumePlan>;
   /** In upstream's words: what is missing and not optional. */
   readonly problems: ReadonlyMap<string, string>;
 }
@@ -17,12 +15,11 @@ const DEFAULT_MODE = 0o644;
 
 /** What a pod's volumes are made of: each for itself, so that what is missing for one holds up no other. */
 export function planVolumes(pod: Pod, references: References): VolumePlans {
-  const plans = new Map<string, { plan: VolumePlan; digest: string }>();
+  const plans = new Map<string, VolumePlan>();
   const problems = new Map<string, string>();
   for (const volume of pod.spec?.volumes ?? []) {
     try {
-      const plan = planVolume(pod, volume, references);
-      plans.set(volume.name, { plan, digest: digestOf(plan) });
+      plans.set(volume.name, planVolume(pod, volume, references));
     } catch (cause) {
       if (!(cause instanceof EngineError)) throw cause;
       problems.set(volume.name, `MountVolume.SetUp failed for volume "${volume.name}" : ${cause.message}`);
@@ -34,13 +31,6 @@ export function planVolumes(pod: Pod, references: References): VolumePlans {
 /** Whether containers always mount a volume read-only. */
 export function isReadOnlyVolume(volume: Volume): boolean {
   return volume.configMap !== undefined || volume.secret !== undefined;
-}
-
-function digestOf(plan: VolumePlan): string {
-  const text = JSON.stringify(plan, (_key, value: unknown) =>
-    value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value,
-  );
-  return createHash("sha256").update(text).digest("hex");
 }
 
 function planVolume(pod: Pod, volume: Volume, references: References): VolumePlan {

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import type { Pod } from "@peapod/api";
 import fc from "fast-check";
 import type { Container } from "../../runtime/runtime.ts";
-import { type Action, planPod } from "../decide/plan.ts";
+import type { Action } from "../decide/actions.ts";
+import { planPod } from "../decide/plan.ts";
 import { PodRecord } from "./pod-record.ts";
 
 const DAY_MS = 86_400_000;

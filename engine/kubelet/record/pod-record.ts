@@ -1,27 +1,27 @@
 import type { Pod, PodStatus } from "@peapod/api";
-import { backoffMs, type Clock, monotonicOf } from "@peapod/kit";
+import { type Clock, monotonicOf } from "@peapod/kit";
 import type { Image } from "../../images/images.ts";
 import type { PodAddress } from "../../network/network.ts";
 import type { Container, PodSandbox } from "../../runtime/runtime.ts";
-import { containerSpecHash } from "../decide/container-config.ts";
-import { type ContainerMemory, type ContainerSeen, type Ended, newest, type PodSeen, type RestartBackoff } from "../decide/plan.ts";
+import type { ContainerFailure, PullBackoff } from "../decide/image-access.ts";
+import { backoffAfter } from "../decide/restarts.ts";
+import { containerSpecHash } from "./spec-hash.ts";
+import { type ContainerMemory, type ContainerSeen, type Ended, newest, type PodSeen, type RestartBackoff } from "../decide/pod-seen.ts";
 
 /** What tells the time: when something happened, and how long that is ago. */
 type Times = Pick<Clock, "nowMs" | "monotonicMs">;
 
-const RESTART_CURVE = { initialMs: 10_000, maximumMs: 300_000 };
-
 /** What is remembered of one container by name. */
 export interface ContainerNotes {
   backoff?: RestartBackoff;
-  failure?: { readonly reason: string; readonly message: string; readonly retryAtMs: number };
+  failure?: ContainerFailure;
   /** How often it failed to be made, one after the other. */
   failures: number;
   /** The pull under way. */
   pull?: AbortController;
   /** A pull's result, for the next start alone. */
   pulled?: Image;
-  pullBackoff?: { readonly delayMs: number; readonly untilMs: number; readonly reason: string };
+  pullBackoff?: PullBackoff;
 }
 
 /** A sandbox and what was done with it. */
@@ -244,13 +244,10 @@ export class PodRecord {
     const seen = this.seen("missing");
     for (const { name, restartCount, state = {}, lastState = {} } of status.containerStatuses ?? []) {
       const last = newest(seen, name);
-      // A crash loop goes on where it was: the back-off after `n` restarts, as if each had been too short.
+      // A crash loop goes on where it was.
       if (state.waiting?.reason === "CrashLoopBackOff" && restartCount > 0) {
-        const delayMs = backoffMs(RESTART_CURVE, restartCount - 1);
-        this.notesOf(name).backoff = {
-          delayMs,
-          restartedAtMs: monotonicOf(clock, Date.parse(lastState.terminated?.startedAt ?? "") || nowMs),
-        };
+        const restartedAtMs = monotonicOf(clock, Date.parse(lastState.terminated?.startedAt ?? "") || nowMs);
+        this.notesOf(name).backoff = backoffAfter(restartCount, restartedAtMs);
       }
       if (last !== undefined && last.attempt >= restartCount) continue;
       const end = state.terminated ?? (state.running === undefined ? lastState.terminated : undefined);
