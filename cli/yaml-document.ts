@@ -1,6 +1,7 @@
 import { exactNumber } from "@peapod/client";
 import { readYamlDocuments } from "@peapod/client/yaml";
 import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter } from "yaml";
+import { indentContinuations } from "./indent-continuations.ts";
 import { cutJsonDocuments } from "./json-documents.ts";
 
 type Path = readonly (string | number)[];
@@ -29,9 +30,9 @@ export function parseYaml(text: string): { documents: YamlDocument[]; problems: 
   const problems: YamlProblem[] = [];
   let linesBefore = 0;
   for (const part of cutJsonDocuments(text)) {
-    const lines = new LineCounter();
+    const { read, lines } = readPart(part);
     const lineAt = countFrom(linesBefore, lines);
-    for (const document of readYamlDocuments(part, { uniqueKeys: true, lines })) {
+    for (const document of read) {
       for (const { pos, message } of document.errors) problems.push({ line: lineAt(pos[0]), message: sentence(message) });
       if (document.errors.length > 0 || document.contents === null) continue;
       try {
@@ -44,6 +45,20 @@ export function parseYaml(text: string): { documents: YamlDocument[]; problems: 
     linesBefore += lines.lineStarts.length - 1;
   }
   return { documents, problems };
+}
+
+/** The text as it is, or with its continuations indented where that has fewer faults. */
+function readPart(part: string): { read: Document.Parsed[]; lines: LineCounter } {
+  const plain = readCounted(part);
+  if (plain.faults === 0) return plain;
+  const indented = readCounted(indentContinuations(part));
+  return indented.faults < plain.faults ? indented : plain;
+}
+
+function readCounted(text: string): { read: Document.Parsed[]; lines: LineCounter; faults: number } {
+  const lines = new LineCounter();
+  const read = readYamlDocuments(text, { uniqueKeys: true, lines });
+  return { read, lines, faults: read.reduce((count, { errors }) => count + errors.length, 0) };
 }
 
 function countFrom(linesBefore: number, lines: LineCounter): (offset: number) => number {
