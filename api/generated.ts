@@ -1108,6 +1108,20 @@ export interface PodStatus {
   startTime?: string;
 }
 
+/** core.v1.PodTemplate */
+export interface PodTemplate {
+  apiVersion: "v1";
+  kind: "PodTemplate";
+  metadata: ObjectMeta;
+  template?: PodTemplateSpec;
+}
+
+/** core.v1.PodTemplateSpec */
+export interface PodTemplateSpec {
+  metadata?: ObjectMeta;
+  spec?: PodSpec;
+}
+
 /** core.v1.PortworxVolumeSource */
 export interface PortworxVolumeSource {
   fsType?: string;

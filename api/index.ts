@@ -40,19 +40,17 @@ export {
   quantityToMilli,
   quantityToNumber,
 } from "./values/quantity.ts";
-export {
-  configMaps,
-  events,
-  type KubeObject,
-  leases,
-  namespaces,
-  nodes,
-  pods,
-  type Resource,
-  resources,
-  secrets,
-  serviceAccounts,
-} from "./kinds/resources.ts";
+export { configMaps } from "./kinds/config-map.ts";
+export { events } from "./kinds/event.ts";
+export { leases } from "./kinds/lease.ts";
+export { namespaces } from "./kinds/namespace.ts";
+export { nodes } from "./kinds/node.ts";
+export { pods } from "./kinds/pod.ts";
+export type { KubeObject, Resource, Subresource } from "./kinds/resource.ts";
+export { groupVersion, resourceOf, resources } from "./kinds/resources.ts";
+export { secrets } from "./kinds/secret.ts";
+export { serviceAccounts } from "./kinds/service-account.ts";
+export { type ContainerRole, lastingRoles, type PodContainer, podContainers } from "./pod/containers.ts";
 export { type FieldSchema, fieldSchema, resolveSchema, typeNameOfKind, typeNames, type TypeSchema, typeSchema } from "./fields/schema.ts";
 export {
   alreadyExists,

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { invalid, required } from "./fields/field-error.ts";
 import type { Status } from "./generated.ts";
-import { leases, pods } from "./kinds/resources.ts";
+import { leases } from "./kinds/lease.ts";
+import { pods } from "./kinds/pod.ts";
 import {
   alreadyExists,
   badRequest,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configMaps, type KubeObject, type Pod, secrets } from "@peapod/api";
+import { configMaps, type KubeObject, namespaces, type Pod, pods, type Resource, secrets } from "@peapod/api";
 import type { ManifestObject } from "./manifest.ts";
 import { inOrder, mergePatchOf, whyRecreate } from "./apply.ts";
 
@@ -79,7 +79,7 @@ test("whyRecreate() compares with what is stored where nothing was applied befor
 });
 
 test("inOrder() puts what others need first", () => {
-  const of = (resource: { kind: string }): ManifestObject => ({ resource, object: {} }) as ManifestObject;
-  const order = inOrder([of({ kind: "Pod" }), of(secrets), of({ kind: "Namespace" }), of(configMaps)]).map(({ resource }) => resource.kind);
+  const of = (resource: Resource): ManifestObject => ({ resource, object: {} }) as unknown as ManifestObject;
+  const order = inOrder([of(pods), of(secrets), of(namespaces), of(configMaps)]).map(({ resource }) => resource.kind);
   assert.deepEqual(order, ["Namespace", "ConfigMap", "Secret", "Pod"]);
 });

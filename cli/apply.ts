@@ -31,12 +31,10 @@ export interface ApplyOptions {
 
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 const FIELD_MANAGER = "peapod";
-/** What others need comes first. */
-const order = ["Namespace", "ServiceAccount", "ConfigMap", "Secret", "Pod"];
 
 /** In the order in which they are created; deleting goes the other way. */
 export function inOrder<T extends ManifestObject>(objects: readonly T[]): T[] {
-  return objects.toSorted((left, right) => order.indexOf(left.resource.kind) - order.indexOf(right.resource.kind));
+  return objects.toSorted((left, right) => left.resource.creationOrder - right.resource.creationOrder);
 }
 
 /**

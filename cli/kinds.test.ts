@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { absentKind, writtenKind } from "./kinds.ts";
 
 const cases: { kind: string; says: RegExp }[] = [
-  { kind: "Service", says: /^peapod does not have Service yet; it has Pod, ConfigMap, Secret, Namespace, ServiceAccount$/ },
+  { kind: "Service", says: /^peapod does not have Service yet; it has Pod, ConfigMap, Secret, Namespace, ServiceAccount, PodTemplate$/ },
   {
     kind: "Deployment",
     says: /^peapod does not have Deployment yet: its spec\.template can be run as a Pod, with apiVersion: v1, kind: Pod and a /,

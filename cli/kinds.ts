@@ -1,11 +1,10 @@
 import { kindNamed, kindsOfKubernetes, type Resource, resources } from "@peapod/api";
 import { nearestName } from "@peapod/api/suggest";
 
-/** Not for people to write: the engine's own. */
-const ownKinds = ["Event", "Node", "Lease"];
-
 /** What a manifest may have. */
-export const writtenKinds: readonly Resource[] = resources.filter(({ kind }) => !ownKinds.includes(kind));
+export const writtenKinds: readonly Resource[] = resources.filter(({ isForManifests }) => isForManifests);
+/** Not for people to write: the engine's own. */
+const ownKinds = resources.filter((resource) => !writtenKinds.includes(resource)).map(({ kind }) => kind);
 
 /** Where the pods of a kind stand that makes them. */
 const podTemplates: Readonly<Record<string, string>> = {
@@ -13,7 +12,6 @@ const podTemplates: Readonly<Record<string, string>> = {
   DaemonSet: "spec.template",
   Deployment: "spec.template",
   Job: "spec.template",
-  PodTemplate: "template",
   ReplicaSet: "spec.template",
   ReplicationController: "spec.template",
   StatefulSet: "spec.template",

@@ -46,7 +46,7 @@ export function generateDocuments(): Map<string, string> {
 }
 
 function fieldsDocument(): string {
-  const kinds = ["Pod", "ConfigMap", "Secret", "Namespace"].flatMap((kind) => resources.filter((resource) => resource.kind === kind));
+  const kinds = resources.filter(({ isForManifests }) => isForManifests);
   return lines(
     "# Fields of a manifest",
     GENERATED,
@@ -54,7 +54,7 @@ function fieldsDocument(): string {
       " `peapod fields KIND` shows the same, `peapod fields pod.spec.containers` a part of it, `-o json` prints it for a script." +
       " Below a field that is taken or refused as a whole nothing more is listed.",
     ...kinds.flatMap((resource) => {
-      const entries = listFields(resource);
+      const entries = listFields(resource).filter(({ path }) => !path.startsWith("template.spec.")); // which are a Pod's
       return [`## ${resource.kind}`, ...lists.flatMap((list) => fieldTable(list, entries))];
     }),
   );

@@ -3,6 +3,7 @@
  * schema table. usage: node tools/generate-types.ts [--check]
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { resources } from "@peapod/api";
 
 interface FieldSchema {
   scalar?: string;
@@ -20,10 +21,7 @@ interface TypeSchema extends FieldSchema {
 
 const meta = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const roots = [
-  ...["Pod", "ConfigMap", "Secret", "Namespace", "Event", "Node", "ServiceAccount", "Container"].map(
-    (name) => `io.k8s.api.core.v1.${name}`,
-  ),
-  "io.k8s.api.coordination.v1.Lease",
+  ...resources.map(({ typeName }) => typeName),
   ...["Status", "DeleteOptions", "Table", "PartialObjectMetadata", "APIResourceList", "APIGroupList", "APIVersions", "ListMeta"].map(
     (name) => meta + name,
   ),

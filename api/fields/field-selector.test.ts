@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { matchesFields, parseFieldSelector } from "./field-selector.ts";
 import type { Event, Pod } from "../generated.ts";
-import { configMaps, events, type KubeObject, namespaces, nodes, pods, type Resource, secrets } from "../kinds/resources.ts";
+import { configMaps, events, type KubeObject, namespaces, nodes, pods, type Resource, secrets } from "../index.ts";
 
 const pod: Pod = {
   apiVersion: "v1",

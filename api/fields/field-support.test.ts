@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { applyDefaults } from "../kinds/defaults.ts";
 import { checkSupport, fieldRules, listFields } from "./field-support.ts";
 import type { Container, Pod, PodSpec, Volume } from "../generated.ts";
-import { pods, resources } from "../kinds/resources.ts";
+import { pods } from "../kinds/pod.ts";
+import { resources } from "../kinds/resources.ts";
 import { typeNames, typeSchema } from "./schema.ts";
 
 const short = (name: string): string => name.slice(name.lastIndexOf(".") + 1);

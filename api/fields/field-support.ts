@@ -1,11 +1,9 @@
 import { formatPath, type PathSegments } from "./field-path.ts";
 import type { FieldRule, Support, TypeRules, Verdict } from "./field-rule.ts";
-import { containerRules } from "./field-rules-container.ts";
-import { objectRules } from "./field-rules-objects.ts";
-import { podRules } from "./field-rules-pod.ts";
-import { volumeRules } from "./field-rules-volumes.ts";
+import { metadataRules } from "./field-rules-objects.ts";
 import { isRecord } from "../values/json.ts";
-import type { KubeObject, Resource } from "../kinds/resources.ts";
+import type { KubeObject, Resource } from "../kinds/resource.ts";
+import { resources } from "../kinds/resources.ts";
 import { type FieldSchema, resolveSchema, typeNameOfKind, typeSchema } from "./schema.ts";
 
 /** One field of a kind, as `peapod fields` shows it. */
@@ -32,7 +30,10 @@ export interface SupportNote {
 }
 
 /** What is decided for every field of every type that the engine serves, by the type's short name. */
-export const fieldRules: Readonly<Record<string, TypeRules>> = { ...podRules, ...containerRules, ...volumeRules, ...objectRules };
+export const fieldRules: Readonly<Record<string, TypeRules>> = Object.assign(
+  { ...metadataRules },
+  ...resources.map(({ fieldRules: own }) => own),
+);
 
 /** Every field of a kind, in the order of their paths; below a field that is accepted, refused or supported as a whole nothing more is listed. */
 export function listFields(resource: Resource): FieldEntry[] {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConfigMap, Secret } from "../generated.ts";
-import type { KubeObject } from "./resources.ts";
+import type { KubeObject } from "./resource.ts";
 import { validate } from "./validate.ts";
 
 const configMap = (fields: Partial<ConfigMap>): ConfigMap => ({

@@ -19,7 +19,7 @@ export function validateMetadata(metadata: ObjectMeta, options: { namespaced: bo
   if (options.namespaced && namespace === "") errors.push(required("metadata.namespace"));
   if (options.namespaced && namespace !== "")
     errors.push(...labelName(namespace).map((why) => invalid("metadata.namespace", namespace, why)));
-  errors.push(...validateLabels(metadata.labels, "metadata.labels"), ...validateAnnotations(metadata.annotations));
+  errors.push(...validateLabels(metadata.labels, "metadata.labels"), ...validateAnnotations(metadata.annotations, "metadata.annotations"));
   errors.push(...validateOwners(metadata.ownerReferences ?? []));
   for (const [index, finalizer] of (metadata.finalizers ?? []).entries())
     errors.push(...finalizerErrors(finalizer, `metadata.finalizers[${index}]`));
@@ -69,14 +69,13 @@ function nameErrors(name: string, rule: NameRule): FieldError[] {
   return rule(name).map((why) => invalid("metadata.name", name, why));
 }
 
-function validateAnnotations(annotations: Readonly<Record<string, string>> = {}): FieldError[] {
-  const errors = Object.keys(annotations).flatMap((key) =>
-    qualifiedName(key.toLowerCase()).map((why) => invalid("metadata.annotations", key, why)),
-  );
+/** The rules for annotations. */
+export function validateAnnotations(annotations: Readonly<Record<string, string>> = {}, path: string): FieldError[] {
+  const errors = Object.keys(annotations).flatMap((key) => qualifiedName(key.toLowerCase()).map((why) => invalid(path, key, why)));
   const encoder = new TextEncoder();
   let bytes = 0;
   for (const [key, value] of Object.entries(annotations)) bytes += encoder.encode(key).length + encoder.encode(value).length;
-  return bytes > MOST_ANNOTATION_BYTES ? [...errors, tooLong("metadata.annotations", MOST_ANNOTATION_BYTES)] : errors;
+  return bytes > MOST_ANNOTATION_BYTES ? [...errors, tooLong(path, MOST_ANNOTATION_BYTES)] : errors;
 }
 
 function validateOwners(owners: readonly OwnerReference[]): FieldError[] {

@@ -1,8 +1,53 @@
-import type { Container, DownwardAPIVolumeFile, EphemeralContainer, HTTPGetAction, Probe, Volume } from "../generated.ts";
+import type {
+  Container,
+  DownwardAPIVolumeFile,
+  EphemeralContainer,
+  HTTPGetAction,
+  Pod,
+  PodSpec,
+  Probe,
+  Toleration,
+  Volume,
+} from "../generated.ts";
 import { formatQuantity, parseQuantity, roundUpToMilli } from "../values/quantity.ts";
+import { lastingRoles, podContainers } from "./containers.ts";
 
-/** Fills in what holds for every container, also of a template. */
-export function defaultContainer(container: Container | EphemeralContainer): void {
+const DEFAULT_GRACE_SECONDS = 30;
+
+/** Fills in, in place, a pod's defaults and what a plain cluster's admission adds to it. */
+export function defaultPod({ spec }: Pod): void {
+  if (spec === undefined) return;
+  defaultPodSpec(spec);
+  spec.enableServiceLinks ??= true;
+  spec.serviceAccountName ||= spec.serviceAccount || "default";
+  spec.serviceAccount = spec.serviceAccountName;
+  spec.priority ??= 0;
+  spec.preemptionPolicy ||= "PreemptLowerPriority";
+  for (const { container } of podContainers(spec, lastingRoles)) defaultPodContainer(container, spec.hostNetwork === true);
+  spec.tolerations = withDefaultTolerations(spec.tolerations ?? []);
+}
+
+/** Fills in, in place, what holds for every pod's spec, also that of a template. */
+export function defaultPodSpec(spec: PodSpec): void {
+  spec.restartPolicy ||= "Always";
+  spec.dnsPolicy ||= "ClusterFirst";
+  spec.terminationGracePeriodSeconds ??= DEFAULT_GRACE_SECONDS;
+  spec.securityContext ??= {};
+  spec.schedulerName ||= "default-scheduler";
+  for (const { container } of podContainers(spec)) defaultContainer(container);
+  for (const volume of spec.volumes ?? []) defaultVolume(volume);
+}
+
+const notReady: Toleration = { key: "node.kubernetes.io/not-ready", operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 };
+const unreachable: Toleration = { ...notReady, key: "node.kubernetes.io/unreachable" };
+
+function withDefaultTolerations(given: Toleration[]): Toleration[] {
+  const covers = (wanted: Toleration): boolean =>
+    given.some(({ key = "", effect }) => (key === wanted.key || key === "") && (effect === undefined || effect === wanted.effect));
+  return [...given, ...[notReady, unreachable].filter((toleration) => !covers(toleration)).map((toleration) => ({ ...toleration }))];
+}
+
+function defaultContainer(container: Container | EphemeralContainer): void {
   container.imagePullPolicy ||= defaultPullPolicy(container.image ?? "");
   container.terminationMessagePath ||= "/dev/termination-log";
   container.terminationMessagePolicy ||= "File";
@@ -23,7 +68,7 @@ export function defaultContainer(container: Container | EphemeralContainer): voi
 }
 
 /** Fills in what holds for a pod's containers but not a template's. */
-export function defaultPodContainer(container: Container, isOnHostNetwork: boolean): void {
+function defaultPodContainer(container: Container, isOnHostNetwork: boolean): void {
   const limits = container.resources?.limits;
   if (container.resources !== undefined && limits !== undefined && Object.keys(limits).length > 0) {
     container.resources.requests = { ...limits, ...container.resources.requests };
@@ -35,7 +80,7 @@ const FILE_MODE = 0o644;
 const TOKEN_SECONDS = 3600;
 
 /** Fills in a volume's source, and the source's own defaults. */
-export function defaultVolume(volume: Volume): void {
+function defaultVolume(volume: Volume): void {
   if (Object.keys(volume).every((name) => name === "name")) volume.emptyDir = {};
   if (volume.configMap !== undefined) volume.configMap.defaultMode ??= FILE_MODE;
   if (volume.secret !== undefined) volume.secret.defaultMode ??= FILE_MODE;

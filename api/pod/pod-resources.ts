@@ -1,4 +1,5 @@
 import type { Container, Pod, ResourceRequirements } from "../generated.ts";
+import { lastingRoles, podContainers } from "./containers.ts";
 import { parseQuantity, quantityToMilli, quantityToNumber } from "../values/quantity.ts";
 
 /** The class that decides who is ended first when memory runs out. */
@@ -19,7 +20,7 @@ const PERIOD_MICROS = 100_000;
 
 /** A pod is Guaranteed when every container's requests of cpu and memory equal its limits, BestEffort when none says anything. */
 export function qosClass(pod: Pod): QosClass {
-  const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(qosResources);
+  const all = podContainers(pod.spec, lastingRoles).map(({ container }) => qosResources(container));
   if (all.every(({ requests, limits }) => requests.size + limits.size === 0)) return "BestEffort";
   const guaranteed = all.every(({ requests, limits }) =>
     ["cpu", "memory"].every((name) => limits.has(name) && requests.get(name) === limits.get(name)),
@@ -42,7 +43,7 @@ export function containerResources(container: Container): Resources {
 
 /** The sums over a pod's containers; a limit only where every container has one. */
 export function podResources(pod: Pod): Resources {
-  const all = (pod.spec?.containers ?? []).map(containerResources);
+  const all = podContainers(pod.spec, ["application"]).map(({ container }) => containerResources(container));
   const values = (name: keyof Resources): number[] => all.map((each) => each[name]).filter((value) => value !== undefined);
   const sum = (numbers: number[]): number => numbers.reduce((total, value) => total + value, 0);
   const request = (name: keyof Resources): number | undefined => (values(name).length === 0 ? undefined : sum(values(name)));

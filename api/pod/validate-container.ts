@@ -2,39 +2,37 @@ import { duplicate, type FieldError, invalid, missing, required, unsupported } f
 import type { Container, ContainerPort, ResourceRequirements, VolumeMount } from "../generated.ts";
 import { ipAddress, labelName, portName, portNumber, qualifiedName } from "../values/names.ts";
 import { compareQuantities, parseQuantity } from "../values/quantity.ts";
+import type { PodContainer } from "./containers.ts";
 import { validateEnv, validateEnvFrom } from "./validate-env.ts";
 import { descendingPath } from "./validate-volumes.ts";
+
+type LastingContainer = Exclude<PodContainer, { role: "ephemeral" }>;
 
 const protocols = ["SCTP", "TCP", "UDP"];
 const pullPolicies = ["Always", "IfNotPresent", "Never"];
 const messagePolicies = ["FallbackToLogsOnError", "File"];
 const propagations = ["Bidirectional", "HostToContainer", "None"];
 
-/** The rules for a list of containers. `taken` are the names of the pod's other containers, `volumes` those of its volumes. */
-export function validateContainers(
-  containers: readonly Container[],
-  context: { volumes: ReadonlySet<string>; taken: ReadonlySet<string> },
-  path: string,
-): FieldError[] {
-  const names = new Set(context.taken);
-  return containers.flatMap((container, index) => {
-    const at = `${path}[${index}]`;
+/** The rules for a pod's containers, whose names are unique together. `volumes` are the names of its volumes. */
+export function validateContainers(containers: readonly LastingContainer[], volumes: ReadonlySet<string>): FieldError[] {
+  const names = new Set<string>();
+  return containers.flatMap(({ container, path }) => {
     const name = container.name ?? "";
-    const errors = name === "" ? [required(`${at}.name`)] : labelName(name).map((why) => invalid(`${at}.name`, name, why));
-    if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
+    const errors = name === "" ? [required(`${path}.name`)] : labelName(name).map((why) => invalid(`${path}.name`, name, why));
+    if (names.has(name)) errors.push(duplicate(`${path}.name`, name));
     names.add(name);
-    return [...errors, ...validateContainer(container, context.volumes, at)];
+    return [...errors, ...validateContainer(container, volumes, path)];
   });
 }
 
 /** The rule that no two containers of a pod take the same port of the node. */
-export function validateHostPorts(containers: readonly Container[], path: string): FieldError[] {
+export function validateHostPorts(containers: readonly LastingContainer[]): FieldError[] {
   const taken = new Set<string>();
-  return containers.flatMap((container, index) =>
+  return containers.flatMap(({ container, path }) =>
     (container.ports ?? []).flatMap(({ protocol = "TCP", hostIP = "", hostPort = 0 }, port) => {
       if (hostPort === 0) return [];
       const key = `${protocol}/${hostIP}/${hostPort}`;
-      if (taken.has(key)) return [duplicate(`${path}[${index}].ports[${port}].hostPort`, key)];
+      if (taken.has(key)) return [duplicate(`${path}.ports[${port}].hostPort`, key)];
       taken.add(key);
       return [];
     }),

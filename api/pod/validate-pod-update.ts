@@ -1,5 +1,6 @@
 import { type FieldError, invalid, prohibited, required } from "../fields/field-error.ts";
 import type { Container, Pod, PodSpec, Toleration } from "../generated.ts";
+import { lastingRoles, podContainers } from "./containers.ts";
 import { cloneJson, equalJson, isRecord, jsonKey } from "../values/json.ts";
 
 const updatable =
@@ -18,8 +19,7 @@ export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
   ];
   if (counts.length > 0) return counts;
   const errors = [
-    ...imageErrors(now.containers, "spec.containers"),
-    ...imageErrors(now.initContainers, "spec.initContainers"),
+    ...imageErrors(now),
     ...deadlineErrors(now.activeDeadlineSeconds, before.activeDeadlineSeconds),
     ...tolerationErrors(now.tolerations ?? [], before.tolerations ?? []),
   ];
@@ -58,8 +58,9 @@ function countErrors(now: readonly Container[] = [], before: readonly Container[
   return now.length === before.length ? [] : [prohibited(path, "pod updates may not add or remove containers")];
 }
 
-function imageErrors(containers: readonly Container[] = [], path: string): FieldError[] {
-  return containers.flatMap(({ image = "" }, index) => (image === "" ? [required(`${path}[${index}].image`)] : []));
+function imageErrors(spec: PodSpec): FieldError[] {
+  const found = podContainers(spec, lastingRoles);
+  return found.flatMap(({ container, path }) => ((container.image ?? "") === "" ? [required(`${path}.image`)] : []));
 }
 
 function deadlineErrors(now: number | undefined, before: number | undefined): FieldError[] {

@@ -1,6 +1,7 @@
 import { duplicate, type FieldError, invalid, required, unsupported } from "../fields/field-error.ts";
 import type { HostAlias, Pod, PodSpec, Toleration } from "../generated.ts";
 import { ipAddress, labelName, labelValue, qualifiedName, subdomainName } from "../values/names.ts";
+import { podContainers } from "./containers.ts";
 import { validateContainers, validateHostPorts } from "./validate-container.ts";
 import { validateLabels } from "../kinds/validate-metadata.ts";
 import { validateVolumes } from "./validate-volumes.ts";
@@ -11,70 +12,68 @@ const LARGEST_DEADLINE_SECONDS = 2 ** 31 - 1;
 
 /** The rules for a pod's spec. */
 export function validatePod(pod: Pod): FieldError[] {
-  const spec: Partial<PodSpec> = pod.spec ?? {};
+  return validatePodSpec(pod.spec ?? {}, "spec");
+}
+
+/** The rules for a spec that stands at `path`, such as that of a template. */
+export function validatePodSpec(spec: Partial<PodSpec>, path: string): FieldError[] {
   const volumes = new Set((spec.volumes ?? []).map(({ name }) => name));
-  const errors = validateVolumes(spec.volumes ?? [], "spec.volumes");
-  const containers = spec.containers ?? [];
-  if (containers.length === 0) errors.push(required("spec.containers"));
-  errors.push(...validateContainers(containers, { volumes, taken: new Set() }, "spec.containers"));
-  const taken = new Set(containers.map(({ name }) => name));
-  errors.push(...validateContainers(spec.initContainers ?? [], { volumes, taken }, "spec.initContainers"));
-  errors.push(...validateHostPorts(containers, "spec.containers"), ...validatePolicies(spec), ...validateNames(spec));
-  errors.push(...validateLabels(spec.nodeSelector, "spec.nodeSelector"), ...validateTolerations(spec.tolerations ?? []));
-  errors.push(...validateHostAliases(spec.hostAliases ?? []));
+  const errors = validateVolumes(spec.volumes ?? [], `${path}.volumes`);
+  const applications = podContainers(spec, ["application"], path);
+  if (applications.length === 0) errors.push(required(`${path}.containers`));
+  errors.push(...validateContainers([...applications, ...podContainers(spec, ["init", "sidecar"], path)], volumes));
+  errors.push(...validateHostPorts(applications), ...validatePolicies(spec, path), ...validateNames(spec, path));
+  errors.push(...validateLabels(spec.nodeSelector, `${path}.nodeSelector`));
+  errors.push(...validateTolerations(spec.tolerations ?? [], `${path}.tolerations`));
+  errors.push(...validateHostAliases(spec.hostAliases ?? [], `${path}.hostAliases`));
   const deadline = spec.activeDeadlineSeconds;
   if (deadline !== undefined && (deadline < 1 || deadline > LARGEST_DEADLINE_SECONDS)) {
-    errors.push(invalid("spec.activeDeadlineSeconds", deadline, `must be between 1 and ${LARGEST_DEADLINE_SECONDS}, inclusive`));
+    errors.push(invalid(`${path}.activeDeadlineSeconds`, deadline, `must be between 1 and ${LARGEST_DEADLINE_SECONDS}, inclusive`));
   }
   if (spec.shareProcessNamespace === true && spec.hostPID === true) {
-    errors.push(invalid("spec.shareProcessNamespace", true, "ShareProcessNamespace and HostPID cannot both be enabled"));
+    errors.push(invalid(`${path}.shareProcessNamespace`, true, "ShareProcessNamespace and HostPID cannot both be enabled"));
   }
   return errors;
 }
 
-function validatePolicies({ restartPolicy, dnsPolicy, hostNetwork, containers = [] }: Partial<PodSpec>): FieldError[] {
+function validatePolicies(spec: Partial<PodSpec>, path: string): FieldError[] {
+  const { restartPolicy, dnsPolicy, hostNetwork } = spec;
   const errors: FieldError[] = [];
-  if ((restartPolicy ?? "") === "") errors.push(required("spec.restartPolicy"));
-  else if (!restartPolicies.includes(`${restartPolicy}`)) errors.push(unsupported("spec.restartPolicy", restartPolicy, restartPolicies));
-  if ((dnsPolicy ?? "") === "") errors.push(required("spec.dnsPolicy"));
-  else if (!dnsPolicies.includes(`${dnsPolicy}`)) errors.push(unsupported("spec.dnsPolicy", dnsPolicy, dnsPolicies));
+  if ((restartPolicy ?? "") === "") errors.push(required(`${path}.restartPolicy`));
+  else if (!restartPolicies.includes(`${restartPolicy}`)) errors.push(unsupported(`${path}.restartPolicy`, restartPolicy, restartPolicies));
+  if ((dnsPolicy ?? "") === "") errors.push(required(`${path}.dnsPolicy`));
+  else if (!dnsPolicies.includes(`${dnsPolicy}`)) errors.push(unsupported(`${path}.dnsPolicy`, dnsPolicy, dnsPolicies));
   if (hostNetwork !== true) return errors;
-  for (const [index, container] of containers.entries()) {
-    for (const [at, { hostPort, containerPort }] of (container.ports ?? []).entries()) {
-      const path = `spec.containers[${index}].ports[${at}].hostPort`;
-      if (hostPort !== containerPort) errors.push(invalid(path, hostPort ?? 0, "must match `containerPort` when `hostNetwork` is true"));
+  for (const { container, path: at } of podContainers(spec, ["application"], path)) {
+    for (const [index, { hostPort, containerPort }] of (container.ports ?? []).entries()) {
+      if (hostPort !== containerPort)
+        errors.push(invalid(`${at}.ports[${index}].hostPort`, hostPort ?? 0, "must match `containerPort` when `hostNetwork` is true"));
     }
   }
   return errors;
 }
 
-function validateNames({
-  hostname = "",
-  subdomain = "",
-  nodeName = "",
-  serviceAccountName = "",
-  priorityClassName = "",
-  imagePullSecrets = [],
-}: Partial<PodSpec>): FieldError[] {
+function validateNames(spec: Partial<PodSpec>, at: string): FieldError[] {
+  const { hostname = "", subdomain = "", nodeName = "", serviceAccountName = "", priorityClassName = "", imagePullSecrets = [] } = spec;
   const checked = [
-    { path: "spec.hostname", text: hostname, rule: labelName },
-    { path: "spec.subdomain", text: subdomain, rule: labelName },
-    { path: "spec.nodeName", text: nodeName, rule: subdomainName },
-    { path: "spec.serviceAccountName", text: serviceAccountName, rule: subdomainName },
-    { path: "spec.priorityClassName", text: priorityClassName, rule: subdomainName },
+    { path: `${at}.hostname`, text: hostname, rule: labelName },
+    { path: `${at}.subdomain`, text: subdomain, rule: labelName },
+    { path: `${at}.nodeName`, text: nodeName, rule: subdomainName },
+    { path: `${at}.serviceAccountName`, text: serviceAccountName, rule: subdomainName },
+    { path: `${at}.priorityClassName`, text: priorityClassName, rule: subdomainName },
   ];
   const errors = checked.flatMap(({ path, text, rule }) => (text === "" ? [] : rule(text).map((why) => invalid(path, text, why))));
   const names = new Set<string>();
   for (const [index, { name = "" }] of imagePullSecrets.entries()) {
-    if (names.has(name)) errors.push(duplicate(`spec.imagePullSecrets[${index}].name`, name));
+    if (names.has(name)) errors.push(duplicate(`${at}.imagePullSecrets[${index}].name`, name));
     names.add(name);
   }
   return errors;
 }
 
-function validateTolerations(tolerations: readonly Toleration[]): FieldError[] {
+function validateTolerations(tolerations: readonly Toleration[], path: string): FieldError[] {
   return tolerations.flatMap(({ key = "", operator, value = "", effect, tolerationSeconds }, index) => {
-    const at = `spec.tolerations[${index}]`;
+    const at = `${path}[${index}]`;
     const errors = key === "" ? [] : qualifiedName(key).map((why) => invalid(`${at}.key`, key, why));
     if (key === "" && operator !== "Exists") {
       errors.push(
@@ -101,11 +100,11 @@ function validateTolerations(tolerations: readonly Toleration[]): FieldError[] {
   });
 }
 
-function validateHostAliases(aliases: readonly HostAlias[]): FieldError[] {
+function validateHostAliases(aliases: readonly HostAlias[], path: string): FieldError[] {
   return aliases.flatMap(({ ip = "", hostnames = [] }: Partial<HostAlias>, index) => [
-    ...ipAddress(ip).map((why) => invalid(`spec.hostAliases[${index}].ip`, ip, why)),
+    ...ipAddress(ip).map((why) => invalid(`${path}[${index}].ip`, ip, why)),
     ...hostnames.flatMap((hostname, at) =>
-      subdomainName(hostname).map((why) => invalid(`spec.hostAliases[${index}].hostnames[${at}]`, hostname, why)),
+      subdomainName(hostname).map((why) => invalid(`${path}[${index}].hostnames[${at}]`, hostname, why)),
     ),
   ]);
 }

@@ -1,19 +1,17 @@
-import { type Resource, resources } from "@peapod/api";
-import { groupVersion } from "../verbs/object-key.ts";
+import { groupVersion, type Resource, resources } from "@peapod/api";
 
 const NO_ADDRESSES = [{ clientCIDR: "0.0.0.0/0", serverAddress: "" }];
 
-const groups: readonly { group: string; version: string }[] = [{ group: "coordination.k8s.io", version: "v1" }];
+/** Every group and version that is served, the core one first. */
+const served = [...new Map(resources.map(({ group, version }) => [groupVersion({ group, version }), { group, version }])).values()];
+const groups = served.filter(({ group }) => group !== "");
 
-/** The verbs of the subresources that clients are told of. */
-const subresourceVerbs: Readonly<Record<string, readonly string[]>> = {
-  status: ["get", "patch", "update"],
-  finalize: ["update"],
-  log: ["get"],
-  exec: ["create", "get"],
-};
-
-const subresourceKinds: Readonly<Record<string, string>> = { exec: "PodExecOptions" };
+/** The paths that `/` tells of. */
+export function servedPaths(): string[] {
+  const versions = served.map((entry) => (entry.group === "" ? `/api/${entry.version}` : `/apis/${groupVersion(entry)}`));
+  const others = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
+  return [...versions, ...others].sort();
+}
 
 /** /api: the versions of the core group. */
 export function coreVersions(): unknown {
@@ -22,7 +20,11 @@ export function coreVersions(): unknown {
 
 /** /apis: every other group. */
 export function groupList(): unknown {
-  return { kind: "APIGroupList", apiVersion: "v1", groups: groups.map(({ group }) => withoutKind(groupOf(group))) };
+  return {
+    kind: "APIGroupList",
+    apiVersion: "v1",
+    groups: [...new Set(groups.map(({ group }) => group))].map((group) => withoutKind(groupOf(group))),
+  };
 }
 
 /** /apis/GROUP. */
@@ -41,20 +43,17 @@ export function resourceList(version: string): unknown {
 
 /** /api and /apis as clients from 1.27 ask for them: all at once. */
 export function aggregated(core: boolean): unknown {
-  const served = core ? [{ group: "", version: "v1" }] : groups;
   return {
     kind: "APIGroupDiscoveryList",
     apiVersion: "apidiscovery.k8s.io/v2",
     metadata: {},
-    items: served.map((entry) => ({
-      metadata: { name: entry.group, creationTimestamp: null },
-      versions: [
-        {
-          version: entry.version,
-          freshness: "Current",
-          resources: resources.filter((resource) => groupVersion(resource) === groupVersion(entry)).map(aggregatedEntry),
-        },
-      ],
+    items: [...Map.groupBy(core ? served.filter(({ group }) => group === "") : groups, ({ group }) => group)].map(([name, versions]) => ({
+      metadata: { name, creationTimestamp: null },
+      versions: versions.map((entry) => ({
+        version: entry.version,
+        freshness: "Current",
+        resources: resources.filter((resource) => groupVersion(resource) === groupVersion(entry)).map(aggregatedEntry),
+      })),
     })),
   };
 }
@@ -70,22 +69,22 @@ function entriesOf(resource: Resource): unknown[] {
     ...(shortNames.length === 0 ? {} : { shortNames }),
     ...(categories.length === 0 ? {} : { categories }),
   };
-  const below = resource.subresources.map((name) => ({
+  const below = resource.subresources.map(({ name, takes, verbs: verbsBelow }) => ({
     name: `${plural}/${name}`,
     singularName: "",
     namespaced,
-    kind: subresourceKinds[name] ?? kind,
-    verbs: subresourceVerbs[name] ?? [],
+    kind: takes ?? kind,
+    verbs: verbsBelow,
   }));
   return [main, ...below];
 }
 
 function aggregatedEntry(resource: Resource): unknown {
   const { plural, singular, namespaced, kind, group, version, verbs, shortNames, categories } = resource;
-  const subresources = resource.subresources.map((subresource) => ({
-    subresource,
-    responseKind: { group: "", version: "", kind: subresourceKinds[subresource] ?? kind },
-    verbs: subresourceVerbs[subresource] ?? [],
+  const subresources = resource.subresources.map(({ name, takes, verbs: verbsBelow }) => ({
+    subresource: name,
+    responseKind: { group: "", version: "", kind: takes ?? kind },
+    verbs: verbsBelow,
   }));
   return {
     resource: plural,

@@ -9,16 +9,23 @@ export function openApiPaths(version: string, served: readonly Resource[], diale
     const operation = (verb: OpenApiVerb): unknown => operationOf(resource, verb, dialect);
     const place = resource.namespaced ? [dialect.parameter("path", "namespace")] : [];
     const root = resource.namespaced ? `${base}/namespaces/{namespace}/${resource.plural}` : `${base}/${resource.plural}`;
-    if (resource.namespaced) paths[`${base}/${resource.plural}`] = { get: operation("list") };
-    paths[root] = { parameters: place, get: operation("list"), post: operation("post"), delete: operation("deletecollection") };
     const parameters = [...place, dialect.parameter("path", "name")];
-    const item = { get: operation("get"), put: operation("put"), patch: operation("patch") };
-    paths[`${root}/{name}`] = { parameters, ...item, delete: operation("delete") };
-    if (resource.subresources.includes("status")) paths[`${root}/{name}/status`] = { parameters, ...item };
+    const those = (verbs: readonly string[], methods: Readonly<Record<string, OpenApiVerb>>): Record<string, unknown> => {
+      const known = Object.entries(methods).filter(([, verb]) => verbs.includes(apiVerbs[verb] ?? verb));
+      return Object.fromEntries(known.map(([method, verb]) => [method, operation(verb)]));
+    };
+    if (resource.namespaced) paths[`${base}/${resource.plural}`] = those(resource.verbs, { get: "list" });
+    paths[root] = { parameters: place, ...those(resource.verbs, { get: "list", post: "post", delete: "deletecollection" }) };
+    const item = { get: "get", put: "put", patch: "patch" } as const;
+    paths[`${root}/{name}`] = { parameters, ...those(resource.verbs, { ...item, delete: "delete" }) };
+    for (const below of resource.subresources)
+      if (below.write !== undefined) paths[`${root}/{name}/${below.name}`] = { parameters, ...those(below.verbs, item) };
   }
   return paths;
 }
 
+/** OpenAPI names some verbs by their method. */
+const apiVerbs: Readonly<Partial<Record<OpenApiVerb, string>>> = { post: "create", put: "update" };
 const PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 const patchTypes = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
 

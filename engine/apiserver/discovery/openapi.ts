@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { resources } from "@peapod/api";
-import { groupVersion } from "../verbs/object-key.ts";
+import { groupVersion, resources } from "@peapod/api";
 import { openApiV2, openApiV3 } from "./openapi-dialect.ts";
 import { openApiPaths } from "./openapi-paths.ts";
 import { openApiProtobuf } from "./openapi-protobuf.ts";

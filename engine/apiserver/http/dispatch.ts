@@ -1,7 +1,7 @@
 import { methodNotAllowed } from "@peapod/api";
 import type { Clock, Logger } from "@peapod/kit";
 import type { NodeServer } from "../../kubelet/node-server.ts";
-import { aggregated, coreVersions, groupList, groupOf, resourceList } from "../discovery/discovery.ts";
+import { aggregated, coreVersions, groupList, groupOf, resourceList, servedPaths } from "../discovery/discovery.ts";
 import { noSuchPath, StatusError } from "../errors.ts";
 import { type Exchange, sendBytes, sendValue } from "./exchange.ts";
 import { negotiate } from "../encodings/negotiation.ts";
@@ -42,20 +42,7 @@ export async function dispatch(ground: ApiGround, route: Exclude<Route, { kind: 
     case "version":
       return await sendValue(response, 200, versionInfo());
     case "root":
-      return await sendValue(response, 200, {
-        paths: [
-          "/api",
-          "/api/v1",
-          "/apis",
-          "/apis/coordination.k8s.io/v1",
-          "/healthz",
-          "/livez",
-          "/openapi/v2",
-          "/openapi/v3",
-          "/readyz",
-          "/version",
-        ],
-      });
+      return await sendValue(response, 200, { paths: servedPaths() });
     case "core-versions":
       return await discovery(true, coreVersions);
     case "groups":

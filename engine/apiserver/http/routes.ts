@@ -1,6 +1,5 @@
-import { type Resource, resources } from "@peapod/api";
+import { groupVersion, type Resource, resources } from "@peapod/api";
 import type { HealthPath } from "./health.ts";
-import { groupVersion } from "../verbs/object-key.ts";
 
 /** What a path leads to. */
 export type Route =
@@ -78,7 +77,8 @@ function versionRoute(group: string, version: string, rest: readonly string[]): 
 
 function objectRoute(resource: Resource, namespace: string | undefined, rest: readonly string[]): Route {
   const [name, subresource, ...more] = rest;
-  if (more.length > 0 || (subresource !== undefined && !resource.subresources.includes(subresource))) return { kind: "unknown" };
+  if (more.length > 0 || (subresource !== undefined && !resource.subresources.some((below) => below.name === subresource)))
+    return { kind: "unknown" };
   return {
     kind: "objects",
     resource,

@@ -1,4 +1,4 @@
-import { badRequest, type Pod, pods } from "@peapod/api";
+import { badRequest, type ContainerRole, type Pod, podContainers, pods } from "@peapod/api";
 import type { ContainerReference } from "../../kubelet/node-server.ts";
 import { StatusError } from "../errors.ts";
 import type { ObjectApi } from "../verbs/object-api.ts";
@@ -9,11 +9,11 @@ export function findContainer(api: ObjectApi, place: Place, wanted: string | und
   const pod = api.get(pods, place) as Pod; // the resource says the kind
   const name = pod.metadata.name ?? "";
   const reference = (containerName: string) => ({ podUid: pod.metadata.uid ?? "", containerName, pod });
-  const apps = (pod.spec?.containers ?? []).map((container) => container.name);
-  const init = (pod.spec?.initContainers ?? []).map((container) => container.name);
-  const ephemeral = (pod.spec?.ephemeralContainers ?? []).map((container) => container.name);
+  const all = podContainers(pod.spec);
+  const namesOf = (...roles: ContainerRole[]): string[] => all.filter(({ role }) => roles.includes(role)).map((each) => each.name);
+  const [apps, init] = [namesOf("application"), namesOf("init", "sidecar")];
   if (wanted !== undefined) {
-    if ([...apps, ...init, ...ephemeral].includes(wanted)) return reference(wanted);
+    if (all.some((container) => container.name === wanted)) return reference(wanted);
     throw new StatusError(badRequest(`container ${wanted} is not valid for pod ${name}`));
   }
   const chosen = pod.metadata.annotations?.["kubectl.kubernetes.io/default-container"];

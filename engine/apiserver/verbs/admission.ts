@@ -4,18 +4,18 @@ import {
   checkSupport,
   decode,
   type FieldError,
+  groupVersion,
   invalidStatus,
   type KubeObject,
-  type Pod,
   type Problem,
   type Resource,
 } from "@peapod/api";
 import { StatusError } from "../errors.ts";
-import { groupVersion } from "./object-key.ts";
 
 /** How a write is to be taken. */
 export interface WriteOptions {
-  readonly subresource?: "status" | "finalize";
+  /** The name of the subresource that is written; left out: the object itself. */
+  readonly subresource?: string;
   /** Default Warn. */
   readonly fieldValidation?: "Strict" | "Warn" | "Ignore";
   readonly dryRun?: boolean;
@@ -65,13 +65,6 @@ export function support(object: KubeObject, old: KubeObject | undefined, options
 /** Throws 422 with a cause for each broken rule, if there is one. */
 export function refuseInvalid(resource: Resource, name: string, errors: readonly FieldError[]): void {
   if (errors.length > 0) throw new StatusError(invalidStatus(resource, name, errors));
-}
-
-/** Puts what a plain cluster's admission puts into a new pod: the account it runs as. */
-export function admitPod(pod: Pod): Pod {
-  if (pod.spec === undefined) return pod;
-  const account = pod.spec.serviceAccountName ?? pod.spec.serviceAccount ?? "default";
-  return { ...pod, spec: { ...pod.spec, serviceAccountName: account, serviceAccount: account } };
 }
 
 function checkName(what: string, given: unknown, wanted: string): void {

@@ -1,22 +1,10 @@
-import {
-  alreadyExists,
-  applyDefaults,
-  type KubeObject,
-  type Namespace,
-  namespaces,
-  type ObjectMeta,
-  type Pod,
-  pods,
-  qosClass,
-  type Resource,
-  validate,
-} from "@peapod/api";
+import { alreadyExists, applyDefaults, type KubeObject, type ObjectMeta, type Resource, resourceOf, validate } from "@peapod/api";
 import type { Clock } from "@peapod/kit";
 import { type Store, StoreConflict } from "../../store/store.ts";
-import { admitPod, readObject, refuseInvalid, support, type WriteOptions } from "./admission.ts";
+import { readObject, refuseInvalid, support, type WriteOptions } from "./admission.ts";
 import { StatusError } from "../errors.ts";
 import { newMetadata } from "./metadata.ts";
-import { checkNamespace, defaultServiceAccount, prepareNamespace } from "./namespace-rules.ts";
+import { checkNamespace } from "./namespace-rules.ts";
 import { keyOf } from "./object-key.ts";
 
 /** What the verbs work on. */
@@ -36,7 +24,7 @@ export function createObject(
   const read = readObject(body, resource, options);
   const metadata = freeMetadata(ground, resource, read.object, namespace);
   const refusals = support(read.object, undefined, options);
-  const object = applyDefaults(prepare(resource, { ...read.object, metadata }));
+  const object = applyDefaults(resource.prepareNew({ ...read.object, metadata }));
   const name = metadata.name ?? "";
   if (resource.namespaced && name !== "") checkNamespace(ground.store, resource, metadata.namespace ?? "", name);
   refuseInvalid(
@@ -49,7 +37,7 @@ export function createObject(
     return object;
   }
   const stored = put(ground.store, resource, object);
-  if (resource.kind === namespaces.kind) addDefaultAccount(ground, name);
+  createAlong(ground, resource, stored);
   return stored;
 }
 
@@ -66,11 +54,15 @@ function freeMetadata(ground: Ground, resource: Resource, object: KubeObject, na
   }
 }
 
-/** Makes sure that a namespace has its `default` service account. */
-export function addDefaultAccount(ground: Ground, namespace: string): void {
-  const account = defaultServiceAccount(namespace);
-  if (ground.store.get(keyOf(account.resource, { namespace, name: "default" })) === undefined)
-    createObject(ground, account.resource, namespace, account.object, {});
+/** Makes what belongs to an object from its creation on, where it is missing. */
+export function createAlong(ground: Ground, resource: Resource, object: KubeObject): void {
+  for (const other of resource.createAlong(object)) {
+    const kind = resourceOf(other);
+    if (kind === undefined) throw new Error(`A ${resource.kind} brings a ${other.kind}, which is not served`);
+    const { namespace, name = "" } = other.metadata;
+    if (ground.store.get(keyOf(kind, { name, ...(namespace === undefined ? {} : { namespace }) })) === undefined)
+      createObject(ground, kind, namespace, other, {});
+  }
 }
 
 /** The errors without those that say the same of the same field twice. */
@@ -80,17 +72,6 @@ export function withoutRepeats<T extends { field: string; type: string }>(errors
     const id = `${type} ${field}`;
     return !seen.has(id) && seen.add(id);
   });
-}
-
-/** Only a node brings its own status: the kubelet registers with it. */
-function prepare(resource: Resource, object: KubeObject): KubeObject {
-  if (resource.kind === pods.kind) {
-    const pod = admitPod(object as Pod); // the resource says the kind
-    const pending: Pod = { ...pod, status: { phase: "Pending", qosClass: qosClass(pod) } };
-    return pending;
-  }
-  if (resource.kind === namespaces.kind) return prepareNamespace(object as Namespace); // the resource says the kind
-  return object;
 }
 
 function put(store: Store, resource: Resource, object: KubeObject): KubeObject {

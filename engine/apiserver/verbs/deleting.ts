@@ -1,7 +1,6 @@
-import { conflict, isPodTerminal, type KubeObject, type Namespace, namespaces, type Pod, pods, type Resource } from "@peapod/api";
+import { conflict, forbidden, type KubeObject, type Resource } from "@peapod/api";
 import type { Ground } from "./creating.ts";
 import { StatusError, statusOf } from "../errors.ts";
-import { checkDeletable } from "./namespace-rules.ts";
 import { keyOf, type Place, placeOf, timestamp } from "./object-key.ts";
 import { getObject, listObjects } from "./reading.ts";
 import type { Selection } from "./selection.ts";
@@ -20,17 +19,25 @@ export interface Deletion {
 }
 
 /**
- * Deletes an object. A pod that runs somewhere is given its grace: it is marked, and removed by who ends it, with grace 0; a second
- * deletion can only shorten it. What has finalizers is marked too. Throws 403, 404 or 409.
+ * Deletes an object. One that is given a grace, as a pod that runs somewhere, is marked, and removed by who ends it, with grace 0; a second
+ * deletion can only shorten it. What waits for finalizers, or for what its kind says, is marked too. Throws 403, 404 or 409.
  */
 export function deleteObject(ground: Ground, resource: Resource, place: Place, options: DeleteOptions): Deletion {
   const object = getObject(ground.store, resource, place);
   checkPreconditions(resource, object, options);
-  if (resource.kind === namespaces.kind) return deleteNamespace(ground, object as Namespace, options); // the resource says the kind
+  const why = resource.refuseDeletion(object);
+  if (why !== undefined) throw new StatusError(forbidden(resource, place.name, why));
   const grace = graceOf(resource, object, options);
   if (grace === undefined) return { kind: "terminating", object };
-  if (grace === 0 && (object.metadata.finalizers ?? []).length === 0) return remove(ground, resource, object, options);
-  return mark(ground, resource, withDeletion(object, grace, ground.clock.nowMs()), object, options);
+  if (grace === 0 && !isHeld(resource, object)) return remove(ground, resource, object, options);
+  const marked = withDeletion(object, grace, ground.clock.nowMs());
+  return mark(
+    ground,
+    resource,
+    object.metadata.deletionTimestamp === undefined ? resource.prepareDeletion(marked) : marked,
+    object,
+    options,
+  );
 }
 
 /** Deletes what is selected, one by one, and gives it. */
@@ -62,17 +69,19 @@ function checkPreconditions(resource: Resource, object: KubeObject, { uid, resou
 
 /** The seconds that this deletion gives; undefined where it changes nothing. */
 function graceOf(resource: Resource, object: KubeObject, options: DeleteOptions): number | undefined {
-  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata;
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = object.metadata;
   const notNegative = (seconds: number): number => (seconds < 0 ? 1 : seconds); // as upstream
   const asked = options.gracePeriodSeconds === undefined ? undefined : notNegative(options.gracePeriodSeconds);
   if (deletionTimestamp !== undefined) {
-    if (deletionGracePeriodSeconds === 0) return finalizers.length === 0 ? 0 : undefined;
+    if (deletionGracePeriodSeconds === 0) return isHeld(resource, object) ? undefined : 0;
     return asked !== undefined && asked < deletionGracePeriodSeconds ? asked : undefined;
   }
-  if (resource.kind !== pods.kind) return 0;
-  const pod = object as Pod; // the resource says the kind
-  if ((pod.spec?.nodeName ?? "") === "" || isPodTerminal(pod)) return 0;
-  return asked ?? notNegative(pod.spec?.terminationGracePeriodSeconds ?? 0);
+  return resource.deletionGrace(object, asked);
+}
+
+/** Whether an object waits for somebody before it goes. */
+export function isHeld(resource: Resource, object: KubeObject): boolean {
+  return (object.metadata.finalizers ?? []).length > 0 || resource.awaitsCleanup(object);
 }
 
 /** The last moment that an API's timestamp can say. A grace is any int64, and would lead past it. */
@@ -89,21 +98,6 @@ function withDeletion(object: KubeObject, graceSeconds: number, nowMs: number): 
     deletionGracePeriodSeconds: graceSeconds,
   };
   return { ...object, metadata: { ...object.metadata, ...deletion, ...bumped } };
-}
-
-function deleteNamespace(ground: Ground, namespace: Namespace, options: DeleteOptions): Deletion {
-  const { name = "", deletionTimestamp, finalizers = [] } = namespace.metadata;
-  checkDeletable(name);
-  if (deletionTimestamp !== undefined) {
-    if ((namespace.spec?.finalizers ?? []).length === 0 && finalizers.length === 0) return remove(ground, namespaces, namespace, options);
-    return { kind: "terminating", object: namespace };
-  }
-  const marked: Namespace = {
-    ...namespace,
-    metadata: { ...namespace.metadata, deletionTimestamp: timestamp(ground.clock.nowMs()) },
-    status: { ...namespace.status, phase: "Terminating" },
-  };
-  return mark(ground, namespaces, marked, namespace, options);
 }
 
 function remove(ground: Ground, resource: Resource, object: KubeObject, options: DeleteOptions): Deletion {

@@ -30,7 +30,7 @@ export function newMetadata(resource: Resource, object: KubeObject, namespace: s
     ...placed(resource, given, namespace),
     uid: randomUUID(),
     creationTimestamp: timestamp(nowMs),
-    ...(resource.kind === "Pod" ? { generation: 1 } : {}),
+    ...(resource.hasGeneration ? { generation: 1 } : {}),
   };
 }
 

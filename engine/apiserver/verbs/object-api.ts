@@ -1,9 +1,8 @@
-import { type KubeObject, namespaces, type Resource, type Status } from "@peapod/api";
+import { type KubeObject, type Resource, resources, type Status } from "@peapod/api";
 import type { WriteOptions } from "./admission.ts";
-import { addDefaultAccount, createObject, type Ground } from "./creating.ts";
+import { createAlong, createObject, type Ground } from "./creating.ts";
 import { deleteObject, type DeleteOptions, deleteSelected, type Deletion } from "./deleting.ts";
 import { statusOf } from "../errors.ts";
-import { systemNamespaces } from "./namespace-rules.ts";
 import { keyOf, type Place } from "./object-key.ts";
 import { getObject, listObjects, type ListRequest, type ListResult } from "./reading.ts";
 import type { Selection } from "./selection.ts";
@@ -22,11 +21,14 @@ export class ObjectApi {
     this.#ground = ground;
   }
 
-  /** Makes the namespaces that every cluster has, where they are missing. Call it once, before anything else. */
+  /** Makes the objects that every cluster has, where they are missing. Call it once, before anything else. */
   prepare(): void {
-    for (const name of systemNamespaces) {
-      if (this.#ground.store.get(keyOf(namespaces, { name })) === undefined) this.create(namespaces, undefined, { metadata: { name } }, {});
-      else addDefaultAccount(this.#ground, name);
+    for (const resource of resources) {
+      for (const name of resource.builtIn) {
+        const known = this.#ground.store.get(keyOf(resource, { name }));
+        if (known === undefined) this.create(resource, undefined, { metadata: { name } }, {});
+        else createAlong(this.#ground, resource, known);
+      }
     }
   }
 

@@ -1,4 +1,13 @@
-import { asRecord, failure, type KubeObject, methodNotAllowed, type Resource, success, unsupportedMediaType } from "@peapod/api";
+import {
+  asRecord,
+  failure,
+  groupVersion,
+  type KubeObject,
+  methodNotAllowed,
+  type Resource,
+  success,
+  unsupportedMediaType,
+} from "@peapod/api";
 import type { Clock } from "@peapod/kit";
 import type { WriteOptions } from "./admission.ts";
 import { isDryRun, readDeleteOptions } from "./delete-options.ts";
@@ -6,12 +15,12 @@ import { StatusError } from "../errors.ts";
 import { addWarning, type Exchange, sendValue } from "../http/exchange.ts";
 import { type Form, negotiate } from "../encodings/negotiation.ts";
 import type { ObjectApi } from "./object-api.ts";
-import { groupVersion, type Place } from "./object-key.ts";
+import type { Place } from "./object-key.ts";
 import type { ListResult } from "./reading.ts";
 import { contentType, readJsonBody, readObjectBody } from "../encodings/request-body.ts";
 import type { Route } from "../http/routes.ts";
 import type { Selection } from "./selection.ts";
-import { type IncludeObject, toPartial, toTable } from "../tables/table.ts";
+import { type IncludeObject, toPartial, toTable } from "../encodings/table.ts";
 import type { Patch } from "./updating.ts";
 import { streamWatch } from "./watch-stream.ts";
 
@@ -28,12 +37,11 @@ export interface ObjectGround {
  */
 export async function handleObjects(ground: ObjectGround, route: ObjectRoute, exchange: Exchange): Promise<void> {
   const { resource, subresource } = route;
-  if (subresource !== undefined && subresource !== "status" && subresource !== "finalize") throw notAllowed(route, exchange);
+  if (!verbsOf(route).includes(verbOf(route, exchange))) throw notAllowed(route, exchange);
   switch (exchange.method) {
     case "GET":
       return await read(ground, route, exchange);
     case "POST": {
-      if (route.name !== undefined || !resource.verbs.includes("create")) throw notAllowed(route, exchange);
       const body = await readObjectBody(exchange.request);
       const options = writeOptions(exchange);
       const made = ground.api.create(resource, namespaceOf(route, body), body ?? {}, options);
@@ -55,11 +63,30 @@ export async function handleObjects(ground: ObjectGround, route: ObjectRoute, ex
       return await sendObject(ground, exchange, resource, 200, patched);
     }
     case "DELETE":
-      if (subresource !== undefined) throw notAllowed(route, exchange);
       return await remove(ground, route, exchange);
     default:
       throw notAllowed(route, exchange);
   }
+}
+
+/** What is served below this path; an unknown subresource has no route. */
+function verbsOf({ resource, subresource }: ObjectRoute): readonly string[] {
+  if (subresource === undefined) return resource.verbs;
+  const below = resource.subresources.find(({ name }) => name === subresource);
+  return below?.write === undefined ? [] : below.verbs;
+}
+
+/** A request's method in the API's words; "" for what means nothing on this path. */
+function verbOf({ name, subresource }: ObjectRoute, { method }: Exchange): string {
+  const isOne = name !== undefined;
+  const verbs: Readonly<Record<string, string>> = {
+    GET: isOne ? "get" : "list",
+    POST: isOne && subresource === undefined ? "" : "create",
+    PUT: isOne ? "update" : "",
+    PATCH: isOne ? "patch" : "",
+    DELETE: isOne ? "delete" : "deletecollection",
+  };
+  return verbs[method] ?? "";
 }
 
 async function read(ground: ObjectGround, route: ObjectRoute, exchange: Exchange): Promise<void> {
@@ -96,15 +123,13 @@ async function remove(ground: ObjectGround, route: ObjectRoute, exchange: Exchan
   const { resource } = route;
   const options = await readDeleteOptions(exchange);
   if (route.name === undefined) {
-    if (!resource.verbs.includes("deletecollection")) throw notAllowed(route, exchange);
     const deleted = ground.api.deleteCollection(resource, selectionOf(route, exchange), options);
     await acknowledge(ground, exchange);
     return await sendList(ground, exchange, resource, { items: deleted.map(({ object }) => object), resourceVersion: "" });
   }
   const { kind, object } = ground.api.delete(resource, placeOf(route, exchange), options);
   await acknowledge(ground, exchange);
-  if (kind === "terminating" || resource.kind === "Pod" || resource.kind === "ServiceAccount")
-    return await sendObject(ground, exchange, resource, 200, object);
+  if (kind === "terminating" || resource.answersDeleted) return await sendObject(ground, exchange, resource, 200, object);
   const { name = "", uid = "" } = object.metadata;
   await sendValue(
     exchange.response,
@@ -175,7 +200,7 @@ function writeOptions({ query, response }: Exchange, subresource?: string): Writ
     fieldValidation: query.word("fieldValidation", ["Strict", "Warn", "Ignore"]) ?? "Warn",
     dryRun: isDryRun(query),
     onWarning: (text) => addWarning(response, text),
-    ...(subresource === "status" || subresource === "finalize" ? { subresource } : {}),
+    ...given("subresource", subresource),
   };
 }
 

@@ -23,11 +23,6 @@ export function placeOf(object: KubeObject): Place {
   return { name, ...(namespace === undefined ? {} : { namespace }) };
 }
 
-/** `v1`, `coordination.k8s.io/v1`. */
-export function groupVersion(resource: { group: string; version: string }): string {
-  return resource.group === "" ? resource.version : `${resource.group}/${resource.version}`;
-}
-
 /** A time as Kubernetes writes it, in whole seconds. */
 export function timestamp(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");

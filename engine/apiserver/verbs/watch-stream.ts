@@ -4,7 +4,7 @@ import { statusOf } from "../errors.ts";
 import { type Exchange, writeChunk } from "../http/exchange.ts";
 import { type Form, negotiate } from "../encodings/negotiation.ts";
 import type { ObjectApi } from "./object-api.ts";
-import { type IncludeObject, toPartial, toTable } from "../tables/table.ts";
+import { type IncludeObject, toPartial, toTable } from "../encodings/table.ts";
 import type { WatchEvent, WatchRequest } from "./watching.ts";
 
 export interface WatchStream {

@@ -1,8 +1,8 @@
-import { invalidStatus, type KubeObject, type Resource, type Status } from "@peapod/api";
+import { groupVersion, invalidStatus, type KubeObject, type Resource, type Status } from "@peapod/api";
 import { startTimer } from "@peapod/kit";
 import { HistoryGone, type Store, type StoreEvent, type WatchOptions } from "../../store/store.ts";
 import { StatusError, statusOf } from "../errors.ts";
-import { groupVersion, storeName } from "./object-key.ts";
+import { storeName } from "./object-key.ts";
 import { parseVersion, tooLargeVersion } from "./reading.ts";
 import { selector, type Selection } from "./selection.ts";
 

@@ -1,5 +1,5 @@
-import type { Event } from "@peapod/api";
-import { age } from "./durations.ts";
+import type { Event } from "../generated.ts";
+import { age } from "../values/durations.ts";
 
 /** An event's cells, in the order of the event columns, by upstream's printEvent. */
 export function eventCells(event: Event, nowMs: number): (string | number)[] {

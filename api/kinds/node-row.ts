@@ -1,5 +1,5 @@
-import type { Node } from "@peapod/api";
-import { age } from "./durations.ts";
+import type { Node } from "../generated.ts";
+import { age } from "../values/durations.ts";
 
 /** A node's cells, in the order of the node columns, by upstream's printNode. */
 export function nodeCells(node: Node, nowMs: number): string[] {

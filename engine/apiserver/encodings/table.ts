@@ -1,5 +1,4 @@
 import type { KubeObject, ListMeta, Resource, Table } from "@peapod/api";
-import { tableKind } from "./columns.ts";
 
 /** What of an object goes along with its row. */
 export type IncludeObject = "None" | "Metadata" | "Object";
@@ -17,13 +16,13 @@ export interface TableOptions {
 
 /** Objects as the table that `kubectl get` prints. */
 export function toTable(objects: readonly KubeObject[], options: TableOptions): Table {
-  const { columns, cells } = tableKind(options.resource);
-  const rows = objects.map((object) => ({ cells: [...cells(object, options.nowMs)], object: included(object, options) }));
+  const { resource, nowMs } = options;
+  const rows = objects.map((object) => ({ cells: [...resource.cells(object, nowMs)], object: included(object, options) }));
   const table = {
     kind: "Table",
     apiVersion: `meta.k8s.io/${options.version}`,
     metadata: options.metadata,
-    columnDefinitions: options.withHeaders ? [...columns] : [],
+    columnDefinitions: options.withHeaders ? [...resource.columns] : [],
     rows,
   };
   return table as unknown as Table; // the schema has neither v1beta1, nor rows' objects

@@ -1,5 +1,7 @@
-import { type ContainerStatus, isPodTerminal, type Pod } from "@peapod/api";
-import { age } from "./durations.ts";
+import type { ContainerStatus, Pod } from "../generated.ts";
+import { age } from "../values/durations.ts";
+import { podContainers } from "./containers.ts";
+import { isPodTerminal } from "./pod-predicates.ts";
 
 /** A pod's cells, in the order of the pod columns. The rules are those of upstream's printers.go, printPod. */
 export function podCells(pod: Pod, nowMs: number): string[] {
@@ -31,10 +33,8 @@ interface Summary {
 }
 
 function summarize(pod: Pod): Summary {
-  const sidecars = new Set(
-    (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name),
-  );
-  const total = (pod.spec?.containers ?? []).length + sidecars.size;
+  const sidecars = new Set(podContainers(pod.spec, ["sidecar"]).map(({ name }) => name));
+  const total = podContainers(pod.spec, ["application"]).length + sidecars.size;
   const gated = (pod.status?.conditions ?? []).some(({ type, reason }) => type === "PodScheduled" && reason === "SchedulingGated");
   const start = gated ? "SchedulingGated" : (nonEmpty(pod.status?.reason) ?? pod.status?.phase ?? "");
   const init = initialization(pod, sidecars);
@@ -69,7 +69,7 @@ function initialization(pod: Pod, sidecars: ReadonlySet<string>): { ready: numbe
     if (terminated !== undefined) return { ready, reason: `Init:${endReason(terminated)}`, seen };
     const why = nonEmpty(waiting?.reason);
     if (why !== undefined && why !== "PodInitializing") return { ready, reason: `Init:${why}`, seen };
-    return { ready, reason: `Init:${index}/${(pod.spec?.initContainers ?? []).length}`, seen };
+    return { ready, reason: `Init:${index}/${podContainers(pod.spec, ["init", "sidecar"]).length}`, seen };
   }
   return { ready, reason: undefined, seen: statuses };
 }
