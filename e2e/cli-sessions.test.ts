@@ -74,7 +74,11 @@ test("up says why a container could not be started, was replaced or ended at onc
     const changed = await up("bad", pod("simple", { containers: [{ ...good, image: "apt.local/nosuchimage" }] }), "-d", "--timeout=4s");
     assert.equal(changed.exitCode, 1);
     assert.match(changed.stderr, /pod\/simple is not ready after 4 s/);
-    assert.match(await engine.peapod("ps"), /simple\s+0\/1\s+(?:ErrImagePull|ImagePullBackOff)[^]*\n {2}! main: .*nosuchimage/);
+    await eventually(
+      async () =>
+        assert.match(await engine.peapod("ps"), /simple\s+0\/1\s+(?:ErrImagePull|ImagePullBackOff)[^]*\n {2}! main: .*nosuchimage/),
+      { withinMs: 30_000, everyMs: 500 },
+    );
     await engine.peapod("down", "simple");
   });
 
