@@ -173,7 +173,7 @@ export async function startEngine(t: TestScope, options: EngineFixtureOptions = 
           if (hasEnded()) return;
           await must(KUBECTL, ["get", "--raw", given.until ?? "/readyz"]);
         },
-        { withinMs: 20_000, everyMs: 50 },
+        { withinMs: 60_000, everyMs: 50 },
       );
       if (hasEnded())
         throw new Error(`The engine ended with ${started.exitCode}: ${readFileSync(join(folder, "engine.log"), "utf8").slice(-2000)}`);

@@ -11,22 +11,25 @@ import { freePort } from "./pods.ts";
 export async function runFaults(t: TestScope, kills: number, say: (line: string) => void): Promise<FaultFindings> {
   const engine = await startEngine(t, { environment: { PEAPOD_LISTEN: `127.0.0.1:${await freePort()}` } });
   const client = await connectHttp({ kubeconfig: engine.kubeconfig });
-  const work = new FaultWork(engine, client, t.signal);
+  const [stop, over] = [new AbortController(), new AbortController()];
+  const work = new FaultWork(engine, client, AbortSignal.any([t.signal, over.signal]));
+  let working: Promise<void> = Promise.resolve();
   try {
     await work.begin();
-    const stop = new AbortController();
-    const killing = (async () => {
-      for (let kill = 1; kill <= kills; kill += 1) {
-        await killAndStart(engine);
-        if (kill % 10 === 0) say(`${kill} kills: ${work.summary()}`);
-      }
-      stop.abort(); // what is under way comes to its end, undisturbed
-    })();
-    await Promise.all([killing, work.run(stop.signal)]);
+    working = work.run(stop.signal);
+    working.catch(() => over.abort()); // told below
+    for (let kill = 1; kill <= kills; kill += 1) {
+      await killAndStart(engine);
+      if (kill % 10 === 0) say(`${kill} kills: ${work.summary()}`);
+    }
+    stop.abort(); // what is under way comes to its end, undisturbed
+    await working;
     await work.end();
     say(`${kills} kills: ${work.summary()}`);
     return work.findings;
   } finally {
+    over.abort(); // an engine that did not start again ends the work, too
+    await Promise.allSettled([working]);
     client[Symbol.dispose]();
   }
 }
