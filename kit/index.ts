@@ -8,9 +8,10 @@ export { isDiskClosed, isErrno, makePrivateFolder, readTextIfPresent, syncFolder
 export { KeyedWorker } from "./keyed-worker.ts";
 export { splitLines } from "./lines.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel, silentLogger } from "./log.ts";
+export { messageOf } from "./message-of.ts";
 export { CommandError, type CommandOptions, type CommandResult, run, type RunningCommand, type StartCommand } from "./run.ts";
 export { Scope } from "./scope.ts";
 export { SteppingClock } from "./stepping-clock.ts";
-export { isAbort, runTogether, type Task, untilSignal } from "./tasks.ts";
+export { isAbort, runTogether, type Task, untilAborted, untilSignal } from "./tasks.ts";
 export { abortAfter, delay, startInterval, startTimer, type Timer } from "./timers.ts";
 export { watchFolder } from "./watch-folder.ts";

@@ -29,6 +29,13 @@ export async function runTogether(tasks: Record<string, Task>, parent: AbortSign
   if (failures.length > 1) throw new AggregateError(failures, "Several tasks failed");
 }
 
+/** Resolves when one of the signals is aborted. */
+export async function untilAborted(...signals: readonly AbortSignal[]): Promise<void> {
+  const any = AbortSignal.any([...signals]);
+  if (any.aborted) return;
+  await new Promise<void>((resolve) => any.addEventListener("abort", () => resolve(), { once: true }));
+}
+
 /** Resolves when the process receives one of `signals`, or when `abort` is aborted. */
 export async function untilSignal(signals: readonly NodeJS.Signals[], abort: AbortSignal): Promise<void> {
   if (abort.aborted) return;

@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exceptions, findClock, findViolations, layers, sourceFiles } from "./layers.ts";
+import { exceptions, findCircles, findClock, findViolations, layers, sourceFiles } from "./layers.ts";
 
 test("findViolations() finds no import outside the table", () => {
   assert.deepEqual(findViolations(), []);
+});
+
+test("findCircles() finds no files of the companions that import each other", () => {
+  assert.deepEqual(
+    findCircles().filter(([file = ""]) => file.startsWith("companions/")),
+    [],
+  );
 });
 
 test("sourceFiles() sees the parts", () => {

@@ -1,3 +1,5 @@
+import { CompanionError, type FrameErrorCode } from "../frame/errors.ts";
+
 /** What can go wrong that a protocol tells its client, a metric counts and a retry decides on. Each has an entry in docs/ambassador-errors.md. */
 const codes = {
   /** Nobody answered at the upstream's address: refused, unreachable, no such name. */
@@ -32,7 +34,7 @@ const codes = {
   CONFIG_INVALID: { retry: false },
   /** An address to listen on cannot be had. */
   LISTEN_FAILED: { retry: false },
-} as const satisfies Record<string, { readonly retry: boolean }>;
+} as const satisfies Record<string, { readonly retry: boolean }> & Record<FrameErrorCode, unknown>;
 
 export type ErrorCode = keyof typeof codes;
 
@@ -40,14 +42,8 @@ export type ErrorCode = keyof typeof codes;
 export const errorCodes = Object.keys(codes) as readonly ErrorCode[]; // the keys of the table above
 
 /** A failure of one connection, or of the configuration. Its message never has a credential in it. */
-export class AmbassadorError extends Error {
-  override readonly name = "AmbassadorError";
-  readonly code: ErrorCode;
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
+export type AmbassadorError = CompanionError<ErrorCode>;
+export const AmbassadorError: new (code: ErrorCode, message: string, options?: ErrorOptions) => AmbassadorError = CompanionError;
 
 /** Whether another endpoint, or the same a moment later, may do better. */
 export function isRetryable(error: unknown): boolean {

@@ -2,7 +2,7 @@
 import { isAbort, systemClock } from "@peapod/kit";
 import { chooseConfigSource, loadConfig } from "./config/load-config.ts";
 import { AmbassadorError } from "./errors.ts";
-import { formatAddress } from "./flow/wire.ts";
+import { formatAddress } from "../frame/address.ts";
 import { describeConfig } from "./operations/check.ts";
 import { type Command, exitCodes, helpText, parseCommandLine, UsageError } from "./operations/command-line.ts";
 import { createLevelLogger } from "./operations/level-logger.ts";

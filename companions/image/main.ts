@@ -6,7 +6,7 @@
  * Exit status: 0 made; 64 a mistake in the arguments; 1 anything else, with the reason on standard error.
  */
 import { parseArgs } from "node:util";
-import { CommandError, Scope, untilSignal } from "@peapod/kit";
+import { CommandError, Scope, untilSignal, messageOf } from "@peapod/kit";
 import { buildImage } from "./build-image.ts";
 import { companions, findCompanion } from "./companions.ts";
 
@@ -34,7 +34,7 @@ async function main(args: readonly string[]): Promise<number> {
     await buildImage(companion, parsed.target, { imageName: parsed.imageName, onStep: say, signal: stop.signal });
     return 0;
   } catch (error) {
-    if (error instanceof CommandError || stop.signal.aborted) return fail(error instanceof Error ? error.message : String(error), 1);
+    if (error instanceof CommandError || stop.signal.aborted) return fail(messageOf(error), 1);
     throw error;
   }
 }
@@ -62,7 +62,7 @@ function parse(args: readonly string[]): Parsed | string {
     if (values.name === undefined) return "Say what the image is called: --name IMAGE";
     return { list: false, companion, imageName: values.name, target: { kind: values.layout === undefined ? "archive" : "layout", path } };
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
-import { formatAddress } from "../flow/wire.ts";
+import { formatAddress, type Address } from "../../frame/address.ts";
 import { leadsTo, listenerChecks, type Report } from "./check-listener.ts";
-import type { Address, AmbassadorConfig, ListenerConfig } from "./config.ts";
+import type { AmbassadorConfig, ListenerConfig } from "./config.ts";
 import { Place, type Problem, unreadable } from "./decode.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
-import { formatAddress } from "../flow/wire.ts";
-import type { Address, ListenerConfig, UpstreamTlsConfig } from "./config.ts";
+import { formatAddress, type Address } from "../../frame/address.ts";
+import type { ListenerConfig, UpstreamTlsConfig } from "./config.ts";
 import { isLoopback } from "./scalars.ts";
 
 /** Says what is wrong at a place below the one that is checked, such as `upstream.endpoints.0`. */

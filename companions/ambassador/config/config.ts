@@ -1,3 +1,5 @@
+import type { Address } from "../../frame/address.ts";
+
 /**
  * What an ambassador runs with: parsed, complete with defaults, frozen. The YAML that it is read from has the same names and shapes, but
  * for times (`connectTimeout: 5s`), addresses (`127.0.0.1:5432`, `unix:/run/app/db.sock`) and secrets (`passwordFile: /path`); schema.ts
@@ -17,11 +19,6 @@ export interface AmbassadorConfig {
 export interface AdminConfig {
   readonly listen: Address;
 }
-
-/** Where to listen or to connect. */
-export type Address =
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
 
 export type ListenerConfig =
   | TcpListenerConfig

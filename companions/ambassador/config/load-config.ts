@@ -1,3 +1,4 @@
+import { messageOf } from "@peapod/kit";
 import { closeSync, openSync, readSync } from "node:fs";
 import type { AmbassadorConfig } from "./config.ts";
 import { type Environment, givenVariables, parseEnvironment } from "./environment.ts";
@@ -48,6 +49,6 @@ export function readConfigFile(path: string): string {
       closeSync(file);
     }
   } catch (cause) {
-    throw invalid([`${path}: cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`]);
+    throw invalid([`${path}: cannot be read: ${messageOf(cause)}`]);
   }
 }

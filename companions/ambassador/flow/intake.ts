@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { isIP, Socket } from "node:net";
 import { contain, startTimer } from "@peapod/kit";
-import type { Address } from "../config/config.ts";
+import type { Address } from "../../frame/address.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { NativeHandle } from "./native.ts";
-import type { Acceptor, ListenOptions } from "./listen.ts";
+import type { Acceptor, ListenOptions } from "./acceptor.ts";
 import { type Ends, type Peer, readProxyHeader } from "./proxy-protocol.ts";
 import { Wire, WireEnded } from "./wire.ts";
 

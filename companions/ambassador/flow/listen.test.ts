@@ -1,3 +1,4 @@
+import type { Acceptor, ListenOptions } from "./acceptor.ts";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { pbkdf2 } from "node:crypto";
@@ -11,7 +12,7 @@ import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { AmbassadorError } from "../errors.ts";
-import { type Acceptor, listen, type ListenOptions } from "./listen.ts";
+import { listen } from "./listen.ts";
 import { listenOnLoopback, loopback, readAll, tcp } from "./pair.fixture.ts";
 import { type Ends, makeProxyHeader } from "./proxy-protocol.ts";
 import type { Wire } from "./wire.ts";

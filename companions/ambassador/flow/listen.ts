@@ -1,35 +1,14 @@
+import { formatAddress, type Address } from "../../frame/address.ts";
 import { lstat, unlink } from "node:fs/promises";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { isErrno } from "@peapod/kit";
-import type { Address } from "../config/config.ts";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { isErrno, messageOf } from "@peapod/kit";
 import { AmbassadorError } from "../errors.ts";
+import type { Acceptor, ListenOptions } from "./acceptor.ts";
 import type { NativeHandle } from "./native.ts";
 import { Intake } from "./intake.ts";
-import type { Ends } from "./proxy-protocol.ts";
-import { formatAddress, type Wire } from "./wire.ts";
 
 type TcpAddress = Address & { readonly kind: "tcp" };
 type UnixAddress = Address & { readonly kind: "unix" };
-
-export interface ListenOptions {
-  /** Port 0: a free one. */
-  readonly listen: Address;
-  /** Mode of a UNIX socket's file. */
-  readonly socketMode: number;
-  /** Each connection begins with a PROXY protocol header, which is read before it is handed out. */
-  readonly acceptProxyProtocol: boolean;
-  /** How long that header may take. */
-  readonly handshakeMs: number;
-}
-
-/** What becomes of connections, in the shape that the protocol serves. Neither function may throw. */
-export type Acceptor =
-  | { readonly kind: "wire"; readonly onConnection: (client: Wire, ends: Ends) => void; readonly onRefused: OnRefused }
-  /** The socket is paused, allows half-open connections, and has what came after a PROXY header unshifted. */
-  | { readonly kind: "socket"; readonly onConnection: (client: Socket, ends: Ends) => void; readonly onRefused: OnRefused };
-
-/** A connection was ended before it was handed out: no PROXY header (CLIENT_PROTOCOL, CLIENT_GONE), no descriptors left (LIMIT_REACHED), or a bug. */
-export type OnRefused = (error: unknown) => void;
 
 export interface Listening {
   /** With the port that was got. */
@@ -149,7 +128,7 @@ async function isAnswered(path: string): Promise<boolean> {
 
 function adviceFor(cause: unknown, address: Address): string {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  return advice[code]?.(address) ?? (cause instanceof Error ? cause.message : String(cause));
+  return advice[code]?.(address) ?? messageOf(cause);
 }
 
 const advice: Readonly<Record<string, (address: Address) => string>> = {

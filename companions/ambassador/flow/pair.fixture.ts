@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import type { Address } from "../config/config.ts";
+import type { Address } from "../../frame/address.ts";
 import { listen } from "./listen.ts";
 import { splice, type Splice, type SpliceResult } from "./splice.ts";
 import { dial, type Wire } from "./wire.ts";

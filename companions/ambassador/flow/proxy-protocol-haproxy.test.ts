@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
-import { dialUpstream } from "./dial-upstream.ts";
+import { dialUpstream } from "../upstream/dial-upstream.ts";
 import { listen } from "./listen.ts";
 import { listenOnLoopback, loopback, tcp } from "./pair.fixture.ts";
 import type { Ends } from "./proxy-protocol.ts";

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, type SecureContext, TLSSocket } from "node:tls";
-import type { Address } from "../config/config.ts";
+import { formatAddress, type Address } from "../../frame/address.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { CancelSignal } from "./cancel.ts";
 import { type NativeHandle, nativeError, overPipe, overTcp } from "./native.ts";
@@ -375,10 +375,4 @@ export function dial(address: Address, { keepAliveMs, onConnected }: DialOptions
     else if (isTcp) transport.resume(); // before it stands: a change less for the kernel's list of what to watch
   }
   return promise;
-}
-
-/** `127.0.0.1:5432`, `[::1]:5432`, `unix:/run/db.sock`. */
-export function formatAddress(address: Address): string {
-  if (address.kind === "unix") return `unix:${address.path}`;
-  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "@peapod/kit";
 import { parseArgs } from "node:util";
 
 /** What the program is asked to do. */
@@ -90,7 +91,7 @@ function parse(words: readonly string[]) {
     } as const;
     return parseArgs({ args: [...words], options, strict: true, allowPositionals: true });
   } catch (cause) {
-    const [said = ""] = (cause instanceof Error ? cause.message : String(cause)).split(". To "); // what to do with an odd file name helps nobody
+    const [said = ""] = messageOf(cause).split(". To "); // what to do with an odd file name helps nobody
     throw new UsageError(`${said}; --help lists what there is`, { cause });
   }
 }

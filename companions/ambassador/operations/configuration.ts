@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "@peapod/kit";
+import { type Clock, type Logger, untilAborted } from "@peapod/kit";
 import type { AmbassadorConfig } from "../config/config.ts";
 import { type ConfigSource, loadConfig, readConfigFile } from "../config/load-config.ts";
 import { parseConfig } from "../config/parse-config.ts";
@@ -63,7 +63,7 @@ export class Configuration {
     process.on("SIGHUP", onHangUp);
     try {
       if (source.kind === "file") await this.#followFile(source, clock, signal);
-      else await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      else await untilAborted(signal);
     } finally {
       process.off("SIGHUP", onHangUp);
       await this.#busy;

@@ -1,5 +1,6 @@
-import { type Acceptor, listen, type Listening } from "../flow/listen.ts";
-import { formatAddress } from "../flow/wire.ts";
+import type { Acceptor } from "../flow/acceptor.ts";
+import { listen, type Listening } from "../flow/listen.ts";
+import { formatAddress } from "../../frame/address.ts";
 import type { Listener } from "./listener.ts";
 
 /** A listening socket, and the listener that its connections go to now. */

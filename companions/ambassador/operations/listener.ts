@@ -1,3 +1,4 @@
+import { formatAddress } from "../../frame/address.ts";
 import type { Socket } from "node:net";
 import { abortAfter, type Clock, contain, type LogFields, type Logger } from "@peapod/kit";
 import type { ListenerConfig } from "../config/config.ts";
@@ -5,7 +6,7 @@ import type { Credentials } from "../credentials/credentials.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Ends } from "../flow/proxy-protocol.ts";
 import { Roster } from "../flow/roster.ts";
-import { formatAddress, Wire } from "../flow/wire.ts";
+import { Wire } from "../flow/wire.ts";
 import type { Protocol, RequestFact } from "../protocols/protocol.ts";
 import { createUpstream } from "../upstream/create-upstream.ts";
 import { Gate } from "../upstream/gate.ts";
@@ -238,7 +239,7 @@ export class Listener {
     if (code === "INTERNAL") return this.#bug(accessFields(connection), failure);
     if (code !== undefined) this.#parts.metrics.addFailure(code);
     if (code !== undefined && (code !== "CLIENT_GONE" || this.#parts.logsAccess()))
-      return this.#log.warn("connection failed", { ...accessFields(connection), code, error: messageOf(failure) });
+      return this.#log.warn("connection failed", { ...accessFields(connection), code, error: withCause(failure) });
     const level = this.config.protocol === "http" ? "debug" : "info"; // its requests have lines of their own
     if (this.#parts.logsAccess()) this.#log[level]("connection ended", accessFields(connection));
   }
@@ -268,7 +269,7 @@ function admit(requests: Gate): void {
 }
 
 /** The sentence of an error and that of what caused it, if it is another one; without a stack: this is the client's or the upstream's trouble, not ours. */
-function messageOf(error: unknown): string {
+function withCause(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { message, cause } = error;
   return cause instanceof Error && !message.includes(cause.message) ? `${message} (${cause.message})` : message;

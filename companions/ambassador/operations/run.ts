@@ -1,4 +1,4 @@
-import { type Clock, type Logger, runTogether, Scope } from "@peapod/kit";
+import { type Clock, type Logger, runTogether, Scope, untilAborted } from "@peapod/kit";
 import type { AmbassadorConfig } from "../config/config.ts";
 import type { ConfigSource } from "../config/load-config.ts";
 import { pump } from "../flow/pump/pump.ts";
@@ -76,10 +76,4 @@ export async function runAmbassador(parts: RunParts, stop: AbortSignal, hurry: A
     },
     scope.signal,
   );
-}
-
-async function untilAborted(...signals: readonly AbortSignal[]): Promise<void> {
-  const any = AbortSignal.any([...signals]);
-  if (any.aborted) return;
-  await new Promise<void>((resolve) => any.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "@peapod/kit";
+import { type Clock, type Logger, untilAborted } from "@peapod/kit";
 import type { HealthCheckConfig } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Place } from "./endpoint.ts";
@@ -95,10 +95,4 @@ export class HealthChecks {
 /** An address that its name has left is looked at as long as it has connections. */
 function isInUse(place: Place): boolean {
   return place.connections > 0 || place.owner.places.includes(place);
-}
-
-/** Resolves when the signal is aborted. */
-export function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -1,9 +1,9 @@
-import { backoffMs, type Clock, type Logger } from "@peapod/kit";
+import { backoffMs, type Clock, type Logger, untilAborted } from "@peapod/kit";
 import type { UpstreamConfig } from "../config/config.ts";
 import { AmbassadorError, isRetryable } from "../errors.ts";
 import { abortSignalOf, type CancelSignal } from "../flow/cancel.ts";
-import { dialUpstream } from "../flow/dial-upstream.ts";
-import { HealthChecks, untilAborted } from "./checks.ts";
+import { dialUpstream } from "./dial-upstream.ts";
+import { HealthChecks } from "./checks.ts";
 import { choose, rank } from "./choose.ts";
 import { Endpoint, type Place } from "./endpoint.ts";
 import { JudgedLease } from "./judged-lease.ts";

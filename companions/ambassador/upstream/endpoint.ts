@@ -1,7 +1,6 @@
 import { isIP } from "node:net";
 import { type Clock, wallOf } from "@peapod/kit";
-import type { Address } from "../config/config.ts";
-import { formatAddress } from "../flow/wire.ts";
+import { formatAddress, type Address } from "../../frame/address.ts";
 import type { Candidate } from "./choose.ts";
 import { isEjected, roleOf, type Standing, unknownStanding } from "./standing.ts";
 import type { EndpointState, Target } from "./upstream.ts";

@@ -1,5 +1,5 @@
 import { AmbassadorError } from "../errors.ts";
-import { formatAddress } from "../flow/wire.ts";
+import { formatAddress } from "../../frame/address.ts";
 import type { Target } from "./upstream.ts";
 
 /**

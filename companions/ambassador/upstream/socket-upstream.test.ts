@@ -4,7 +4,7 @@ import test from "node:test";
 import { eventually, Scope, silentLogger, systemClock } from "@peapod/kit";
 import type { UpstreamConfig } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
-import { formatAddress } from "../flow/wire.ts";
+import { formatAddress } from "../../frame/address.ts";
 import { createUpstream } from "./create-upstream.ts";
 import { configOf, listen, never, openWire, refusedPort } from "./upstream.fixture.ts";
 import type { Target, Upstream } from "./upstream.ts";

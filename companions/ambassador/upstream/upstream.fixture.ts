@@ -1,6 +1,7 @@
+import type { Address } from "../../frame/address.ts";
 import { createServer, type Server, type Socket } from "node:net";
 import { type Clock, Scope, silentLogger, systemClock } from "@peapod/kit";
-import type { Address, UpstreamConfig } from "../config/config.ts";
+import type { UpstreamConfig } from "../config/config.ts";
 import { AmbassadorError, type ErrorCode } from "../errors.ts";
 import { dial, type Wire } from "../flow/wire.ts";
 import { createUpstream, type UpstreamParts } from "./create-upstream.ts";

@@ -1,4 +1,4 @@
-import type { Address } from "../config/config.ts";
+import type { Address } from "../../frame/address.ts";
 import type { AmbassadorError, ErrorCode } from "../errors.ts";
 import type { CancelSignal } from "../flow/cancel.ts";
 

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import koffi from "koffi";
-import type { Address } from "../../config/config.ts";
+import type { Address } from "../../../frame/address.ts";
 import { type Pair, readAll, startPairs } from "../pair.fixture.ts";
 import { shared } from "../shared-buffer.ts";
 import { intoPump, oneByte, pumped, untilEmpty } from "./pumped.fixture.ts";

@@ -1,7 +1,7 @@
 import { abortAfter } from "@peapod/kit";
 import { abortSignalOf } from "../../flow/cancel.ts";
 import { AmbassadorError } from "../../errors.ts";
-import { dialUpstream } from "../../flow/dial-upstream.ts";
+import { dialUpstream } from "../../upstream/dial-upstream.ts";
 import type { Listener } from "../listener.ts";
 
 /**

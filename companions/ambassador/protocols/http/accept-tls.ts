@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { startTimer } from "@peapod/kit";
+import { startTimer, messageOf } from "@peapod/kit";
 import type { CommonListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -35,7 +35,7 @@ export async function acceptTls(
   } catch (cause) {
     secure.destroy();
     socket.destroy();
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new AmbassadorError("CLIENT_PROTOCOL", `Cannot speak TLS with the client: ${reason}`, { cause });
   } finally {
     timer[Symbol.dispose]();

@@ -1,3 +1,4 @@
+import { messageOf } from "@peapod/kit";
 import { type IncomingMessage, request as requestPlain } from "node:http";
 import type { HttpListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
@@ -42,7 +43,7 @@ export function makeCheck(
     } catch (cause) {
       if (cause instanceof AmbassadorError) throw cause;
       signal.throwIfAborted();
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       throw new AmbassadorError("UPSTREAM_PROTOCOL", `${target.endpoint} does not answer GET ${path}: ${reason}`, { cause });
     } finally {
       socket.destroy();

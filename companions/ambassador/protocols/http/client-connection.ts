@@ -1,10 +1,11 @@
+import type { Exchange, Progress } from "./exchange-state.ts";
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { startTimer } from "@peapod/kit";
 import { AmbassadorError } from "../../errors.ts";
 import { Wire } from "../../flow/wire.ts";
 import type { Session } from "../protocol.ts";
-import { type Exchange, type ExchangeParts, fail, type Progress, serveExchange } from "./exchange.ts";
+import { type ExchangeParts, fail, serveExchange } from "./exchange.ts";
 import { problemOf, rawAnswer, RequestRefused } from "./problem.ts";
 
 /** Requests that a client may send ahead of their answers; they are served in turn. */

@@ -1,10 +1,9 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import type { IncomingMessage } from "node:http";
 import { AmbassadorError } from "../../errors.ts";
 import { sentFields } from "./sent-fields.ts";
-import type { Wire } from "../../flow/wire.ts";
 import type { Lease, Target } from "../../upstream/upstream.ts";
 import type { Session } from "../protocol.ts";
+import type { Exchange, Progress } from "./exchange-state.ts";
 import type { Injected, Injection } from "./injection.ts";
 import { problemOf, respondWith } from "./problem.ts";
 import { relay } from "./relay.ts";
@@ -21,27 +20,6 @@ export interface ExchangeParts {
   readonly hostOf: (endpoint: { readonly host: string; readonly port: number | undefined }, authority: string | undefined) => string;
   /** The PROXY protocol's header for this client; undefined: none, and connections serve any client. */
   readonly preambleOf: ((session: Session) => Uint8Array) | undefined;
-}
-
-/** One request of a client, and where its answer goes. */
-export interface Exchange {
-  readonly session: Session;
-  readonly socket: Socket;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  /** What comes after the head of a request that asks for another protocol; undefined for others. */
-  readonly wire: Wire | undefined;
-}
-
-/** How an exchange stands, for whoever watches over it. */
-export interface Progress {
-  outgoing: ClientRequest | undefined;
-  endpoint: string | undefined;
-  /** Why it failed, or was ended. */
-  failure: AmbassadorError | undefined;
-  /** It became a tunnel: the connection is HTTP's no more. */
-  isTunnel: boolean;
-  readonly onTunnel: () => void;
 }
 
 /** Serves one request from its head to the end of its answer. Failures are told to the client, and noted in `progress`; it throws only for bugs. */

@@ -1,12 +1,14 @@
 import { type IncomingMessage, request as requestPlain } from "node:http";
 import { request as requestSecure } from "node:https";
-import { abortAfter } from "@peapod/kit";
+import { abortAfter, messageOf } from "@peapod/kit";
 import type { Credentials } from "../../credentials/credentials.ts";
-import type { UpstreamTlsConfig } from "../../config/config.ts";
+import type { HttpAuthConfig, UpstreamTlsConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { isFieldValue } from "./fields.ts";
 import { secretOf } from "./secret-field.ts";
-import type { OAuth2Config } from "./token-source.ts";
+
+/** How the listener gets its tokens. */
+export type OAuth2Config = Extract<HttpAuthConfig, { readonly kind: "oauth2-client-credentials" }>;
 
 /** The whole of one fetch. */
 const FETCH_MS = 10_000;
@@ -39,7 +41,7 @@ export async function fetchToken(config: OAuth2Config, credentials: Credentials)
   } catch (cause) {
     if (cause instanceof AmbassadorError) throw cause;
     if (signal.aborted) throw new AmbassadorError("UPSTREAM_TIMEOUT", `No token from ${name} within ${FETCH_MS} ms`);
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new AmbassadorError("UPSTREAM_UNREACHABLE", `Cannot get a token from ${name}: ${reason}`, { cause });
   }
 }

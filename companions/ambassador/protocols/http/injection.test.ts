@@ -1,3 +1,4 @@
+import type { OAuth2Config } from "./fetch-token.ts";
 import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
 import { test } from "node:test";
@@ -6,7 +7,7 @@ import { credentialsTest } from "../../credentials/credentials.fixture.ts";
 import { fileCredentials } from "../tls/serving.fixture.ts";
 import { exchangeBytes, httpListener, httpUpstream, serveHttp } from "./http.fixture.ts";
 import { makeInjection } from "./injection.ts";
-import { TokenSource, type OAuth2Config } from "./token-source.ts";
+import { TokenSource } from "./token-source.ts";
 
 const asking = "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic wrong\r\nX-Key: wrong\r\nConnection: close\r\n\r\n";
 const value = (text: string) => ({ kind: "value", value: text }) as const;

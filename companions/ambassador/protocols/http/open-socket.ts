@@ -1,9 +1,10 @@
+import { messageOf } from "@peapod/kit";
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { UpstreamConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
-import { formatAddress } from "../../flow/wire.ts";
+import { formatAddress } from "../../../frame/address.ts";
 import type { Target } from "../../upstream/upstream.ts";
 
 /** What a connection to an upstream is made with. `preamble` is sent before anything else, TLS too: the PROXY protocol's header. */
@@ -40,7 +41,7 @@ export async function openSocket(target: Target, parts: OpenSocketParts, signal:
   });
   await until(secure, "secureConnect", signal, (cause) => {
     plain.destroy();
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new AmbassadorError("UPSTREAM_UNTRUSTED", `Cannot speak TLS with ${target.endpoint}: ${reason}`, { cause });
   });
   return secure;

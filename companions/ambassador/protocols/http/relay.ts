@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 import { contain } from "@peapod/kit";
 import { AmbassadorError } from "../../errors.ts";
-import type { Exchange, Progress } from "./exchange.ts";
+import type { Exchange, Progress } from "./exchange-state.ts";
 import { trailersOf } from "./fields.ts";
 import type { RequestPlan } from "./request-head.ts";
 import { planResponse, type ResponseHead } from "./response-head.ts";

@@ -29,7 +29,7 @@ export function planResponse(head: ResponseHead, request: { readonly method: str
   const isChunked = hasBody && lengths.length === 0 && request.httpVersion === "1.1";
   const fields = passedFields(rawHeaders, (name) => (name === "trailer" && !isChunked) || (name === "content-length" && status === 204));
   if (status === 426) fields.push(...valuesOf(rawHeaders, "upgrade").flatMap((value) => ["Upgrade", value]));
-  return { status, message: messageOf(head), fields, isChunked };
+  return { status, message: reasonPhraseOf(head), fields, isChunked };
 }
 
 /** The head of an answer before the answer (1xx), ready to be sent. */
@@ -60,11 +60,11 @@ function passedFields(rawHeaders: Fields, isLeftOut: (name: string) => boolean):
 }
 
 function formatHead(head: ResponseHead, fields: Fields): string {
-  let text = `HTTP/1.1 ${head.statusCode} ${messageOf(head)}\r\n`;
+  let text = `HTTP/1.1 ${head.statusCode} ${reasonPhraseOf(head)}\r\n`;
   for (let index = 0; index < fields.length; index += 2) text += `${fields[index]}: ${fields[index + 1]}\r\n`;
   return `${text}\r\n`;
 }
 
-function messageOf({ statusMessage }: ResponseHead): string {
+function reasonPhraseOf({ statusMessage }: ResponseHead): string {
   return isFieldValue(statusMessage) ? statusMessage : "";
 }

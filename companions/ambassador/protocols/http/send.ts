@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { contain } from "@peapod/kit";
 import { AmbassadorError } from "../../errors.ts";
 import { Wire } from "../../flow/wire.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange-state.ts";
 import { trailersOf } from "./fields.ts";
 import type { RequestPlan } from "./request-head.ts";
 import { informationalHead } from "./response-head.ts";

@@ -1,10 +1,7 @@
 import { type BackoffCurve, backoffMs, type Clock, type Logger, systemClock } from "@peapod/kit";
-import type { HttpAuthConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
-import { fetchToken } from "./fetch-token.ts";
+import { fetchToken, type OAuth2Config } from "./fetch-token.ts";
 import { secretOf } from "./secret-field.ts";
-
-export type OAuth2Config = Extract<HttpAuthConfig, { readonly kind: "oauth2-client-credentials" }>;
 
 export interface TokenSourceParts {
   readonly log: Logger;

@@ -1,5 +1,5 @@
 import type { Wire } from "../../flow/wire.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange-state.ts";
 import { switchingHead } from "./response-head.ts";
 import type { Answer } from "./send.ts";
 

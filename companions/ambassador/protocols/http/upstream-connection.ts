@@ -4,7 +4,7 @@ import type { SecureContext } from "node:tls";
 import type { HttpListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { Roster, type Rostered } from "../../flow/roster.ts";
-import { formatAddress } from "../../flow/wire.ts";
+import { formatAddress } from "../../../frame/address.ts";
 import type { Open, Target } from "../../upstream/upstream.ts";
 import { KeptConnections } from "./kept-connections.ts";
 import { openSocket } from "./open-socket.ts";

@@ -3,7 +3,7 @@ import { abortSignalOf } from "../../flow/cancel.ts";
 import type { MysqlListenerConfig } from "../../config/config.ts";
 import { abortable } from "../../flow/abortable.ts";
 import { AmbassadorError } from "../../errors.ts";
-import type { OnBehalfOf } from "../../flow/dial-upstream.ts";
+import type { OnBehalfOf } from "../../upstream/dial-upstream.ts";
 import type { Splice } from "../../flow/splice.ts";
 import type { Wire } from "../../flow/wire.ts";
 import type { Lease, Open, Role, Target } from "../../upstream/upstream.ts";

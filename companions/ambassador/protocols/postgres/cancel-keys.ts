@@ -1,4 +1,4 @@
-import type { OnBehalfOf } from "../../flow/dial-upstream.ts";
+import type { OnBehalfOf } from "../../upstream/dial-upstream.ts";
 
 /** Sends a cancel request to the very server that a session runs at, in the way that the session was made. */
 export type SendCancel = (key: Buffer, onBehalfOf: OnBehalfOf, signal: AbortSignal) => Promise<void>;

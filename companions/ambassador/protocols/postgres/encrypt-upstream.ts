@@ -2,7 +2,7 @@ import type { TLSSocket } from "node:tls";
 import type { UpstreamTlsConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
-import { startUpstreamTls } from "../../flow/upstream-tls.ts";
+import { startUpstreamTls } from "../../upstream/upstream-tls.ts";
 import type { Wire } from "../../flow/wire.ts";
 import type { Target } from "../../upstream/upstream.ts";
 import { ALPN, formatSslRequest } from "./client-request.ts";

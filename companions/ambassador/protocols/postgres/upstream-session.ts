@@ -2,7 +2,7 @@ import { startTimer } from "@peapod/kit";
 import type { PostgresListenerConfig, SecretSource } from "../../config/config.ts";
 import type { Credentials, Secret } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
-import { dialUpstream, type OnBehalfOf } from "../../flow/dial-upstream.ts";
+import { dialUpstream, type OnBehalfOf } from "../../upstream/dial-upstream.ts";
 import { type Wire, WireEnded } from "../../flow/wire.ts";
 import type { Role, Target } from "../../upstream/upstream.ts";
 import { formatCancel } from "./client-request.ts";

@@ -3,7 +3,7 @@ import type { RedisListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { abortable } from "../../flow/abortable.ts";
 import { AmbassadorError } from "../../errors.ts";
-import type { OnBehalfOf } from "../../flow/dial-upstream.ts";
+import type { OnBehalfOf } from "../../upstream/dial-upstream.ts";
 import type { Wire } from "../../flow/wire.ts";
 import type { Check, Role, Target } from "../../upstream/upstream.ts";
 import type { MakeProtocol, Session } from "../protocol.ts";

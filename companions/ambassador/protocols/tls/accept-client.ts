@@ -1,4 +1,4 @@
-import { startTimer } from "@peapod/kit";
+import { startTimer, messageOf } from "@peapod/kit";
 import type { CommonListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
@@ -21,13 +21,9 @@ export async function acceptClientTls(
     await client.acceptTls(secureContext, { requestCert: serverTls.clientCaFile !== undefined });
   } catch (cause) {
     if (cause instanceof WireEnded) throw new AmbassadorError("CLIENT_GONE", "The client ended before TLS began", { cause });
-    throw new AmbassadorError(
-      "CLIENT_PROTOCOL",
-      `Cannot speak TLS with the client: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new AmbassadorError("CLIENT_PROTOCOL", `Cannot speak TLS with the client: ${messageOf(cause)}`, {
+      cause,
+    });
   } finally {
     timer[Symbol.dispose]();
   }

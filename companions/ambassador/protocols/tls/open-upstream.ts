@@ -2,8 +2,8 @@ import type { UpstreamConfig, UpstreamTlsConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { abortable } from "../../flow/abortable.ts";
 import type { CancelSignal } from "../../flow/cancel.ts";
-import { dialUpstream, type OnBehalfOf } from "../../flow/dial-upstream.ts";
-import { startUpstreamTls } from "../../flow/upstream-tls.ts";
+import { dialUpstream, type OnBehalfOf } from "../../upstream/dial-upstream.ts";
+import { startUpstreamTls } from "../../upstream/upstream-tls.ts";
 import type { Wire } from "../../flow/wire.ts";
 import type { Target } from "../../upstream/upstream.ts";
 

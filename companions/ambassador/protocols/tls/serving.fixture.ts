@@ -1,9 +1,10 @@
+import type { Address } from "../../../frame/address.ts";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import { type Scope, silentLogger, type Logger } from "@peapod/kit";
-import type { Address, CommonListenerConfig, SecretSource, UpstreamTlsConfig } from "../../config/config.ts";
+import type { CommonListenerConfig, SecretSource, UpstreamTlsConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { listen } from "../../flow/listen.ts";

@@ -1,10 +1,11 @@
+import { messageOf } from "@peapod/kit";
 import { isIP } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { UpstreamTlsConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import { AmbassadorError } from "../errors.ts";
-import type { Target } from "../upstream/upstream.ts";
-import type { Wire } from "./wire.ts";
+import type { Target } from "./upstream.ts";
+import type { Wire } from "../flow/wire.ts";
 
 /**
  * Speaks TLS to an upstream from here on, and holds its certificate to the mode: `verify-full` by authority and name, `verify-ca` by
@@ -29,10 +30,6 @@ export async function startUpstreamTls(
     });
   } catch (cause) {
     if (cause instanceof AmbassadorError) throw cause;
-    throw new AmbassadorError("UPSTREAM_UNTRUSTED", `Cannot speak TLS with ${target.endpoint}: ${reasonOf(cause)}`, { cause });
+    throw new AmbassadorError("UPSTREAM_UNTRUSTED", `Cannot speak TLS with ${target.endpoint}: ${messageOf(cause)}`, { cause });
   }
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,8 +1,8 @@
 import type { UpstreamConfig } from "../config/config.ts";
-import type { Target } from "../upstream/upstream.ts";
-import type { CancelSignal } from "./cancel.ts";
-import { type Ends, makeProxyHeader } from "./proxy-protocol.ts";
-import { dial, type Wire } from "./wire.ts";
+import type { Target } from "./upstream.ts";
+import type { CancelSignal } from "../flow/cancel.ts";
+import { type Ends, makeProxyHeader } from "../flow/proxy-protocol.ts";
+import { dial, type Wire } from "../flow/wire.ts";
 
 /** Who a connection is made for, as the PROXY protocol tells the upstream. Undefined for a health check (v2: LOCAL; v1: UNKNOWN). */
 export type OnBehalfOf = Ends;
