@@ -10,7 +10,7 @@ import { eventually, Scope } from "@peapod/kit";
 import { startMariadb } from "../companions/ambassador/protocols/mysql/mariadb-server.fixture.ts";
 import { freePort, startPostgres } from "../companions/ambassador/protocols/postgres/postgres-server.fixture.ts";
 import { startRedisServer } from "../companions/ambassador/protocols/redis/redis-server.fixture.ts";
-import { makeAuthority } from "../companions/ambassador/protocols/tls/certificates.fixture.ts";
+import { makeAuthority } from "../companions/frame/credentials/certificates.fixture.ts";
 import { collect, listenOn, startTrickle } from "./ambassador-peers.ts";
 import { type AmbassadorProgram, client, folderFor, startAmbassador } from "./ambassador-program.ts";
 

@@ -10,7 +10,7 @@ import { createSecureContext, createServer as createTlsServer } from "node:tls";
 import { eventually, Scope } from "@peapod/kit";
 import { startPostgres } from "../companions/ambassador/protocols/postgres/postgres-server.fixture.ts";
 import { startRedisServer } from "../companions/ambassador/protocols/redis/redis-server.fixture.ts";
-import { makeAuthority } from "../companions/ambassador/protocols/tls/certificates.fixture.ts";
+import { makeAuthority } from "../companions/frame/credentials/certificates.fixture.ts";
 import { collect, listenOn } from "./ambassador-peers.ts";
 import { type AmbassadorProgram, client, folderFor, startAmbassador } from "./ambassador-program.ts";
 

@@ -1,9 +1,10 @@
+import { configSchema } from "../companions/ambassador/config/config-schema.ts";
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parseManifest } from "../cli/manifest.ts";
-import { parseConfig } from "../companions/ambassador/config/parse-config.ts";
+import { parseConfig } from "../companions/frame/config/parse-config.ts";
 import { codeBlocks, documents, headings, relativeLinks } from "./markdown-blocks.ts";
 import { root } from "./steps.ts";
 
@@ -13,7 +14,7 @@ const isConfiguration = ({ text }: { readonly text: string }): boolean => /^list
 
 for (const { place, text } of yamlBlocks.filter(isConfiguration)) {
   test(`the configuration at ${place} is one that the ambassador takes`, () => {
-    assert.ok(parseConfig(text, place).listeners.length > 0);
+    assert.ok(parseConfig(configSchema, text, place).listeners.length > 0);
   });
 }
 

@@ -2,6 +2,7 @@
  * Writes the documents that are made from the program's own tables: docs/fields.md, docs/cli.md, the options in engine/README.md and the
  * tables in docs/ambassador-configuration.md. usage: node tools/generate-docs.ts [--check]
  */
+import { configSchema } from "../companions/ambassador/config/config-schema.ts";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type FieldEntry, listFields, resources } from "@peapod/api";
@@ -11,7 +12,7 @@ import type { Command } from "../cli/command.ts";
 import { commands } from "../cli/commands.ts";
 import { helpFlag } from "../cli/flags.ts";
 import { usageLine } from "../cli/help.ts";
-import { configurationReference, type ReferenceSection } from "../companions/ambassador/config/reference.ts";
+import { configurationReference, type ReferenceSection } from "../companions/frame/config/reference.ts";
 import { ambassadorVariables } from "../companions/ambassador/config/variables.ts";
 import { engineOptions } from "../engine/config.ts";
 import { root } from "./steps.ts";
@@ -137,7 +138,7 @@ function optionsTable(): string {
 }
 
 function ambassadorFields(): string {
-  return configurationReference().map(ambassadorSection).join("\n\n");
+  return configurationReference(configSchema.type).map(ambassadorSection).join("\n\n");
 }
 
 function ambassadorSection({ path, fields }: ReferenceSection): string {
@@ -153,7 +154,7 @@ function ambassadorSection({ path, fields }: ReferenceSection): string {
 function ambassadorVariablesTable(): string {
   return table(
     ["variable", "meaning"],
-    ambassadorVariables.map(({ name, help }) => [code(name), help]),
+    ambassadorVariables.all.map(({ name, help }) => [code(name), help]),
   );
 }
 

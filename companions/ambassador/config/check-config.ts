@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { formatAddress, type Address } from "../../frame/address.ts";
 import { leadsTo, listenerChecks, type Report } from "./check-listener.ts";
 import type { AmbassadorConfig, ListenerConfig } from "./config.ts";
-import { Place, type Problem, unreadable } from "./decode.ts";
+import { Place, type Problem, unreadable } from "../../frame/config/decode.ts";
 
 /**
  * What no single value shows: names and addresses that are there twice, and settings that do not go together. Takes a configuration in

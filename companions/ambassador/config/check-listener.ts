@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 import { formatAddress, type Address } from "../../frame/address.ts";
 import type { ListenerConfig, UpstreamTlsConfig } from "./config.ts";
-import { isLoopback } from "./scalars.ts";
+import { isLoopback } from "../../frame/config/scalars.ts";
 
 /** Says what is wrong at a place below the one that is checked, such as `upstream.endpoints.0`. */
 export type Report = (path: string, message: string) => void;

@@ -1,3 +1,5 @@
+import type { SecretSource } from "../../frame/credentials/secret.ts";
+import type { CommonConfig } from "../../frame/config/common.ts";
 import type { Address } from "../../frame/address.ts";
 
 /**
@@ -5,19 +7,10 @@ import type { Address } from "../../frame/address.ts";
  * for times (`connectTimeout: 5s`), addresses (`127.0.0.1:5432`, `unix:/run/app/db.sock`) and secrets (`passwordFile: /path`); schema.ts
  * has the keys, bounds and defaults.
  */
-export interface AmbassadorConfig {
-  readonly admin: AdminConfig | undefined;
-  readonly logLevel: "error" | "warn" | "info" | "debug";
+export interface AmbassadorConfig extends CommonConfig {
   /** A line for each connection (and for each request of an `http` listener) on standard error. */
   readonly accessLog: boolean;
-  /** How long connections may go on after SIGTERM, or after their listener left the configuration. Default 25 s. */
-  readonly drainMs: number;
   readonly listeners: readonly ListenerConfig[];
-}
-
-/** `/healthz`, `/readyz`, `/metrics` and a page of endpoints and connections. */
-export interface AdminConfig {
-  readonly listen: Address;
 }
 
 export type ListenerConfig =
@@ -122,9 +115,6 @@ export interface RedisListenerConfig extends CommonListenerConfig {
   /** SELECTed at login; undefined: 0, as ever. */
   readonly database: number | undefined;
 }
-
-/** A text in the configuration, or in a file that is read anew for each use. One trailing newline of a file is not part of it. */
-export type SecretSource = { readonly kind: "value"; readonly value: string } | { readonly kind: "file"; readonly path: string };
 
 export interface ServerTlsConfig {
   readonly certFile: string;

@@ -1,16 +1,18 @@
+import { configSchema } from "./config-schema.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { AmbassadorError } from "../errors.ts";
-import { type Environment, parseEnvironment } from "./environment.ts";
-import { parseConfig } from "./parse-config.ts";
+import { parseEnvironment } from "../../frame/config/environment.ts";
+import type { Environment } from "../../frame/config/schema.ts";
+import { parseConfig } from "../../frame/config/parse-config.ts";
 import { ambassadorVariables } from "./variables.ts";
 
 const least = { AMBASSADOR_PROTOCOL: "postgres", AMBASSADOR_LISTEN: "127.0.0.1:5432", AMBASSADOR_UPSTREAM: "db.example:5432" };
 
 function problemsOf(environment: Environment): string[] {
   try {
-    parseEnvironment(environment);
+    parseEnvironment(configSchema, environment);
   } catch (cause) {
     assert.ok(cause instanceof AmbassadorError && cause.code === "CONFIG_INVALID", String(cause));
     return cause.message.split("\n");
@@ -41,12 +43,12 @@ listeners:
   database: orders
   upstream: {endpoints: [db-0.example, db-1.example:5433], target: read-write, tls: {mode: verify-full, caFile: /run/ca}}
 `;
-  assert.deepEqual(parseEnvironment(environment), parseConfig(file, "f.yaml"));
+  assert.deepEqual(parseEnvironment(configSchema, environment), parseConfig(configSchema, file, "f.yaml"));
 });
 
 test("parseEnvironment() makes the authorization of http from the variables that are there", () => {
   const auth = (more: Environment): unknown => {
-    const [listener] = parseEnvironment({ ...least, AMBASSADOR_PROTOCOL: "http", ...more }).listeners;
+    const [listener] = parseEnvironment(configSchema, { ...least, AMBASSADOR_PROTOCOL: "http", ...more }).listeners;
     return listener?.protocol === "http" ? listener.auth : undefined;
   };
   assert.deepEqual(auth({ AMBASSADOR_USERNAME: "u", AMBASSADOR_PASSWORD_FILE: "/p" }), {
@@ -121,7 +123,7 @@ test("parseEnvironment() passes over what Kubernetes says of a Service called am
 });
 
 test("every variable stands for a key that some protocol has", () => {
-  for (const { name } of ambassadorVariables) {
+  for (const { name } of ambassadorVariables.all) {
     const refusals = ["tcp", "tls", "http", "postgres", "mysql", "redis"].filter((protocol) =>
       problemsOf({ ...least, AMBASSADOR_PROTOCOL: protocol, [name]: name === "AMBASSADOR_PROTOCOL" ? protocol : "1" }).some((line) =>
         /unknown|no meaning/.test(line),
@@ -133,7 +135,7 @@ test("every variable stands for a key that some protocol has", () => {
 
 test("parseEnvironment() takes or refuses any environment, with CONFIG_INVALID and nothing else", () => {
   const names = fc.oneof(
-    fc.constantFrom(...ambassadorVariables.map(({ name }) => name)),
+    fc.constantFrom(...ambassadorVariables.all.map(({ name }) => name)),
     fc.string({ maxLength: 5 }).map((text) => `AMBASSADOR_${text}`),
   );
   const values = fc.oneof(

@@ -1,6 +1,7 @@
+import { configSchema } from "./config-schema.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseConfig } from "./parse-config.ts";
+import { parseConfig } from "../../frame/config/parse-config.ts";
 
 const text = (endpoint: string): string => `listeners:
   - protocol: tcp
@@ -9,7 +10,7 @@ const text = (endpoint: string): string => `listeners:
       endpoints: ["${endpoint}"]
 `;
 const endpointOf = (endpoint: string, variables: Record<string, string>): unknown =>
-  parseConfig(text(endpoint), "f.yaml", variables).listeners[0]?.upstream.endpoints[0];
+  parseConfig(configSchema, text(endpoint), "f.yaml", variables).listeners[0]?.upstream.endpoints[0];
 
 test("parseConfig() puts variables of the environment in", () => {
   const variables = { NODE_NAME: "10.1.2.3", PORT: "9", "a.b-c": "x" };

@@ -1,14 +1,15 @@
+import { configSchema } from "./config-schema.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { AmbassadorError } from "../errors.ts";
 import type { AmbassadorConfig, ListenerConfig } from "./config.ts";
-import { parseConfig } from "./parse-config.ts";
+import { parseConfig } from "../../frame/config/parse-config.ts";
 
 /** The lines of what `text` is refused with. */
 function problemsOf(text: string): string[] {
   try {
-    parseConfig(text, "f.yaml");
+    parseConfig(configSchema, text, "f.yaml");
   } catch (cause) {
     assert.ok(cause instanceof AmbassadorError, String(cause));
     assert.equal(cause.code, "CONFIG_INVALID");
@@ -18,7 +19,7 @@ function problemsOf(text: string): string[] {
 }
 
 function only(text: string): ListenerConfig {
-  const [listener] = parseConfig(text, "f.yaml").listeners;
+  const [listener] = parseConfig(configSchema, text, "f.yaml").listeners;
   assert.ok(listener !== undefined);
   return listener;
 }
@@ -37,7 +38,11 @@ function listener(protocol: string, lines: readonly string[] = [], upstream: rea
 }
 
 test("parseConfig() needs no more than protocol, listen and endpoints, and has a default for all else", () => {
-  const config = parseConfig("listeners: [{protocol: tcp, listen: ':5432', upstream: {endpoints: ['db.example:5432']}}]", "f.yaml");
+  const config = parseConfig(
+    configSchema,
+    "listeners: [{protocol: tcp, listen: ':5432', upstream: {endpoints: ['db.example:5432']}}]",
+    "f.yaml",
+  );
   assert.deepEqual(config, {
     admin: undefined,
     logLevel: "info",

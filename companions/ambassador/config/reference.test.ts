@@ -1,23 +1,23 @@
+import { configSchema } from "./config-schema.ts";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { AmbassadorError } from "../errors.ts";
-import { parseConfig } from "./parse-config.ts";
-import { configurationReference } from "./reference.ts";
-import { suggest } from "./suggest.ts";
+import { parseConfig } from "../../frame/config/parse-config.ts";
+import { configurationReference } from "../../frame/config/reference.ts";
 
 const document = readFileSync(join(import.meta.dirname, "../../../docs/ambassador-configuration.md"), "utf8");
 
 test("configurationReference() has a type and a meaning for every key", () => {
-  const sections = configurationReference();
+  const sections = configurationReference(configSchema.type);
   for (const { path, fields } of sections)
     for (const { key, type, help } of fields) assert.ok(type !== "" && help !== "", `${path}.${key}`);
   assert.ok(sections.some(({ path }) => path === "listeners[].upstream.tls"));
 });
 
 test("configurationReference() tells which protocols have a key, where not all do", () => {
-  const upstream = configurationReference().find(({ path }) => path === "listeners[].upstream");
+  const upstream = configurationReference(configSchema.type).find(({ path }) => path === "listeners[].upstream");
   const target = upstream?.fields.filter(({ key }) => key === "target") ?? [];
   assert.deepEqual(
     target.map(({ only }) => only),
@@ -32,7 +32,7 @@ test("configurationReference() tells which protocols have a key, where not all d
 test("the largest example of the document has all six protocols", () => {
   const largest =
     [...document.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = ""]) => text).toSorted((a, b) => b.length - a.length)[0] ?? "";
-  const protocols = parseConfig(largest, "document").listeners.map(({ protocol }) => protocol);
+  const protocols = parseConfig(configSchema, largest, "document").listeners.map(({ protocol }) => protocol);
   assert.deepEqual(protocols.toSorted(), ["http", "mysql", "postgres", "redis", "tcp", "tls"]);
 });
 
@@ -52,21 +52,7 @@ test("the mistakes that the document shows are told as it says", () => {
     tls: { mode: verify_full }
 `;
   assert.throws(
-    () => parseConfig(text, "ambassador.yaml"),
+    () => parseConfig(configSchema, text, "ambassador.yaml"),
     (error) => error instanceof AmbassadorError && error.message === shown,
   );
-});
-
-test("suggest() finds what was probably meant, and nothing far away", () => {
-  const known = ["listen", "upstream", "verify-full", "passwordFile"];
-  const cases = {
-    listne: "listen",
-    upstrem: "upstream",
-    verify_full: "verify-full",
-    passwordfile: "passwordFile",
-    password_file: "passwordFile",
-    x: undefined,
-    database: undefined,
-  };
-  for (const [word, meant] of Object.entries(cases)) assert.equal(suggest(word, known), meant, word);
 });

@@ -1,7 +1,7 @@
 import type { HealthCheckConfig, ProtocolName, UpstreamConfig, UpstreamTlsConfig } from "./config.ts";
-import { type Field, list, oneOf, type RawMap, record, type Type } from "./decode.ts";
-import { fixed, optional, orOff, required, withDefault } from "./fields.ts";
-import { absolutePath, boolean, duration, endpointAddress, integer, text, urlPath } from "./scalars.ts";
+import { type Field, list, oneOf, type RawMap, record, type Type } from "../../frame/config/decode.ts";
+import { fixed, optional, orOff, required, withDefault } from "../../frame/config/fields.ts";
+import { absolutePath, boolean, duration, endpointAddress, integer, text, urlPath } from "../../frame/config/scalars.ts";
 
 type TlsMode = UpstreamTlsConfig["mode"];
 

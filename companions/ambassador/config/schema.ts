@@ -1,5 +1,4 @@
 import type {
-  AdminConfig,
   AmbassadorConfig,
   CommonListenerConfig,
   HttpAuthConfig,
@@ -15,9 +14,21 @@ import type {
   TcpListenerConfig,
   TlsListenerConfig,
 } from "./config.ts";
-import { type Field, list, oneOf, type Raw, type RawMap, record, type Type, variants } from "./decode.ts";
-import { fixed, needed, onlyFile, optional, orOff, plainOrFile, required, tag, withDefault } from "./fields.ts";
-import { absolutePath, boolean, duration, fileMode, headerName, integer, listenAddress, listenerName, text, tokenUrl } from "./scalars.ts";
+import { commonFields } from "../../frame/config/common.ts";
+import { type Field, list, oneOf, type Raw, type RawMap, record, type Type, variants } from "../../frame/config/decode.ts";
+import { fixed, needed, onlyFile, optional, plainOrFile, required, tag, withDefault } from "../../frame/config/fields.ts";
+import {
+  absolutePath,
+  boolean,
+  duration,
+  fileMode,
+  headerName,
+  integer,
+  listenAddress,
+  listenerName,
+  text,
+  tokenUrl,
+} from "../../frame/config/scalars.ts";
 import { upstreamOf, upstreamTls } from "./schema-upstream.ts";
 
 const kindHelp = "How requests are authorized";
@@ -236,31 +247,21 @@ const listener: Type<ListenerConfig> = variants<ListenerConfig>("protocol", { tc
   Type<ListenerConfig>
 >);
 
+const top = commonFields({
+  page: "a page of endpoints and connections",
+  drain: "How long connections may go on after SIGTERM, or after their listener left the configuration",
+});
+
 /** All that a configuration may say: the one place for names, types, bounds, defaults and their reasons. */
 export const configType: Type<AmbassadorConfig> = record<AmbassadorConfig>({
-  admin: orOff({
-    type: record<AdminConfig>({
-      listen: required({ type: listenAddress, help: "Where: `0.0.0.0:9901` for a kubelet's probes, `127.0.0.1:9901` for the pod alone" }),
-    }),
-    fallback: "off",
-    help: "`/healthz`, `/readyz`, `/metrics` and a page of endpoints and connections; by default nothing listens that was not asked for",
-  }),
-  logLevel: withDefault({
-    type: oneOf(["error", "warn", "info", "debug"]),
-    fallback: "info",
-    help: "`info` tells each change of state once",
-  }),
+  admin: top.admin,
+  logLevel: top.logLevel,
   accessLog: withDefault({
     type: boolean,
     fallback: "false",
     help: "A line for each connection (each request, for `http`) on standard error; off, since the application's own log says most of it",
   }),
-  drainMs: withDefault({
-    key: "drainTimeout",
-    type: duration("0s", "24h"),
-    fallback: "25s",
-    help: "How long connections may go on after SIGTERM, or after their listener left the configuration; within Kubernetes' 30 s of grace",
-  }),
+  drainMs: top.drainMs,
   listeners: required({ type: list(listener, { atLeast: 1, of: "listeners" }), help: "Any number of them" }),
 });
 

@@ -6,10 +6,10 @@ import { test } from "node:test";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { eventually, type Scope, silentLogger } from "@peapod/kit";
 import { tcpProtocol } from "../protocols/tcp/tcp.ts";
-import { makeAuthority } from "../protocols/tls/certificates.fixture.ts";
+import { makeAuthority } from "../../frame/credentials/certificates.fixture.ts";
 import { fileCredentials, listenerTo, listenOn, startServing } from "../protocols/tls/serving.fixture.ts";
 import { tlsProtocol } from "../protocols/tls/tls.ts";
-import { scopeOf } from "../test-scope.fixture.ts";
+import { scopeOf } from "../../frame/test-scope.fixture.ts";
 
 const parts = { credentials: fileCredentials, log: silentLogger };
 /** Its records say in plain text what they are. */

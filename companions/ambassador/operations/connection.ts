@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { isAbort, type Logger } from "@peapod/kit";
-import type { SecretSource } from "../config/config.ts";
+import type { SecretSource } from "../../frame/credentials/secret.ts";
 import { AmbassadorError } from "../errors.ts";
 import { Cancel } from "../flow/cancel.ts";
 import type { Ends, Peer } from "../flow/proxy-protocol.ts";

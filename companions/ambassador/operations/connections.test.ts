@@ -8,7 +8,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { eventually } from "@peapod/kit";
 import { ask, LineClient, startAmbassador, startEcho, statusOf, tcpListener } from "./program.fixture.ts";
-import { scopeOf } from "../test-scope.fixture.ts";
+import { scopeOf } from "../../frame/test-scope.fixture.ts";
 
 const WITHIN = { withinMs: 5_000 };
 

@@ -1,7 +1,8 @@
+import { configSchema } from "../config/config-schema.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SecretSource } from "../config/config.ts";
-import { parseConfig } from "../config/parse-config.ts";
+import type { SecretSource } from "../../frame/credentials/secret.ts";
+import { parseConfig } from "../../frame/config/parse-config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import { CredentialAges } from "./credential-ages.ts";
 
@@ -12,7 +13,7 @@ const other: SecretSource = { kind: "file", path: "/run/secrets/other" };
 function setUp(maxAge: string | undefined) {
   const login = { username: "app", passwordFile: password.path, ...(maxAge === undefined ? {} : { maxAge }) };
   const listener = { name: "db", protocol: "redis", listen: "127.0.0.1:1", upstream: { endpoints: ["127.0.0.1:2"] }, login };
-  const [config] = parseConfig(JSON.stringify({ listeners: [listener] }), "test").listeners;
+  const [config] = parseConfig(configSchema, JSON.stringify({ listeners: [listener] }), "test").listeners;
   assert.ok(config);
   const finished: string[] = [];
   const connection = (name: string, secrets: readonly { source: SecretSource; version: number }[]) => ({

@@ -1,5 +1,6 @@
+import type { SecretSource } from "../../frame/credentials/secret.ts";
 import { startTimer, type Timer } from "@peapod/kit";
-import type { ListenerConfig, SecretSource } from "../config/config.ts";
+import type { ListenerConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 
 /** What is asked of a connection. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { ask, LineClient, startAmbassador, startEcho, tcpListener } from "./program.fixture.ts";
-import { scopeOf } from "../test-scope.fixture.ts";
+import { scopeOf } from "../../frame/test-scope.fixture.ts";
 
 const WITHIN = { withinMs: 5_000 };
 

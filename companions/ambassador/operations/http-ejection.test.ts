@@ -4,7 +4,7 @@ import { Agent, createServer, type IncomingMessage, request, type Server } from 
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { eventually, type Scope } from "@peapod/kit";
-import { scopeOf } from "../test-scope.fixture.ts";
+import { scopeOf } from "../../frame/test-scope.fixture.ts";
 import { ask, type RunningAmbassador, startAmbassador, statusOf } from "./program.fixture.ts";
 
 const WITHIN = { withinMs: 5_000 };

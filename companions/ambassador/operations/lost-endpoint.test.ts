@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
 import { eventually, type Scope } from "@peapod/kit";
-import { scopeOf } from "../test-scope.fixture.ts";
+import { scopeOf } from "../../frame/test-scope.fixture.ts";
 import { ask, type EchoServer, LineClient, type RunningAmbassador, startAmbassador, startEcho, tcpListener } from "./program.fixture.ts";
 
 const WITHIN = { withinMs: 10_000 };

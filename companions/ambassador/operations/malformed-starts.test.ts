@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { type Scope, startTimer } from "@peapod/kit";
-import { makeAuthority } from "../protocols/tls/certificates.fixture.ts";
-import { scopeOf } from "../test-scope.fixture.ts";
+import { makeAuthority } from "../../frame/credentials/certificates.fixture.ts";
+import { scopeOf } from "../../frame/test-scope.fixture.ts";
 import { malformedStarts } from "./malformed-starts.fixture.ts";
 import { ask, LineClient, startAmbassador, startEcho, tcpListener } from "./program.fixture.ts";
 

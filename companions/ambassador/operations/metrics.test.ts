@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { parseExposition } from "./exposition.fixture.ts";
+import { FrameMetrics } from "../../frame/program/metrics.ts";
 import { Metrics } from "./metrics.ts";
 import { ask, LineClient, startAmbassador, startEcho, tcpListener } from "./program.fixture.ts";
-import { scopeOf } from "../test-scope.fixture.ts";
+import { scopeOf } from "../../frame/test-scope.fixture.ts";
 
 test("/metrics is strict Prometheus text, and its counts are those of the connections", async (t) => {
   const scope = scopeOf(t);
@@ -45,10 +46,10 @@ test("/metrics is strict Prometheus text, and its counts are those of the connec
 });
 
 test("Metrics of the process are strict Prometheus text too, and label values are escaped", async () => {
-  const metrics = new Metrics();
-  metrics.addProcessMetrics();
-  metrics.forListener('odd"name\\').addFailure("INTERNAL");
-  const series = parseExposition((await metrics.text()).body);
+  const frame = new FrameMetrics({ name: "ambassador", version: "1" });
+  frame.addProcessMetrics();
+  new Metrics(frame.registry).forListener('odd"name\\').addFailure("INTERNAL");
+  const series = parseExposition((await frame.text()).body);
   assert.equal(series.get(String.raw`ambassador_failures_total{listener="odd\"name\\",code="INTERNAL"}`), 1);
   for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "nodejs_eventloop_lag_seconds"])
     assert.ok((series.get(name) ?? -1) >= 0, name);

@@ -1,6 +1,5 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { UpstreamEvent } from "../upstream/upstream.ts";
-import { VERSION } from "./version.ts";
 
 /** From a local socket to a database on another continent that is busy. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -22,8 +21,6 @@ export interface ListenerMetrics {
 
 /** What is asked for at each scrape. */
 export interface Readings {
-  readonly isDraining: boolean;
-  readonly credentialProblems: number;
   readonly listeners: readonly {
     readonly name: string;
     readonly isReady: boolean;
@@ -39,9 +36,9 @@ export interface Readings {
   }[];
 }
 
-/** The metrics of one ambassador, in a registry of their own. */
+/** The ambassador's own metrics, in the registry of its program. */
 export class Metrics {
-  readonly #registry = new Registry();
+  readonly #registry: Registry;
   readonly #connections;
   readonly #failures;
   readonly #bytes;
@@ -52,15 +49,11 @@ export class Metrics {
   readonly #tries;
   readonly #checks;
   readonly #ejections;
-  readonly #credentialFailures;
-  readonly #reloads;
-  readonly #reloadFailures;
-  readonly #reloadSuccessful;
-  readonly #reloadTime;
   /** What connections count, until the next scrape, by listener. */
   readonly #tallies = new Map<string, Tally>();
 
-  constructor() {
+  constructor(registry: Registry) {
+    this.#registry = registry;
     const registers = [this.#registry];
     const labelNames = ["listener"] as const;
     this.#connections = new Counter({
@@ -127,41 +120,6 @@ export class Metrics {
       labelNames: ofEndpoint,
       registers,
     });
-    this.#credentialFailures = new Counter({
-      name: "ambassador_credential_failures_total",
-      help: "How often a file with a credential or certificate stopped being good; the last good content stays in use",
-      registers,
-    });
-    this.#reloads = new Counter({ name: "ambassador_config_reloads_total", help: "Configurations that were taken over", registers });
-    this.#reloadFailures = new Counter({
-      name: "ambassador_config_reload_failures_total",
-      help: "New configurations that were refused; the old one stayed",
-      registers,
-    });
-    this.#reloadSuccessful = new Gauge({
-      name: "ambassador_config_last_reload_successful",
-      help: "1 if the configuration file as it is now is the one in use",
-      registers,
-    });
-    this.#reloadTime = new Gauge({
-      name: "ambassador_config_last_reload_success_timestamp_seconds",
-      help: "When the configuration in use was taken over",
-      registers,
-    });
-    new Gauge({
-      name: "ambassador_build_info",
-      help: "1, with the version",
-      labelNames: ["version"],
-      registers,
-      collect() {
-        this.set({ version: VERSION }, 1);
-      },
-    });
-  }
-
-  /** Adds the process's own: processor time, memory, descriptors, the event loop's lag. Once for each process. */
-  addProcessMetrics(): void {
-    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 100 });
   }
 
   forListener(listener: string): ListenerMetrics {
@@ -189,24 +147,6 @@ export class Metrics {
     };
   }
 
-  /** A file with a credential stopped being good. */
-  credentialFailed(): void {
-    this.#credentialFailures.inc();
-  }
-
-  /** The file as it is now was taken over. */
-  reloaded(nowMs: number): void {
-    this.#reloads.inc();
-    this.#reloadSuccessful.set(1);
-    this.#reloadTime.set(nowMs / 1000);
-  }
-
-  /** The file as it is now was refused. */
-  reloadFailed(): void {
-    this.#reloadFailures.inc();
-    this.#reloadSuccessful.set(0);
-  }
-
   /** Adds the gauges that are read from the ambassador at each scrape. */
   readFrom(read: () => Readings): void {
     const registers = [this.#registry];
@@ -231,9 +171,6 @@ export class Metrics {
         for (const { name: listener, endpoints } of listeners)
           for (const one of endpoints) each.set({ listener, endpoint: one.endpoint }, value(one));
       });
-    gauge("ambassador_draining", "1 while it ends", [], (each, { isDraining }) => each.set(Number(isDraining)));
-    const problems = "Files with credentials or certificates that are no good now";
-    gauge("ambassador_credential_problems", problems, [], (each, { credentialProblems }) => each.set(credentialProblems));
     ofListener("ambassador_listener_ready", "1 if the listener accepts and has an endpoint to try", (one) => Number(one.isReady));
     ofListener("ambassador_connections_active", "Connections of clients now", (one) => one.connections);
     ofListener("ambassador_queue_length", "Clients that wait for a place", (one) => one.queued);
@@ -243,10 +180,9 @@ export class Metrics {
     ofEndpoint("ambassador_endpoint_connections", "Connections there now", (one) => one.connections);
   }
 
-  /** Everything, in Prometheus' text format, version 0.0.4. */
-  async text(): Promise<{ readonly contentType: string; readonly body: string }> {
+  /** Puts what connections have counted into the metrics: before each scrape. */
+  report(): void {
     for (const [listener, tally] of this.#tallies) this.#count(listener, tally);
-    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }
 
   #count(listener: string, tally: Tally): void {

@@ -6,9 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger, type Scope, systemClock } from "@peapod/kit";
 import type { Resolve } from "../upstream/names.ts";
-import { Metrics } from "./metrics.ts";
-import { runAmbassador } from "./run.ts";
+import type { FrameStatus } from "../../frame/admin/status.ts";
+import { FrameMetrics } from "../../frame/program/metrics.ts";
+import { runCompanion } from "../../frame/program/run.ts";
+import { ambassador } from "../companion.ts";
 import type { AmbassadorStatus } from "./status.ts";
+import { startWork } from "./work.ts";
 
 /** A server that says its name to each connection, and then what it is told. */
 export interface EchoServer {
@@ -115,30 +118,36 @@ export async function startAmbassador(
   const configure = (next: unknown): Promise<void> => writeFile(configFile, typeof next === "string" ? next : JSON.stringify(next)); // YAML reads JSON
   await configure(withAdmin(config));
   const lines: Record<string, unknown>[] = [];
-  const log = createLogger({ level: "debug", write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) }); // what the logger wrote
+  const listening = Promise.withResolvers<Record<string, unknown>>();
+  const write = (text: string): void => {
+    const line = JSON.parse(text) as Record<string, unknown>; // what the logger wrote
+    lines.push(line);
+    if (line["message"] === "ambassador listens") listening.resolve(line);
+  };
   const stop = new AbortController();
   const hurry = new AbortController();
-  const listening = Promise.withResolvers<{ readonly listeners: ReadonlyMap<string, string>; readonly admin: string | undefined }>();
   const parts = {
     source: { kind: "file", path: configFile, environment: {} } as const,
-    metrics: new Metrics(),
-    log,
+    metrics: new FrameMetrics(ambassador),
+    log: createLogger({ level: "debug", write }),
     clock: systemClock,
-    ...options,
+    setLogLevel: () => {},
   };
-  const ended = runAmbassador({ ...parts, setLogLevel: () => {}, onListening: listening.resolve }, stop.signal, hurry.signal);
+  const start = (given: Parameters<typeof startWork>[0]): ReturnType<typeof startWork> => startWork({ ...given, ...options });
+  const ended = runCompanion({ ...ambassador, start }, parts, stop.signal, hurry.signal);
   ended.catch(listening.reject);
   scope.defer(async () => {
     stop.abort();
     hurry.abort();
     await ended;
   });
-  const where = await listening.promise;
+  const ports = (await listening.promise)["listeners"] as Readonly<Record<string, string>>; // as the program logs them
+  const admin = lines.find(({ message }) => message === "admin server listens")?.["address"];
   return {
     folder,
     configFile,
-    port: (listener) => portOf(where.listeners.get(listener)),
-    admin: portOf(where.admin),
+    port: (listener) => portOf(ports[listener]),
+    admin: portOf(typeof admin === "string" ? admin : undefined),
     lines,
     configure: (next) => configure(typeof next === "string" ? next : withAdmin(next as Record<string, unknown>)),
     stop,
@@ -184,6 +193,6 @@ function portOf(address: string | undefined): number {
 }
 
 /** What the admin server says of the program. */
-export async function statusOf({ admin }: RunningAmbassador): Promise<AmbassadorStatus> {
-  return JSON.parse((await ask(admin, "/status")).body) as AmbassadorStatus; // what the program wrote
+export async function statusOf({ admin }: RunningAmbassador): Promise<AmbassadorStatus & FrameStatus> {
+  return JSON.parse((await ask(admin, "/status")).body) as AmbassadorStatus & FrameStatus; // what the program wrote
 }

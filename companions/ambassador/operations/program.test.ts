@@ -8,7 +8,7 @@ import { test, type TestContext } from "node:test";
 import type { Scope } from "@peapod/kit";
 import { CommandError, eventually, run } from "@peapod/kit";
 import { ask, LineClient, startEcho, tcpListener } from "./program.fixture.ts";
-import { scopeOf } from "../test-scope.fixture.ts";
+import { scopeOf } from "../../frame/test-scope.fixture.ts";
 
 const program = join(import.meta.dirname, "..", "main.ts");
 const WITHIN = { withinMs: 10_000 };
@@ -72,11 +72,11 @@ test("the program runs from the environment alone, is waited for, and ends with 
   const admin = `127.0.0.1:${portIn(started, "admin server listens", ({ address }) => address)}`;
   const [ready, unknown] = await Promise.all([
     ambassador(t, ["wait", "--admin", admin, "--timeout", "10s"]),
-    ambassador(t, ["wait", "--admin", admin, "--listener", "nobody", "--timeout", "100ms"]),
+    ambassador(t, ["wait", "--admin", admin, "--listener", "nobody", "--timeout", "1s"]),
   ]);
   assert.deepEqual([ready.exitCode, ready.stderr], [0, ""]);
   assert.equal(unknown.exitCode, 1);
-  assert.match(unknown.stderr, /^Not ready after 0\.1 s: there is no listener "nobody"\n$/);
+  assert.match(unknown.stderr, /^Not ready after 1 s: there is no listener "nobody"\n$/);
   const listeners = ({ listeners: all }: Record<string, unknown>): unknown => Object.values(all as object)[0]; // as the program logs them
   using client = new LineClient(portIn(started, "ambassador listens", listeners));
   assert.equal(await client.line(), "echo");

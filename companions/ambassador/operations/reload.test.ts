@@ -1,3 +1,4 @@
+import { configSchema } from "../config/config-schema.ts";
 import assert from "node:assert/strict";
 import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -6,8 +7,8 @@ import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { planReload } from "./plan-reload.ts";
 import { ask, LineClient, type RunningAmbassador, startAmbassador, startEcho, statusOf, tcpListener } from "./program.fixture.ts";
-import { parseConfig } from "../config/parse-config.ts";
-import { scopeOf } from "../test-scope.fixture.ts";
+import { parseConfig } from "../../frame/config/parse-config.ts";
+import { scopeOf } from "../../frame/test-scope.fixture.ts";
 
 const WITHIN = { withinMs: 5_000 };
 
@@ -199,7 +200,10 @@ const cases: { does: string; after: readonly object[]; want: object }[] = [
 ];
 for (const { does, after, want } of cases) {
   test(`planReload() ${does}`, () => {
-    assert.deepEqual(planReload(parseConfig(text(base), "before").listeners, parseConfig(text(after), "after").listeners), want);
+    assert.deepEqual(
+      planReload(parseConfig(configSchema, text(base), "before").listeners, parseConfig(configSchema, text(after), "after").listeners),
+      want,
+    );
   });
 }
 

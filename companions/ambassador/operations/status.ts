@@ -1,21 +1,11 @@
-import type { CredentialProblem, FileCredentials } from "../credentials/file-credentials.ts";
 import type { EndpointState } from "../upstream/upstream.ts";
 import { accessFields, type ConnectionRow } from "./access-log.ts";
 import type { Ambassador } from "./ambassador.ts";
-import type { Configuration, ConfigurationState } from "./configuration.ts";
 import type { Listener } from "./listener.ts";
 import type { Readings } from "./metrics.ts";
-import { VERSION } from "./version.ts";
 
-/** What the admin page and its JSON show. There is no credential in it. */
+/** What the admin page and its JSON show besides what every companion does. There is no credential in it. */
 export interface AmbassadorStatus {
-  readonly version: string;
-  readonly uptimeMs: number;
-  readonly isReady: boolean;
-  readonly isDraining: boolean;
-  readonly configuration: ConfigurationState;
-  /** Files that are no good now; the last good content of each stays in use, if there was one. */
-  readonly credentialProblems: readonly CredentialProblem[];
   readonly listeners: readonly ListenerStatus[];
   /** Connections of listeners that have left the configuration, or changed since. */
   readonly retiredConnections: number;
@@ -37,15 +27,8 @@ export interface ListenerStatus {
   readonly endpoints: readonly EndpointState[];
 }
 
-/** What is asked for the status. */
-export interface StatusParts {
-  readonly ambassador: Ambassador;
-  readonly configuration: Configuration;
-  readonly credentials: FileCredentials;
-}
-
 /** The state of everything, now. */
-export function readStatus({ ambassador, configuration, credentials }: StatusParts): AmbassadorStatus {
+export function readStatus(ambassador: Ambassador): AmbassadorStatus {
   const listeners = ambassador.serving().map(({ listener, address }): ListenerStatus => ({
     name: listener.config.name,
     protocol: listener.config.protocol,
@@ -59,12 +42,6 @@ export function readStatus({ ambassador, configuration, credentials }: StatusPar
   }));
   const all = ambassador.listeners().reduce((sum, { open }) => sum + open, 0);
   return {
-    version: VERSION,
-    uptimeMs: Math.round(process.uptime() * 1000),
-    isReady: listeners.every(({ problem }) => problem === undefined),
-    isDraining: ambassador.isDraining,
-    configuration: configuration.state,
-    credentialProblems: credentials.problems(),
     listeners,
     retiredConnections: all - listeners.reduce((sum, { connections }) => sum + connections, 0),
   };
@@ -88,10 +65,8 @@ export function readConnections(ambassador: Ambassador, limit: number): Connecti
 }
 
 /** The same as gauges. */
-export function toReadings({ isDraining, credentialProblems, listeners }: AmbassadorStatus): Readings {
+export function toReadings({ listeners }: AmbassadorStatus): Readings {
   return {
-    isDraining,
-    credentialProblems: credentialProblems.length,
     listeners: listeners.map(({ name, problem, connections, retiredConnections, queued, endpoints }) => ({
       name,
       isReady: problem === undefined,
@@ -106,6 +81,11 @@ export function toReadings({ isDraining, credentialProblems, listeners }: Ambass
       })),
     })),
   };
+}
+
+/** What keeps listeners from being ready, a line each. */
+export function problemsOf(listeners: readonly ListenerStatus[]): string[] {
+  return listeners.flatMap(({ name, problem }) => (problem === undefined ? [] : [`${name}: ${problem}`]));
 }
 
 /** Not a live dial: a database that is down for a moment must not take its application out of service, and one that is slow not hang a probe. */

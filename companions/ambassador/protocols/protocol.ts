@@ -1,6 +1,7 @@
+import type { SecretSource } from "../../frame/credentials/secret.ts";
 import type { Socket } from "node:net";
 import type { Logger } from "@peapod/kit";
-import type { ListenerConfig, SecretSource } from "../config/config.ts";
+import type { ListenerConfig } from "../config/config.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Splice } from "../flow/splice.ts";

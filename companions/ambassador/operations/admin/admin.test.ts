@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { eventually, systemClock } from "@peapod/kit";
 import { ask, LineClient, startAmbassador, startEcho, tcpListener } from "../program.fixture.ts";
-import { waitReady } from "../wait.ts";
-import { html } from "./html.ts";
-import { scopeOf } from "../../test-scope.fixture.ts";
+import { waitReady } from "../../../frame/program/wait.ts";
+import { scopeOf } from "../../../frame/test-scope.fixture.ts";
 
 const WITHIN = { withinMs: 5_000 };
 
@@ -80,7 +79,7 @@ test("/readyz waits for the first time that the upstream's name is resolved, and
   assert.equal((await ask(ambassador.admin, "/readyz?listener=up")).status, 200);
   assert.match((await ask(ambassador.admin, "/")).body, /name cannot be resolved/);
   assert.match((await ask(ambassador.admin, "/metrics")).body, /^ambassador_listener_ready\{listener="db"\} 0$/m);
-  const wait = { admin: `127.0.0.1:${ambassador.admin}`, listener: undefined, clock: systemClock };
+  const wait = { admin: `127.0.0.1:${ambassador.admin}`, query: { upstream: "reachable" }, clock: systemClock };
   const { signal } = new AbortController();
   assert.equal(await waitReady({ ...wait, timeoutMs: 50 }, signal), line.trim());
 
@@ -118,9 +117,4 @@ test("unknown paths and methods are told what there is", async (t) => {
   assert.match(unknown.body, /\/metrics/);
   assert.equal((await ask(ambassador.admin, "/metrics", { method: "POST" })).status, 405);
   assert.deepEqual(await ask(ambassador.admin, "/healthz", { method: "HEAD" }), { status: 200, body: "" });
-});
-
-test("html`` escapes what is put in, and joins lists", () => {
-  const evil = `<a href="x">&'`;
-  assert.equal(html`<p>${evil}${["a", html`<b>`]}${undefined}${1}</p>`.html, "<p>&#60;a href=&#34;x&#34;&#62;&#38;&#39;a<b>1</p>");
 });

@@ -4,7 +4,7 @@ import { createServer } from "node:https";
 import { test } from "node:test";
 import { Scope } from "@peapod/kit";
 import type { UpstreamTlsConfig } from "../../config/config.ts";
-import { makeAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { fileCredentials, listenOn } from "../tls/serving.fixture.ts";
 import { fetchToken } from "./fetch-token.ts";
 

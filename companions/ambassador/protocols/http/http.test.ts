@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { eventually, Scope } from "@peapod/kit";
 import { AmbassadorError, type ErrorCode } from "../../errors.ts";
-import { makeAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { exchangeBytes, httpListener, httpUpstream, rawUpstream, scriptedUpstream, serveHttp } from "./http.fixture.ts";
 
 const head = "GET / HTTP/1.1\r\nHost: a\r\n";

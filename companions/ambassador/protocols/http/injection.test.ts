@@ -1,9 +1,10 @@
+import { credentialsFrom } from "../../credentials/credentials.ts";
 import type { OAuth2Config } from "./fetch-token.ts";
 import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
 import { test } from "node:test";
 import { eventually, Scope, silentLogger } from "@peapod/kit";
-import { credentialsTest } from "../../credentials/credentials.fixture.ts";
+import { credentialsTest } from "../../../frame/credentials/credentials.fixture.ts";
 import { fileCredentials } from "../tls/serving.fixture.ts";
 import { exchangeBytes, httpListener, httpUpstream, serveHttp } from "./http.fixture.ts";
 import { makeInjection } from "./injection.ts";
@@ -14,7 +15,8 @@ const value = (text: string) => ({ kind: "value", value: text }) as const;
 
 test("httpProtocol puts Basic, Bearer, an API key and configured fields in place of the application's, as the files are now", async () => {
   await using files = credentialsTest();
-  const { scope, credentials } = files;
+  const { scope } = files;
+  const credentials = credentialsFrom(files.credentials);
   const path = files.write("password", "geheim\n");
   const file = { kind: "file", path } as const;
   const upstream = await httpUpstream(scope, (incoming, response) =>
@@ -97,7 +99,7 @@ async function tokenServer(scope: Scope) {
 test("TokenSource asks once for all who wait, with the client's name and secret in Basic", async () => {
   await using files = credentialsTest();
   const { state, config } = await tokenServer(files.scope);
-  const source = new TokenSource(config, files.credentials, { log: silentLogger });
+  const source = new TokenSource(config, credentialsFrom(files.credentials), { log: silentLogger });
   const tokens = await Promise.all(Array.from({ length: 20 }, async () => await source.token(new AbortController().signal)));
   assert.deepEqual(new Set(tokens.map(({ text }) => text)), new Set(["token-1"]));
   const authorization = `Basic ${Buffer.from("my+id:p%2Bss").toString("base64")}`;
@@ -109,7 +111,7 @@ test("TokenSource renews in the second half of a token's life while the old one 
   const { state, config } = await tokenServer(files.scope);
   state.life = 60;
   let nowMs = 0;
-  const source = new TokenSource(config, files.credentials, { log: silentLogger, clock: { monotonicMs: () => nowMs } });
+  const source = new TokenSource(config, credentialsFrom(files.credentials), { log: silentLogger, clock: { monotonicMs: () => nowMs } });
   const { signal } = new AbortController();
   const next = async (atMs: number): Promise<string> => ((nowMs = atMs), (await source.token(signal)).text);
   assert.deepEqual([await next(0), await next(29_999)], ["token-1", "token-1"]);
@@ -129,7 +131,7 @@ test("TokenSource leaves a server that fails alone for a while, and takes a chan
   const path = files.write("secret", "old");
   let nowMs = 0;
   const parts = { log: silentLogger, clock: { monotonicMs: () => nowMs } };
-  const source = new TokenSource({ ...config, clientSecret: { kind: "file", path } }, files.credentials, parts);
+  const source = new TokenSource({ ...config, clientSecret: { kind: "file", path } }, credentialsFrom(files.credentials), parts);
   const { signal } = new AbortController();
   state.status = 401;
   for (let count = 0; count < 3; count++)
@@ -152,7 +154,9 @@ test("httpProtocol renews an aged token that the upstream refuses, once, and tel
   const upstream = await httpUpstream(files.scope, (incoming, response) =>
     response.writeHead(incoming.headers.authorization === "Bearer token-2" ? 200 : 401).end(incoming.headers.authorization),
   );
-  const { port } = await serveHttp(files.scope, httpListener(upstream.port, { auth: config }), { credentials: files.credentials });
+  const { port } = await serveHttp(files.scope, httpListener(upstream.port, { auth: config }), {
+    credentials: credentialsFrom(files.credentials),
+  });
   assert.match(await exchangeBytes(port, asking), /^HTTP\/1.1 401 [^]*Bearer token-1\r\n/);
   await eventually(async () => assert.match(await exchangeBytes(port, asking), /^HTTP\/1.1 200 [^]*Bearer token-2\r\n/), {
     withinMs: 3_000,
@@ -160,6 +164,8 @@ test("httpProtocol renews an aged token that the upstream refuses, once, and tel
   });
   assert.equal(state.asked.length, 2);
   state.status = 500;
-  const other = await serveHttp(files.scope, httpListener(upstream.port, { auth: config }), { credentials: files.credentials });
+  const other = await serveHttp(files.scope, httpListener(upstream.port, { auth: config }), {
+    credentials: credentialsFrom(files.credentials),
+  });
   assert.match(await exchangeBytes(other.port, asking), /^HTTP\/1.1 502 [^]*"code":"UPSTREAM_PROTOCOL"[^]*answers 500/);
 });

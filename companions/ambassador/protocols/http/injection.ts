@@ -1,4 +1,5 @@
-import type { HttpListenerConfig, SecretSource } from "../../config/config.ts";
+import type { SecretSource } from "../../../frame/credentials/secret.ts";
+import type { HttpListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { type Fields, isFieldName } from "./fields.ts";

@@ -1,3 +1,4 @@
+import { credentialsFrom } from "../../credentials/credentials.ts";
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,9 +9,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { eventually, Scope, silentLogger } from "@peapod/kit";
-import { credentialsTest } from "../../credentials/credentials.fixture.ts";
+import { credentialsTest } from "../../../frame/credentials/credentials.fixture.ts";
 import { fileCredentials, listenerTo, targetOf } from "../tls/serving.fixture.ts";
-import { makeAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { httpListener, serveHttp } from "./http.fixture.ts";
 import { httpProtocol } from "./http.ts";
 
@@ -90,7 +91,8 @@ test("httpProtocol reaches the real nginx on a UNIX socket", async () => {
 
 test("httpProtocol speaks TLS with the real nginx, shows a certificate, and trusts none but the right one", async () => {
   await using files = credentialsTest();
-  const { scope, credentials } = files;
+  const { scope } = files;
+  const credentials = credentialsFrom(files.credentials);
   const authority = await makeAuthority(scope);
   const server = await authority.issue({ name: "server" });
   const client = await authority.issue({ name: "client" });

@@ -1,5 +1,5 @@
-import type { SecretSource } from "../../config/config.ts";
-import type { Credentials, Secret } from "../../credentials/credentials.ts";
+import type { SecretSource, Secret } from "../../../frame/credentials/secret.ts";
+import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { isFieldValue } from "./fields.ts";
 

@@ -1,4 +1,5 @@
-import type { LoginConfig, SecretSource } from "../../config/config.ts";
+import type { SecretSource } from "../../../frame/credentials/secret.ts";
+import type { LoginConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 
 /** Whom to log in as, as the files say at one moment. */

@@ -8,7 +8,7 @@ import { Scope } from "@peapod/kit";
 import { createServer } from "mysql2";
 import mysql2 from "mysql2/promise";
 import type { MysqlListenerConfig } from "../../config/config.ts";
-import { type CertificateFiles, makeAuthority, type TestAuthority } from "../tls/certificates.fixture.ts";
+import { type CertificateFiles, makeAuthority, type TestAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { listenerTo, listenOn } from "../tls/serving.fixture.ts";
 import { Wire } from "../../flow/wire.ts";
 import { capability } from "./capabilities.ts";

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { eventually, Scope } from "@peapod/kit";
 import mysql2 from "mysql2/promise";
 import type { MysqlListenerConfig, UpstreamTlsConfig } from "../../config/config.ts";
-import { type CertificateFiles, makeAuthority, type TestAuthority } from "../tls/certificates.fixture.ts";
+import { type CertificateFiles, makeAuthority, type TestAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { listenerTo, type Serving } from "../tls/serving.fixture.ts";
 import { type MariadbServer, startMariadb } from "./mariadb-server.fixture.ts";
 import { mysqlListenerTo, refusalAt, serveMysql, value } from "./mysql.fixture.ts";

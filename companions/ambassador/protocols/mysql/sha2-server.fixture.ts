@@ -4,7 +4,7 @@ import { createServer, type Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import type { Scope } from "@peapod/kit";
 import { Wire, WireEnded } from "../../flow/wire.ts";
-import type { CertificateFiles } from "../tls/certificates.fixture.ts";
+import type { CertificateFiles } from "../../../frame/credentials/certificates.fixture.ts";
 import { listenOn } from "../tls/serving.fixture.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { capability } from "./capabilities.ts";

@@ -1,3 +1,6 @@
+import { Registry } from "prom-client";
+import { credentialsFrom } from "../../credentials/credentials.ts";
+import { configSchema } from "../../config/config-schema.ts";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -6,8 +9,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { createLogger, eventually, type Scope, systemClock } from "@peapod/kit";
 import type { AmbassadorConfig } from "../../config/config.ts";
-import { parseConfig } from "../../config/parse-config.ts";
-import { openCredentials } from "../../credentials/file-credentials.ts";
+import { parseConfig } from "../../../frame/config/parse-config.ts";
+import { openCredentials } from "../../../frame/credentials/file-credentials.ts";
 import { Ambassador } from "../../operations/ambassador.ts";
 import { Metrics } from "../../operations/metrics.ts";
 import type { EndpointState } from "../../upstream/upstream.ts";
@@ -42,14 +45,15 @@ export async function startAmbassador(scope: Scope, upstream: Settings, settings
   await writeFile(passwordFile, "secret\n");
   const lines: string[] = [];
   const log = createLogger({ level: "debug", write: (line) => void lines.push(line) });
-  const credentials = openCredentials({ log, clock: systemClock });
+  const files = openCredentials({ log, clock: systemClock });
+  const credentials = credentialsFrom(files);
   const watching = new AbortController();
-  const watched = credentials.run(watching.signal).catch(() => {}); // it ends with the signal
+  const watched = files.run(watching.signal).catch(() => {}); // it ends with the signal
   scope.defer(async () => {
     watching.abort();
     await watched;
   });
-  const ambassador = scope.use(new Ambassador({ credentials, metrics: new Metrics(), log, clock: systemClock }));
+  const ambassador = scope.use(new Ambassador({ credentials, metrics: new Metrics(new Registry()), log, clock: systemClock }));
   const apply = async (to: Settings, { maxAge, ...others }: Settings): Promise<unknown> => {
     const login = { username: "app", passwordFile, ...(maxAge === undefined ? {} : { maxAge }) };
     return await ambassador.apply(postgresConfig(to, { login, ...others }));
@@ -75,7 +79,7 @@ function postgresConfig(upstream: Settings, settings: Settings): AmbassadorConfi
     upstream: { connectTimeout: "5s", retry: { attempts: 1 }, healthCheck: "off", ...upstream },
     ...settings,
   };
-  return parseConfig(JSON.stringify({ listeners: [listener], accessLog: true }), "test"); // YAML reads JSON
+  return parseConfig(configSchema, JSON.stringify({ listeners: [listener], accessLog: true }), "test"); // YAML reads JSON
 }
 
 /** Runs the real psql through a port, as the application does: another user, a wrong password. Rejects with what it said on standard error. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { PostgresListenerConfig } from "../../config/config.ts";
-import type { Secret } from "../../credentials/credentials.ts";
+import type { Secret } from "../../../frame/credentials/secret.ts";
 import { AmbassadorError } from "../../errors.ts";
 import type { Wire } from "../../flow/wire.ts";
 import { tlsServerEndPoint } from "./channel-binding.ts";

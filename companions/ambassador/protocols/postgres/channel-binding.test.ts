@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { eventually, Scope } from "@peapod/kit";
-import { makeAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { psql, startAmbassador } from "./ambassador.fixture.ts";
 import { tlsServerEndPoint } from "./channel-binding.ts";
 import { type PostgresServer, startPostgres } from "./postgres-server.fixture.ts";

@@ -1,6 +1,6 @@
 import { createHmac, pbkdf2 } from "node:crypto";
 import { promisify } from "node:util";
-import type { Secret } from "../../credentials/credentials.ts";
+import type { Secret } from "../../../frame/credentials/secret.ts";
 import { saslprepPassword } from "./saslprep.ts";
 import type { ScramKeys } from "./scram.ts";
 

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import fc from "fast-check";
 import { eventually, Scope } from "@peapod/kit";
-import { makeAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { type RunningAmbassador, startAmbassador } from "./ambassador.fixture.ts";
 import { formatCancel, formatSslRequest } from "./client-request.ts";
 import { parseError, startScripted, startupPacket, talk, welcome } from "./scripted-server.fixture.ts";

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { createSecureContext } from "node:tls";
 import fc from "fast-check";
 import { Scope } from "@peapod/kit";
-import { makeAuthority, type TestAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority, type TestAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { type Settings, startAmbassador } from "./ambassador.fixture.ts";
 import { cString, formatMessage } from "./messages.ts";
 import {

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { Scope } from "@peapod/kit";
 import { splice } from "../../flow/splice.ts";
 import { dial } from "../../flow/wire.ts";
-import { makeAuthority, type CertificateFiles, type TestAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority, type CertificateFiles, type TestAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { psql, psqlError, psqlInterrupted, type Settings, startAmbassador } from "./ambassador.fixture.ts";
 import { formatSslRequest } from "./client-request.ts";
 import { startScripted } from "./scripted-server.fixture.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { eventually, Scope } from "@peapod/kit";
-import { makeAuthority, type CertificateFiles, type TestAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority, type CertificateFiles, type TestAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { psql, psqlError, psqlInterrupted, type Settings, startAmbassador } from "./ambassador.fixture.ts";
 import { type PostgresServer, startPostgres } from "./postgres-server.fixture.ts";
 

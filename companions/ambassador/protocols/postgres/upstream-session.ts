@@ -1,6 +1,7 @@
+import type { SecretSource, Secret } from "../../../frame/credentials/secret.ts";
 import { startTimer } from "@peapod/kit";
-import type { PostgresListenerConfig, SecretSource } from "../../config/config.ts";
-import type { Credentials, Secret } from "../../credentials/credentials.ts";
+import type { PostgresListenerConfig } from "../../config/config.ts";
+import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { dialUpstream, type OnBehalfOf } from "../../upstream/dial-upstream.ts";
 import { type Wire, WireEnded } from "../../flow/wire.ts";

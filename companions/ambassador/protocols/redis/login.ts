@@ -1,4 +1,5 @@
-import type { RedisListenerConfig, SecretSource } from "../../config/config.ts";
+import type { SecretSource } from "../../../frame/credentials/secret.ts";
+import type { RedisListenerConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { type Wire, WireEnded } from "../../flow/wire.ts";

@@ -10,12 +10,12 @@ import { eventually, Scope, silentLogger } from "@peapod/kit";
 import { Redis } from "ioredis";
 import type { RedisListenerConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
-import { makeAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { exchange, fileCredentials, listenerTo, listenOn, type Serving, startServing, targetOf } from "../tls/serving.fixture.ts";
 import { type RedisServer, startRedisServer } from "./redis-server.fixture.ts";
 import { redisProtocol } from "./redis.ts";
 import { encodeCommand } from "./resp.ts";
-import { scopeOf } from "../../test-scope.fixture.ts";
+import { scopeOf } from "../../../frame/test-scope.fixture.ts";
 
 const exec = promisify(execFile);
 const user = ["--user", "app", "on", ">s3cret", "~*", "&*", "+@all"];

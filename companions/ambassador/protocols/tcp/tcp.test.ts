@@ -6,10 +6,10 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { eventually, Scope, silentLogger } from "@peapod/kit";
 import type { CommonListenerConfig, TcpListenerConfig } from "../../config/config.ts";
-import { makeAuthority } from "../tls/certificates.fixture.ts";
+import { makeAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { askLine, exchange, fileCredentials, listenerTo, listenOn, type Serving, startServing } from "../tls/serving.fixture.ts";
 import { tcpProtocol } from "./tcp.ts";
-import { scopeOf } from "../../test-scope.fixture.ts";
+import { scopeOf } from "../../../frame/test-scope.fixture.ts";
 
 const exec = promisify(execFile);
 

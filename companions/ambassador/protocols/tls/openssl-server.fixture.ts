@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { eventually, type Scope } from "@peapod/kit";
-import type { CertificateFiles } from "./certificates.fixture.ts";
+import type { CertificateFiles } from "../../../frame/credentials/certificates.fixture.ts";
 
 /** A running `openssl s_server -rev`: it answers each line with the same line, backwards. */
 export interface OpensslServer {

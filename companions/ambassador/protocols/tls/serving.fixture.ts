@@ -1,10 +1,11 @@
+import type { SecretSource } from "../../../frame/credentials/secret.ts";
 import type { Address } from "../../../frame/address.ts";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import { type Scope, silentLogger, type Logger } from "@peapod/kit";
-import type { CommonListenerConfig, SecretSource, UpstreamTlsConfig } from "../../config/config.ts";
+import type { CommonListenerConfig, UpstreamTlsConfig } from "../../config/config.ts";
 import type { Credentials } from "../../credentials/credentials.ts";
 import { AmbassadorError } from "../../errors.ts";
 import { listen } from "../../flow/listen.ts";
@@ -75,7 +76,6 @@ export const fileCredentials: Credentials = {
       ...(clientCaFile === undefined ? {} : { ca: readFileSync(clientCaFile) }),
     }),
   onChange: () => ({ [Symbol.dispose]: () => {} }),
-  run: async () => {},
 };
 
 function versionOf(text: string): number {

@@ -7,7 +7,7 @@ import { createServer as createTlsServer } from "node:tls";
 import { eventually, Scope, silentLogger } from "@peapod/kit";
 import type { TlsListenerConfig, UpstreamTlsConfig } from "../../config/config.ts";
 import { AmbassadorError } from "../../errors.ts";
-import { makeAuthority, type TestAuthority } from "./certificates.fixture.ts";
+import { makeAuthority, type TestAuthority } from "../../../frame/credentials/certificates.fixture.ts";
 import { startOpensslServer } from "./openssl-server.fixture.ts";
 import { askLine, exchange, fileCredentials, listenerTo, listenOn, startServing, targetOf } from "./serving.fixture.ts";
 import { tlsProtocol } from "./tls.ts";

@@ -8,7 +8,7 @@ import { rootCertificates } from "node:tls";
 import { promisify } from "node:util";
 import { Scope } from "@peapod/kit";
 import fc from "fast-check";
-import { makeAuthority } from "../protocols/tls/certificates.fixture.ts";
+import { makeAuthority } from "./certificates.fixture.ts";
 import { judgeCertificates, judgeKey } from "./pem.ts";
 
 const pem = join(import.meta.dirname, "pem.ts");

@@ -4,15 +4,14 @@ import { mkdirSync, readdirSync, readlinkSync, rmSync, statSync, utimesSync, wri
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
-import { parseConfig } from "../config/parse-config.ts";
-import { AmbassadorError } from "../errors.ts";
+import { CompanionError } from "../errors.ts";
 import { credentialsTest, SecretVolume } from "./credentials.fixture.ts";
 
 const WITHIN = { withinMs: 5000 };
 
 function isMissing(...parts: readonly string[]): (error: unknown) => boolean {
   return (error) =>
-    error instanceof AmbassadorError && error.code === "CREDENTIAL_MISSING" && parts.every((part) => error.message.includes(part));
+    error instanceof CompanionError && error.code === "CREDENTIAL_MISSING" && parts.every((part) => error.message.includes(part));
 }
 
 test("secret() gives what the file says at that moment, without one newline at its end", async () => {
@@ -125,8 +124,7 @@ test("keepFor() forgets the files that the configuration names no more, and neve
   const [kept, dropped] = [t.write("kept", "one"), t.write("dropped", "one")];
   const read = (path: string) => t.credentials.secret({ kind: "file", path });
   const before = [read(kept), read(dropped)];
-  const config = `listeners: [{protocol: redis, listen: ":1", login: {passwordFile: ${kept}}, upstream: {endpoints: [a]}}]`;
-  t.credentials.keepFor(parseConfig(config, "f.yaml").listeners);
+  t.credentials.keepFor({ listeners: [{ login: { password: { kind: "file", path: kept } } }] });
   rmSync(kept);
   rmSync(dropped);
   assert.deepEqual(read(kept), before[0]);

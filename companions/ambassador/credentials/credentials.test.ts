@@ -1,3 +1,4 @@
+import { type Credentials, credentialsFrom } from "./credentials.ts";
 import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { once } from "node:events";
@@ -7,8 +8,8 @@ import { test } from "node:test";
 import { connect, TLSSocket } from "node:tls";
 import type { UpstreamTlsConfig } from "../config/config.ts";
 import { AmbassadorError } from "../errors.ts";
-import { makeAuthority } from "../protocols/tls/certificates.fixture.ts";
-import { type CredentialsTest, credentialsTest, SecretVolume } from "./credentials.fixture.ts";
+import { makeAuthority } from "../../frame/credentials/certificates.fixture.ts";
+import { type CredentialsTest, credentialsTest, SecretVolume } from "../../frame/credentials/credentials.fixture.ts";
 
 const plain: UpstreamTlsConfig = {
   mode: "verify-full",
@@ -20,6 +21,8 @@ const plain: UpstreamTlsConfig = {
   direct: false,
 };
 
+const contexts = (t: CredentialsTest): Credentials => credentialsFrom(t.credentials);
+
 function isMissing(...parts: readonly string[]): (error: unknown) => boolean {
   return (error) =>
     error instanceof AmbassadorError && error.code === "CREDENTIAL_MISSING" && parts.every((part) => error.message.includes(part));
@@ -27,7 +30,7 @@ function isMissing(...parts: readonly string[]): (error: unknown) => boolean {
 
 /** A server that asks for a client's certificate and answers with its subject. */
 async function listen(t: CredentialsTest, certFile: string, keyFile: string, clientCaFile: string): Promise<number> {
-  const secureContext = t.credentials.serverContext({ certFile, keyFile, clientCaFile });
+  const secureContext = contexts(t).serverContext({ certFile, keyFile, clientCaFile });
   const server = createServer((plainSocket) => {
     const socket = new TLSSocket(plainSocket, { isServer: true, secureContext, requestCert: true, rejectUnauthorized: false });
     socket.on("error", () => {}).on("secure", () => socket.end(String(socket.getPeerCertificate().subject?.CN)));
@@ -39,7 +42,7 @@ async function listen(t: CredentialsTest, certFile: string, keyFile: string, cli
 }
 
 async function visit(t: CredentialsTest, port: number, tls: UpstreamTlsConfig): Promise<string> {
-  const socket = connect({ port, host: "127.0.0.1", servername: "localhost", secureContext: t.credentials.upstreamContext(tls) });
+  const socket = connect({ port, host: "127.0.0.1", servername: "localhost", secureContext: contexts(t).upstreamContext(tls) });
   let said = "";
   socket.setEncoding("utf8").on("data", (part: string) => (said += part));
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -66,12 +69,12 @@ test("upstreamContext() is the same as long as the files say the same", async ()
   const authority = await makeAuthority(t.scope);
   const pair = await authority.issue();
   const tls = { ...plain, ...pair, caFile: authority.caFile };
-  const first = t.credentials.upstreamContext(tls);
+  const first = contexts(t).upstreamContext(tls);
   copyFileSync(authority.caFile, join(t.folder, "copy"));
   copyFileSync(join(t.folder, "copy"), authority.caFile);
-  assert.equal(t.credentials.upstreamContext({ ...tls }), first);
-  assert.notEqual(t.credentials.upstreamContext({ ...tls, minVersion: "TLSv1.3" }), first);
-  assert.equal(t.credentials.upstreamContext(plain), t.credentials.upstreamContext({ ...plain, mode: "verify-ca" }));
+  assert.equal(contexts(t).upstreamContext({ ...tls }), first);
+  assert.notEqual(contexts(t).upstreamContext({ ...tls, minVersion: "TLSv1.3" }), first);
+  assert.equal(contexts(t).upstreamContext(plain), contexts(t).upstreamContext({ ...plain, mode: "verify-ca" }));
 });
 
 test("serverContext() keeps the old pair while certificate and key do not belong together", async () => {
@@ -84,13 +87,13 @@ test("serverContext() keeps the old pair while certificate and key do not belong
   });
   const volume = new SecretVolume(t.folder, read(old));
   const tls = { certFile: volume.path("tls.crt"), keyFile: volume.path("tls.key"), clientCaFile: undefined };
-  const first = t.credentials.serverContext(tls);
+  const first = contexts(t).serverContext(tls);
   volume.swap({ ...read(old), "tls.crt": read(next)["tls.crt"] });
-  for (let look = 0; look < 3; look += 1) assert.equal(t.credentials.serverContext(tls), first);
+  for (let look = 0; look < 3; look += 1) assert.equal(contexts(t).serverContext(tls), first);
   assert.deepEqual(t.problems, [{ path: tls.certFile, reason: `the key in ${tls.keyFile} is not the certificate's` }]);
   assert.equal(t.credentials.problems().length, 1);
   volume.swap(read(next));
-  const second = t.credentials.serverContext(tls);
+  const second = contexts(t).serverContext(tls);
   assert.notEqual(second, first);
   assert.deepEqual(t.credentials.problems(), []);
   assert.doesNotMatch(t.logged.join(""), /BEGIN|PRIVATE/);
@@ -102,9 +105,9 @@ test("serverContext() throws CREDENTIAL_MISSING for a pair that never matched, a
   const [one, other] = [await authority.issue({ name: "one" }), await authority.issue({ name: "other" })];
   const keyFile = t.write("tls.key", readFileSync(other.keyFile));
   const tls = { certFile: one.certFile, keyFile, clientCaFile: undefined };
-  assert.throws(() => t.credentials.serverContext(tls), isMissing(one.certFile, keyFile, "is not the certificate's"));
+  assert.throws(() => contexts(t).serverContext(tls), isMissing(one.certFile, keyFile, "is not the certificate's"));
   copyFileSync(one.keyFile, keyFile);
-  assert.ok(t.credentials.serverContext(tls));
+  assert.ok(contexts(t).serverContext(tls));
 });
 
 test("upstreamContext() keeps the last good files wherever one is cut short", async () => {
@@ -113,15 +116,15 @@ test("upstreamContext() keeps the last good files wherever one is cut short", as
   const pair = await authority.issue();
   const bundle = readFileSync(authority.caFile, "utf8") + readFileSync(pair.certFile, "utf8");
   const caFile = t.write("bundle.crt", bundle);
-  const first = t.credentials.upstreamContext({ ...plain, caFile });
+  const first = contexts(t).upstreamContext({ ...plain, caFile });
   const firstEnd = readFileSync(authority.caFile).length; // there, nothing shows that another followed
   for (let length = 0; length < bundle.length - 1; length += 1) {
     if (length === firstEnd || length === firstEnd - 1) continue;
     t.write("bundle.crt", bundle.slice(0, length));
-    assert.ok(t.credentials.upstreamContext({ ...plain, caFile }) === first, `cut after ${length} bytes`);
+    assert.ok(contexts(t).upstreamContext({ ...plain, caFile }) === first, `cut after ${length} bytes`);
   }
   t.write("bundle.crt", bundle);
-  assert.equal(t.credentials.upstreamContext({ ...plain, caFile }), first);
+  assert.equal(contexts(t).upstreamContext({ ...plain, caFile }), first);
 });
 
 const unusable: Readonly<Record<string, readonly [file: "caFile" | "certFile" | "keyFile", content: string, says: string]>> = {
@@ -148,8 +151,8 @@ for (const [what, [file, content, says]] of Object.entries(unusable)) {
     const authority = await makeAuthority(t.scope);
     const pair = await authority.issue();
     const tls = { ...plain, caFile: authority.caFile, ...pair, [file]: t.write("bad.pem", content) };
-    assert.throws(() => t.credentials.upstreamContext(tls), isMissing("bad.pem", says));
+    assert.throws(() => contexts(t).upstreamContext(tls), isMissing("bad.pem", says));
     rmSync(join(t.folder, "bad.pem"));
-    assert.throws(() => t.credentials.upstreamContext(tls), isMissing("bad.pem", "is missing"));
+    assert.throws(() => contexts(t).upstreamContext(tls), isMissing("bad.pem", "is missing"));
   });
 }

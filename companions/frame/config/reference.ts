@@ -1,5 +1,4 @@
-import type { Shape } from "./decode.ts";
-import { configType } from "./schema.ts";
+import type { Shape, Type } from "./decode.ts";
 
 /** The keys of one mapping of the configuration. */
 export interface ReferenceSection {
@@ -14,14 +13,14 @@ export interface ReferenceField {
   /** `required`, a default, or "" for none. */
   readonly fallback: string;
   readonly help: string;
-  /** The protocols, or kinds, that have it like this; empty: all that have the mapping. */
+  /** The variants that have it like this; empty: all that have the mapping. */
   readonly only: readonly string[];
 }
 
 /** Everything that a configuration may say, for the documents, in the order of the schema. Pure. */
-export function configurationReference(): ReferenceSection[] {
+export function configurationReference({ shape }: Type<unknown>): ReferenceSection[] {
   const rows: Row[] = [];
-  collect(configType.shape, "", "", rows);
+  collect(shape, "", "", rows);
   return [...new Set(rows.map(({ section }) => section))].map((path) => {
     const own = rows.filter(({ section }) => section === path);
     const everyone = new Set(own.map(({ variant }) => variant));

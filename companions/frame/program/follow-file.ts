@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { type Clock, startTimer, watchFolder } from "@peapod/kit";
 import { readConfigFile } from "../config/load-config.ts";
-import { AmbassadorError } from "../errors.ts";
+import { CompanionError } from "../errors.ts";
 
 /** How often the file is read, whatever the events say. A ConfigMap takes up to a minute to arrive, so this adds nothing that shows. */
 const POLL_MS = 1_000;
@@ -20,7 +20,7 @@ export interface FollowOptions {
   /** Called with each new text, one at a time. It owns its errors. */
   onChange(text: string): Promise<void>;
   /** Called once each time that the file can no longer be read. What was known stays. */
-  onMissing(cause: AmbassadorError): void;
+  onMissing(cause: CompanionError): void;
 }
 
 /**
@@ -49,7 +49,7 @@ export async function followFile(options: FollowOptions, signal: AbortSignal): P
         }
       } catch (cause) {
         if (signal.aborted) return;
-        if (!(cause instanceof AmbassadorError)) throw cause;
+        if (!(cause instanceof CompanionError)) throw cause;
         if (!isMissing) options.onMissing(cause);
         isMissing = true;
       }

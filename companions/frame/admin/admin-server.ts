@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import { contain, type Logger, startTimer, messageOf } from "@peapod/kit";
-import { AmbassadorError } from "../../errors.ts";
-import { formatAddress, type Address } from "../../../frame/address.ts";
+import { CompanionError } from "../errors.ts";
+import { formatAddress, type Address } from "../address.ts";
 
 /** What a path of the admin server gives. */
 export interface Answer {
@@ -75,7 +75,7 @@ export class AdminServer implements AsyncDisposable {
       await promise;
     } catch (cause) {
       const reason = messageOf(cause);
-      throw new AmbassadorError("LISTEN_FAILED", `Cannot listen on ${formatAddress(address)} for the admin server: ${reason}`, { cause });
+      throw new CompanionError("LISTEN_FAILED", `Cannot listen on ${formatAddress(address)} for the admin server: ${reason}`, { cause });
     }
     server.on("error", (error) => this.#parts.log.warn("admin server cannot accept a connection", { error })); // out of descriptors, or memory
     return server;

@@ -1,41 +1,32 @@
-import { type Clock, type Logger, untilAborted } from "@peapod/kit";
-import type { AmbassadorConfig } from "../config/config.ts";
+import type { ConfigurationState } from "../admin/status.ts";
+import { type Clock, type LogFields, type Logger, untilAborted } from "@peapod/kit";
 import { type ConfigSource, loadConfig, readConfigFile } from "../config/load-config.ts";
 import { parseConfig } from "../config/parse-config.ts";
-import { AmbassadorError } from "../errors.ts";
+import { CompanionError } from "../errors.ts";
+import type { ConfigSchema } from "../config/schema.ts";
 import { followFile } from "./follow-file.ts";
-import type { Metrics } from "./metrics.ts";
-import type { ReloadPlan } from "./plan-reload.ts";
+import type { FrameMetrics } from "./metrics.ts";
 
-/** What the admin page says about the configuration. */
-export interface ConfigurationState {
-  /** The file; undefined where the environment says everything. */
-  readonly path: string | undefined;
-  /** When the one in use was taken over. */
-  readonly appliedAtMs: number;
-  /** Why the file as it is now was refused; undefined: it is the one in use. */
-  readonly problem: string | undefined;
-}
-
-export interface ConfigurationParts {
+export interface ConfigurationParts<Config> {
+  readonly schema: ConfigSchema<Config>;
   readonly source: ConfigSource;
-  readonly metrics: Metrics;
+  readonly metrics: Pick<FrameMetrics, "reloaded" | "reloadFailed">;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Takes a configuration over, or throws an AmbassadorError and leaves everything as it was. */
-  readonly apply: (config: AmbassadorConfig) => Promise<ReloadPlan>;
+  /** Takes a configuration over and gives what changed, for the log; or throws a CompanionError and leaves everything as it was. */
+  readonly apply: (config: Config) => Promise<LogFields>;
 }
 
 type FileSource = Extract<ConfigSource, { kind: "file" }>;
 
 /** The configuration from where it is: taken over at the start, and again each time that its file says something new. */
-export class Configuration {
-  readonly #parts: ConfigurationParts;
+export class Configuration<Config> {
+  readonly #parts: ConfigurationParts<Config>;
   #state: ConfigurationState;
   #text = "";
   #busy: Promise<void> = Promise.resolve();
 
-  constructor(parts: ConfigurationParts) {
+  constructor(parts: ConfigurationParts<Config>) {
     this.#parts = parts;
     this.#state = { path: parts.source.kind === "file" ? parts.source.path : undefined, appliedAtMs: 0, problem: undefined };
   }
@@ -46,9 +37,9 @@ export class Configuration {
 
   /** Takes the first one over. Throws CONFIG_INVALID or LISTEN_FAILED. */
   async start(): Promise<void> {
-    const { source, apply, metrics, clock } = this.#parts;
+    const { schema, source, apply, metrics, clock } = this.#parts;
     if (source.kind === "file") this.#text = readConfigFile(source.path);
-    await apply(source.kind === "file" ? parseConfig(this.#text, source.path, source.environment) : loadConfig(source));
+    await apply(source.kind === "file" ? parseConfig(schema, this.#text, source.path, source.environment) : loadConfig(schema, source));
     this.#state = { ...this.#state, appliedAtMs: clock.nowMs() };
     metrics.reloaded(clock.nowMs());
   }
@@ -72,7 +63,7 @@ export class Configuration {
 
   async #followFile(source: FileSource, clock: Clock, signal: AbortSignal): Promise<void> {
     const { log } = this.#parts;
-    const onMissing = (cause: AmbassadorError): void =>
+    const onMissing = (cause: CompanionError): void =>
       log.warn("configuration file cannot be read: the one in use stays", { error: cause.message });
     const onChange = (text: string): Promise<void> => this.#reload(source, text, false);
     await followFile({ path: source.path, known: this.#text, clock, onChange, onMissing }, signal);
@@ -95,10 +86,10 @@ export class Configuration {
     try {
       if (text === this.#text && !isForced) return; // SIGHUP was faster
       this.#text = text;
-      const { unchanged, ...changes } = await this.#parts.apply(parseConfig(text, path, environment));
+      const changes = await this.#parts.apply(parseConfig(this.#parts.schema, text, path, environment));
       this.#state = { ...this.#state, appliedAtMs: this.#parts.clock.nowMs(), problem: undefined };
       this.#parts.metrics.reloaded(this.#parts.clock.nowMs());
-      this.#parts.log.info("configuration reloaded", { ...changes, unchanged: unchanged.length });
+      this.#parts.log.info("configuration reloaded", changes);
     } catch (cause) {
       this.#refuse(cause);
     } finally {
@@ -107,7 +98,7 @@ export class Configuration {
   }
 
   #refuse(cause: unknown): void {
-    if (!(cause instanceof AmbassadorError)) throw cause;
+    if (!(cause instanceof CompanionError)) throw cause;
     this.#state = { ...this.#state, problem: cause.message };
     this.#parts.metrics.reloadFailed();
     this.#parts.log.error("new configuration refused: the one in use stays", { code: cause.code, problems: cause.message.split("\n") });

@@ -3,25 +3,23 @@ import { abortAfter, type Clock } from "@peapod/kit";
 
 /** Between two askings. */
 const POLL_MS = 100;
-/** One asking: an ambassador that tries an upstream may take its connect timeout. */
+/** One asking: a companion that tries what it needs may take its time. */
 const ASK_MS = 30_000;
 
 export interface WaitOptions {
   /** Of the admin server: `HOST:PORT` or `unix:PATH`. */
   readonly admin: string;
-  readonly listener: string | undefined;
+  /** What `/readyz` is asked for. */
+  readonly query: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly clock: Clock;
 }
 
-/**
- * Asks an ambassador until it is ready: its listeners accept, and an upstream of each has answered. Gives undefined then, or, when the time
- * is over, why it was not.
- */
+/** Asks a companion until it is ready. Gives undefined then, or, when the time is over, why it was not. */
 export async function waitReady(options: WaitOptions, signal: AbortSignal): Promise<string | undefined> {
-  const { admin, listener, timeoutMs, clock } = options;
+  const { admin, query, timeoutMs, clock } = options;
   const deadlineMs = performance.now() + timeoutMs;
-  const path = `/readyz?upstream=reachable${listener === undefined ? "" : `&listener=${encodeURIComponent(listener)}`}`;
+  const path = `/readyz?${new URLSearchParams(query).toString()}`;
   for (;;) {
     const leftMs = deadlineMs - performance.now();
     const problem = await ask(admin, path, AbortSignal.any([signal, abortAfter(Math.ceil(Math.max(1, Math.min(ASK_MS, leftMs))))]));

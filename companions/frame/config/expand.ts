@@ -1,7 +1,5 @@
 import type { Path, Problem, Raw } from "./decode.ts";
-
-/** The environment that a configuration may refer to. */
-export type Variables = Readonly<Record<string, string | undefined>>;
+import type { Environment } from "./schema.ts";
 
 const reference = /\$(\$\([A-Za-z_][\w.-]*\))|\$\(([A-Za-z_][\w.-]*)\)/g;
 
@@ -9,7 +7,7 @@ const reference = /\$(\$\([A-Za-z_][\w.-]*\))|\$\(([A-Za-z_][\w.-]*)\)/g;
  * Puts variables of the environment in for `$(NAME)` in every value, as Kubernetes does in a container's `args` (`$$(NAME)` stays, as `$(NAME)`);
  * a name that there is not is a problem, where Kubernetes would leave it as it stands.
  */
-export function expandVariables(raw: Raw, variables: Variables, problems: Problem[], path: Path = []): Raw {
+export function expandVariables(raw: Raw, variables: Environment, problems: Problem[], path: Path = []): Raw {
   if (typeof raw === "string") {
     return raw.replaceAll(reference, (whole, escaped: string | undefined, name: string | undefined) => {
       if (escaped !== undefined) return escaped;

@@ -1,9 +1,8 @@
-import { messageOf } from "@peapod/kit";
 import { closeSync, openSync, readSync } from "node:fs";
-import type { AmbassadorConfig } from "./config.ts";
-import { type Environment, givenVariables, parseEnvironment } from "./environment.ts";
-import { CONFIG_VARIABLE } from "./variables.ts";
+import { messageOf } from "@peapod/kit";
+import { givenVariables, parseEnvironment } from "./environment.ts";
 import { invalid, parseConfig } from "./parse-config.ts";
+import { type ConfigSchema, configVariable, type Environment, type VariableTable } from "./schema.ts";
 
 /** One byte more than parse-config takes, so that it says so. */
 const READ_BYTES = 1024 * 1024 + 1;
@@ -14,26 +13,27 @@ export type ConfigSource =
   | { readonly kind: "environment"; readonly environment: Environment };
 
 /**
- * `--config FILE`, or AMBASSADOR_CONFIG, or the variables of one listener. One place says everything: throws CONFIG_INVALID where a file is
- * named and there are variables too, since either would win over the other in a way that nobody sees.
+ * `--config FILE`, or the variable that names one, or the variables of the simple case. One place says everything: throws CONFIG_INVALID where a
+ * file is named and there are variables too, since either would win over the other in a way that nobody sees.
  */
-export function chooseConfigSource(configFlag: string | undefined, environment: Environment): ConfigSource {
-  const path = configFlag ?? environment[CONFIG_VARIABLE] ?? "";
-  const variables = givenVariables(environment).filter((name) => name !== CONFIG_VARIABLE);
+export function chooseConfigSource(table: VariableTable, configFlag: string | undefined, environment: Environment): ConfigSource {
+  const variable = configVariable(table);
+  const path = configFlag ?? environment[variable] ?? "";
+  const variables = givenVariables(table, environment).filter((name) => name !== variable);
   if (path === "") {
     if (configFlag === undefined && variables.length > 0) return { kind: "environment", environment };
-    throw invalid([
-      `No configuration: name a file with --config or ${CONFIG_VARIABLE}, or set AMBASSADOR_PROTOCOL, AMBASSADOR_LISTEN and AMBASSADOR_UPSTREAM`,
-    ]);
+    const needed = table.needed.join(", ").replace(/, (?=[^,]*$)/, " and ");
+    throw invalid([`No configuration: name a file with --config or ${variable}, or set ${needed}`]);
   }
   if (variables.length > 0) throw invalid(variables.map((name) => `${name}: there is a configuration file too, ${path}: say it there`));
   return { kind: "file", path, environment };
 }
 
 /** Reads the configuration from where it is. Throws CONFIG_INVALID with a line for each problem. */
-export function loadConfig(source: ConfigSource): AmbassadorConfig {
+export function loadConfig<Config>(schema: ConfigSchema<Config>, source: ConfigSource): Config {
   const { environment } = source;
-  return source.kind === "environment" ? parseEnvironment(environment) : parseConfig(readConfigFile(source.path), source.path, environment);
+  if (source.kind === "environment") return parseEnvironment(schema, environment);
+  return parseConfig(schema, readConfigFile(source.path), source.path, environment);
 }
 
 /** The text of a configuration file, to be compared with what it said before. Throws CONFIG_INVALID where it cannot be read. */

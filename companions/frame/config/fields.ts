@@ -1,4 +1,4 @@
-import type { SecretSource } from "./config.ts";
+import type { SecretSource } from "../credentials/secret.ts";
 import type { Field, Place, Raw, RawMap, Type } from "./decode.ts";
 import { absolutePath, text } from "./scalars.ts";
 

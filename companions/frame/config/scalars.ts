@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
-import type { Address } from "../../frame/address.ts";
+import type { Address } from "../address.ts";
 import { scalar, type Type } from "./decode.ts";
 
 const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;

@@ -1,10 +1,8 @@
-import { AmbassadorError } from "../errors.ts";
-import { checkConfig } from "./check-config.ts";
-import type { AmbassadorConfig } from "./config.ts";
+import { CompanionError } from "../errors.ts";
 import { type Path, Place, type Problem, type Raw, unreadable } from "./decode.ts";
-import { expandVariables, type Variables } from "./expand.ts";
+import { expandVariables } from "./expand.ts";
 import { readYaml } from "./read-yaml.ts";
-import { configType } from "./schema.ts";
+import type { ConfigSchema, Environment } from "./schema.ts";
 
 const SHOWN_PROBLEMS = 50;
 
@@ -12,13 +10,13 @@ const SHOWN_PROBLEMS = 50;
  * Reads a configuration. Throws CONFIG_INVALID with every problem at once, a line each: `FILE:LINE: listeners[0].listen: is missing`, in the
  * order of the lines. Never says what stands at a place for a secret. `$(NAME)` in a value stands for one of the `variables`.
  */
-export function parseConfig(text: string, fileName: string, variables: Variables = {}): AmbassadorConfig {
+export function parseConfig<Config>(schema: ConfigSchema<Config>, text: string, fileName: string, variables: Environment = {}): Config {
   const document = readYaml(text);
   if ("length" in document) throw invalid(document.map(({ line, message }) => `${fileName}:${line}: ${message}`));
-  if (document.raw === undefined) throw invalid([`${fileName}:1: is empty: at the least it needs listeners`]);
+  if (document.raw === undefined) throw invalid([`${fileName}:1: is empty: at the least it needs ${schema.least}`]);
   const unknown: Problem[] = [];
   const raw = expandVariables(document.raw, variables, unknown);
-  const { config, problems } = decodeConfig(raw);
+  const { config, problems } = decodeConfig(schema, raw);
   if (config !== undefined && unknown.length === 0) return config;
   const told = new Set(unknown.map(({ path }) => formatPath(path))); // what such a value does not look like says nothing new
   const lines = [...unknown, ...problems.filter(({ path }) => !told.has(formatPath(path)))].map(({ path, message }) => ({
@@ -29,11 +27,14 @@ export function parseConfig(text: string, fileName: string, variables: Variables
 }
 
 /** A raw value as a configuration, frozen; undefined where there are problems. */
-export function decodeConfig(raw: Raw): { readonly config: AmbassadorConfig | undefined; readonly problems: readonly Problem[] } {
+export function decodeConfig<Config>(
+  { type, check }: ConfigSchema<Config>,
+  raw: Raw,
+): { readonly config: Config | undefined; readonly problems: readonly Problem[] } {
   const problems: Problem[] = [];
   try {
-    const config = configType.decode(raw, new Place(problems));
-    checkConfig(config, problems);
+    const config = type.decode(raw, new Place(problems));
+    check?.(config, problems);
     return { config: problems.length === 0 ? freeze(config) : undefined, problems };
   } catch (cause) {
     if (cause !== unreadable) throw cause;
@@ -42,9 +43,9 @@ export function decodeConfig(raw: Raw): { readonly config: AmbassadorConfig | un
 }
 
 /** CONFIG_INVALID, a line for each problem, up to so many that somebody reads them. */
-export function invalid(lines: readonly string[]): AmbassadorError {
+export function invalid(lines: readonly string[]): CompanionError<"CONFIG_INVALID"> {
   const shown = lines.length <= SHOWN_PROBLEMS ? lines : [...lines.slice(0, SHOWN_PROBLEMS), `and ${lines.length - SHOWN_PROBLEMS} more`];
-  return new AmbassadorError("CONFIG_INVALID", shown.join("\n"));
+  return new CompanionError("CONFIG_INVALID", shown.join("\n"));
 }
 
 /** `listeners[0].upstream.tls` */

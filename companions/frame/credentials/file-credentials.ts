@@ -1,10 +1,9 @@
 import type { SecureContext } from "node:tls";
 import { type Clock, isAbort, type Logger } from "@peapod/kit";
-import type { ListenerConfig, SecretSource, ServerTlsConfig, UpstreamTlsConfig } from "../config/config.ts";
-import { AmbassadorError } from "../errors.ts";
-import type { Credentials, Secret } from "./credentials.ts";
+import { CompanionError } from "../errors.ts";
+import type { Secret, SecretSource } from "./secret.ts";
 import { judgeCertificates, judgeKey } from "./pem.ts";
-import { type ContextRecipe, type FileRef, TlsContexts } from "./tls-contexts.ts";
+import { type FileRef, TlsContexts } from "./tls-contexts.ts";
 import { PEM_LIMIT_BYTES, WatchedFile } from "./watched-file.ts";
 
 /** A password, token or key of an API is far below it. */
@@ -19,11 +18,33 @@ export interface CredentialProblem {
   readonly reason: string;
 }
 
-/** Credentials that also say what is wrong with their files now. */
-export interface FileCredentials extends Credentials {
+/**
+ * The credentials and certificates of a configuration, from their files. They are compared by content, so that a swapped `..data` link, a
+ * rewritten file and a new mount are all seen; what is asked for is what the file says at that moment.
+ * A file that is missing, empty, or cannot be read after it once could: the last good content stays, a metric and a warning say so.
+ */
+export interface FileCredentials {
+  /** Throws CREDENTIAL_MISSING, naming the file, when there is none and never was. Cheap: may be asked at every login. */
+  secret(source: SecretSource): Secret;
+  /** A context made once for each content of the files. Throws CREDENTIAL_MISSING. */
+  context(files: TlsFiles): SecureContext;
+  /** Calls when a secret that was asked for has another content than before; looks by itself, within 2 s. */
+  onChange(listener: (source: SecretSource, version: number) => void): Disposable;
+  /** Watches until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+  /** What is wrong with the files now. */
   problems(): readonly CredentialProblem[];
-  /** Forgets the files that none of these listeners names: those are watched, and complained about, no more. To be called after a reload. */
-  keepFor(listeners: readonly ListenerConfig[]): void;
+  /** Forgets the files whose paths are not in this, however deep: those are watched, and complained about, no more. To be called after a reload. */
+  keepFor(config: unknown): void;
+}
+
+/** The files of one side of TLS. */
+export interface TlsFiles {
+  /** Whom to believe: the authorities of a file, the system's, or nobody. */
+  readonly trust: { readonly caFile: string } | "system" | "none";
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
 }
 
 interface Watched {
@@ -34,7 +55,7 @@ interface Watched {
   text: { readonly version: number; readonly secret: Secret } | undefined;
 }
 
-/** Opens the credentials of a configuration. `onProblem` is called once each time a file stops being good, for a metric. Holds nothing open. */
+/** Opens them. `onProblem` is called once each time a file stops being good, for a metric. Holds nothing open. */
 export function openCredentials(options: {
   readonly log: Logger;
   readonly clock: Clock;
@@ -106,22 +127,12 @@ export function openCredentials(options: {
 
   return {
     secret,
-    upstreamContext: ({ mode, caFile, certFile, keyFile, minVersion }: UpstreamTlsConfig): SecureContext => {
-      const isVerified = mode === "verify-ca" || mode === "verify-full";
-      const trust: ContextRecipe["ca"] = isVerified ? "system" : "none";
-      return contexts.get({
-        ca: caFile === undefined ? trust : part(caFile, judgeCertificates),
+    context: ({ trust, certFile, keyFile, minVersion }) =>
+      contexts.get({
+        ca: typeof trust === "string" ? trust : part(trust.caFile, judgeCertificates),
         cert: certFile === undefined ? undefined : part(certFile, judgeCertificates),
         key: keyFile === undefined ? undefined : part(keyFile, judgeKey),
         minVersion,
-      });
-    },
-    serverContext: ({ certFile, keyFile, clientCaFile }: ServerTlsConfig): SecureContext =>
-      contexts.get({
-        ca: clientCaFile === undefined ? "none" : part(clientCaFile, judgeCertificates),
-        cert: part(certFile, judgeCertificates),
-        key: part(keyFile, judgeKey),
-        minVersion: "TLSv1.2",
       }),
     onChange: (listener) => {
       const own: typeof listener = (source, version) => listener(source, version); // one for each call, also of the same function
@@ -138,8 +149,8 @@ export function openCredentials(options: {
         if (!isAbort(cause, signal)) throw cause;
       }
     },
-    keepFor: (configs) => {
-      const named = textsOf(configs);
+    keepFor: (config) => {
+      const named = textsOf(config);
       for (const all of [secrets, mismatches]) for (const path of all.keys()) if (!named.has(path)) all.delete(path);
       for (const [name, file] of files) if (!named.has(file.path)) files.delete(name);
       contexts.keepOnly(named);
@@ -175,6 +186,6 @@ function textOf(content: Buffer): string {
   return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content).replace(/\r?\n$/, "");
 }
 
-function missing(path: string, problem: string | undefined): AmbassadorError {
-  return new AmbassadorError("CREDENTIAL_MISSING", `Cannot use the credential ${path}: it ${problem ?? "was not read"}`);
+function missing(path: string, problem: string | undefined): CompanionError<"CREDENTIAL_MISSING"> {
+  return new CompanionError("CREDENTIAL_MISSING", `Cannot use the credential ${path}: it ${problem ?? "was not read"}`);
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Command, parseCommandLine, UsageError } from "./command-line.ts";
 
-const wait = { kind: "wait", config: undefined, admin: undefined, listener: undefined, timeoutMs: 60_000 } as const;
+const waitWords = { query: { upstream: "reachable" }, flags: [{ name: "listener", value: "NAME", help: "" }] };
+const wait = { kind: "wait", config: undefined, admin: undefined, query: { upstream: "reachable" }, timeoutMs: 60_000 } as const;
 const understood: { words: string[]; want: Command }[] = [
   { words: [], want: { kind: "run", config: undefined } },
   { words: ["run", "--config", "a.yaml"], want: { kind: "run", config: "a.yaml" } },
@@ -10,7 +11,10 @@ const understood: { words: string[]; want: Command }[] = [
   { words: ["check", "a.yaml"], want: { kind: "check", config: "a.yaml" } },
   { words: ["check"], want: { kind: "check", config: undefined } },
   { words: ["wait"], want: wait },
-  { words: ["wait", "--timeout", "1.5s", "--listener", "db"], want: { ...wait, timeoutMs: 1_500, listener: "db" } },
+  {
+    words: ["wait", "--timeout", "1.5s", "--listener", "db"],
+    want: { ...wait, timeoutMs: 1_500, query: { upstream: "reachable", listener: "db" } },
+  },
   { words: ["wait", "--timeout=200ms", "--admin", "unix:/run/admin"], want: { ...wait, timeoutMs: 200, admin: "unix:/run/admin" } },
   { words: ["wait", "--timeout", "2m"], want: { ...wait, timeoutMs: 120_000 } },
   { words: ["check", "a.yaml", "--help"], want: { kind: "help" } },
@@ -18,7 +22,7 @@ const understood: { words: string[]; want: Command }[] = [
 ];
 for (const { words, want } of understood) {
   test(`parseCommandLine() understands "${words.join(" ")}"`, () => {
-    assert.deepEqual(parseCommandLine(words), want);
+    assert.deepEqual(parseCommandLine(words, waitWords), want);
   });
 }
 
@@ -28,6 +32,7 @@ const refused: { words: string[]; message: RegExp }[] = [
   { words: ["check", "a", "b"], message: /check takes one FILE/ },
   { words: ["check", "a", "--config", "b"], message: /check takes one FILE/ },
   { words: ["--timeout", "1s"], message: /--timeout belongs to wait/ },
+  { words: ["check", "a", "--listener", "db"], message: /--listener belongs to wait/ },
   { words: ["wait", "--timeout", "soon"], message: /expected a time/ },
   { words: ["wait", "--admin", ":1", "--config", "a"], message: /not both/ },
   { words: ["--bad"], message: /--bad/ },
@@ -35,7 +40,7 @@ const refused: { words: string[]; message: RegExp }[] = [
 for (const { words, message } of refused) {
   test(`parseCommandLine() refuses "${words.join(" ")}"`, () => {
     assert.throws(
-      () => parseCommandLine(words),
+      () => parseCommandLine(words, waitWords),
       (error) => error instanceof UsageError && message.test(error.message),
     );
   });

@@ -1,6 +1,8 @@
 import { messageOf } from "@peapod/kit";
 import { parseArgs } from "node:util";
 
+import type { WaitWords } from "./companion.ts";
+
 /** What the program is asked to do. */
 export type Command =
   | { readonly kind: "run"; readonly config: string | undefined }
@@ -10,7 +12,8 @@ export type Command =
       readonly config: string | undefined;
       /** Of the admin server; undefined: the configuration says it. */
       readonly admin: string | undefined;
-      readonly listener: string | undefined;
+      /** What `/readyz` is asked for. */
+      readonly query: Readonly<Record<string, string>>;
       readonly timeoutMs: number;
     }
   | { readonly kind: "help" }
@@ -24,46 +27,18 @@ export class UsageError extends Error {
 /** What the program ends with. */
 export const exitCodes = { success: 0, failure: 1, usage: 64 } as const;
 
-const DEFAULT_WAIT = "60s";
+/** How long `wait` waits where nobody says it. */
+export const DEFAULT_WAIT = "60s";
 
-/** What `--help` prints. */
-export const helpText = `The ambassador: localhost is the database. It listens where an application expects its upstream, and knows where
-the upstream really is and how to log in there.
-
-Usage: ambassador [run] [--config FILE]
-       ambassador check FILE
-       ambassador wait [--listener NAME] [--timeout TIME] [--admin ADDRESS | --config FILE]
-
-Commands:
-  run    listen and forward, until SIGTERM or SIGINT; SIGHUP reads the configuration again (the default)
-  check  say whether a configuration is valid, or every problem with its line
-  wait   return when a running ambassador is ready: its listeners accept, and an upstream of each has answered
-
-Flags:
-  --config FILE     the configuration (default: AMBASSADOR_CONFIG, or one listener from AMBASSADOR_* variables)
-  --listener NAME   wait for this listener alone
-  --timeout TIME    how long to wait, such as 500ms, 30s or 2m (default ${DEFAULT_WAIT})
-  --admin ADDRESS   where its admin server listens: HOST:PORT or unix:PATH (default: what the configuration says)
-  --help, --version
-
-Examples:
-  ambassador --config /etc/ambassador/ambassador.yaml
-  ambassador check ambassador.yaml
-  ambassador wait --admin 127.0.0.1:9901 --timeout 30s && exec java -jar app.jar
-  AMBASSADOR_PROTOCOL=postgres AMBASSADOR_LISTEN=127.0.0.1:5432 AMBASSADOR_UPSTREAM=db.example:5432 \\
-    AMBASSADOR_USERNAME=app AMBASSADOR_PASSWORD_FILE=/run/secrets/db/password ambassador
-
-Exit codes: 0 ended as told, valid, ready; 1 could not go on, or not ready in time; 64 a configuration or command line that makes no sense.
-`;
-
-/** Reads the command line. Throws a UsageError. */
-export function parseCommandLine(words: readonly string[]): Command {
-  const { values, positionals } = parse(words);
+/** Reads the command line of a companion whose `wait` has these flags. Throws a UsageError. */
+export function parseCommandLine(words: readonly string[], { query, flags }: WaitWords = { query: {}, flags: [] }): Command {
+  const own = flags.map(({ name }) => name);
+  const { values, positionals } = parse(words, own);
   if (values.help === true) return { kind: "help" };
   if (values.version === true) return { kind: "version" };
   const [command = "run", ...rest] = positionals;
   const isWait = command === "wait";
-  for (const flag of ["admin", "listener", "timeout"] as const)
+  for (const flag of ["admin", ...own, "timeout"])
     if (!isWait && values[flag] !== undefined) throw new UsageError(`--${flag} belongs to wait`);
   if (command === "check") {
     if (rest.length > 1 || (rest.length === 1 && values.config !== undefined)) throw new UsageError("check takes one FILE");
@@ -74,21 +49,28 @@ export function parseCommandLine(words: readonly string[]): Command {
   if (!isWait) throw new UsageError(`Unknown command ${JSON.stringify(command)}: there are run, check and wait`);
   if (values.admin !== undefined && values.config !== undefined) throw new UsageError("wait takes --admin or --config, not both");
   const timeoutMs = parseTime(values.timeout ?? DEFAULT_WAIT);
-  return { kind: "wait", config: values.config, admin: values.admin, listener: values.listener, timeoutMs };
+  const asked = Object.fromEntries(own.flatMap((flag) => (typeof values[flag] === "string" ? [[flag, values[flag]]] : [])));
+  return { kind: "wait", config: values.config, admin: values.admin, query: { ...query, ...asked }, timeoutMs };
 }
 
-function parse(words: readonly string[]) {
+type Values = Readonly<Record<string, string | boolean | undefined>> & {
+  readonly config?: string;
+  readonly timeout?: string;
+  readonly admin?: string;
+};
+
+function parse(words: readonly string[], own: readonly string[]): { readonly values: Values; readonly positionals: readonly string[] } {
+  const string = { type: "string" } as const;
+  const boolean = { type: "boolean" } as const;
+  const options = {
+    ...Object.fromEntries(own.map((flag) => [flag, string])),
+    config: string,
+    timeout: string,
+    admin: string,
+    help: { ...boolean, short: "h" },
+    version: boolean,
+  } as const;
   try {
-    const string = { type: "string" } as const;
-    const boolean = { type: "boolean" } as const;
-    const options = {
-      config: string,
-      listener: string,
-      timeout: string,
-      admin: string,
-      help: { ...boolean, short: "h" },
-      version: boolean,
-    } as const;
     return parseArgs({ args: [...words], options, strict: true, allowPositionals: true });
   } catch (cause) {
     const [said = ""] = messageOf(cause).split(". To "); // what to do with an odd file name helps nobody

@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
-import { AmbassadorError } from "../errors.ts";
+import { CompanionError } from "../errors.ts";
 import { systemAuthorities } from "./pem.ts";
 import type { WatchedFile } from "./watched-file.ts";
 
@@ -58,7 +58,7 @@ export class TlsContexts {
     }
     if (slot.failed?.versions !== versions) this.#make(slot, recipe, versions);
     if (slot.made !== undefined) return slot.made.context;
-    throw new AmbassadorError("CREDENTIAL_MISSING", `Cannot use ${cert?.path ?? "TLS"}: ${slot.failed?.reason ?? ""}`);
+    throw new CompanionError("CREDENTIAL_MISSING", `Cannot use ${cert?.path ?? "TLS"}: ${slot.failed?.reason ?? ""}`);
   }
 
   /** Drops the contexts of files that are none of these. */
