@@ -103,10 +103,11 @@ test("short connections leave nothing behind: no handle, no entry, no memory", a
   const handles = (): number => process.getActiveResourcesInfo().filter((name) => /TCPSocket|Timeout/.test(name)).length;
   await round(1_000); // compiled code, and tables that grow to their size, come once
   const before = { heap: await round(200), handles: handles() };
-  const after = { heap: await round(1_000), handles: handles() };
-  assert.ok(after.handles <= before.handles + 2, `${before.handles} handles became ${after.handles}`);
-  const perConnection = (after.heap - before.heap) / 1_000;
-  assert.ok(perConnection < 500, `${perConnection} bytes of each connection stayed`);
+  const heaps = [before.heap];
+  for (let more = 0; more < 3; more += 1) heaps.push(await round(1_000));
+  assert.ok(handles() <= before.handles + 2, `${before.handles} handles became ${handles()}`);
+  const stayed = heaps.slice(1).map((heap, index) => (heap - (heaps[index] ?? 0)) / 1_000);
+  assert.ok(Math.min(...stayed) < 500, `${stayed.join(", ")} bytes of each connection stayed`); // what is compiled late shows in one round, a leak in each
 });
 
 /** One connection from beginning to end. */
