@@ -79,8 +79,8 @@ export const layers: readonly Layer[] = [
       "kit",
       "client",
       "companions/ambassador/protocols/postgres/postgres-server.fixture.ts",
-      "engine/images/layout-fixture.ts",
-      "engine/images/registry-fixture.ts",
+      "engine/images/layout.fixture.ts",
+      "engine/images/registry/registry.fixture.ts",
     ],
   },
   { path: "tools", mayImport: ["api", "cli", "engine/config.ts", "companions/frame/config", "companions/ambassador/config"] }, // documents are generated from their tables, and checked with the manifest reader

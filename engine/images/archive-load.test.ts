@@ -8,7 +8,7 @@ import { Scope, silentLogger } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
 import { makeNode } from "../linux/libc.ts";
 import { removeTree } from "../linux/remove-tree.ts";
-import { configFor, makeTar, writeLayout } from "./layout-fixture.ts";
+import { configFor, makeTar, writeLayout } from "./layout.fixture.ts";
 import { openImages } from "./open-images.ts";
 
 const never = new AbortController().signal;

@@ -9,7 +9,7 @@ import type { ImageRecord } from "./image-index.ts";
 import type { ImageStore } from "./image-store.ts";
 import type { ImageImporter, LayerArchive } from "./layer-import.ts";
 import { choosePlatform, type Descriptor, fitsPlatform, machinePlatform, parseManifest } from "./oci-manifest.ts";
-import { Unpacker } from "./unpack.ts";
+import { Unpacker } from "./unpack/unpack.ts";
 
 const INDEX_DEPTH = 3;
 /** Of one archive. */

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Scope, silentLogger } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
 import { removeTree } from "../linux/remove-tree.ts";
-import { makeTar, writeLayout } from "./layout-fixture.ts";
+import { makeTar, writeLayout } from "./layout.fixture.ts";
 import { openImages } from "./open-images.ts";
 
 const never = new AbortController().signal;

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Scope, silentLogger } from "@peapod/kit";
 import { removeTree } from "../linux/remove-tree.ts";
-import { makeTar, writeLayout } from "./layout-fixture.ts";
+import { makeTar, writeLayout } from "./layout.fixture.ts";
 import { openImages } from "./open-images.ts";
 
 const never = new AbortController().signal;

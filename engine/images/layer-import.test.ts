@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Scope, silentLogger } from "@peapod/kit";
 import { removeTree } from "../linux/remove-tree.ts";
 import { chainIds } from "./layer-chain.ts";
-import { digestOf, makeTar, writeLayout } from "./layout-fixture.ts";
+import { digestOf, makeTar, writeLayout } from "./layout.fixture.ts";
 import { openImages } from "./open-images.ts";
 
 const never = new AbortController().signal;

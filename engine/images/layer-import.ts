@@ -6,7 +6,7 @@ import type { ImageRecord } from "./image-index.ts";
 import type { ImageStore } from "./image-store.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { chainIds, checkLayerCount } from "./layer-chain.ts";
-import { Unpacker } from "./unpack.ts";
+import { Unpacker } from "./unpack/unpack.ts";
 
 /** A layer's archive on this machine. */
 export interface LayerArchive {

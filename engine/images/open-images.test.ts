@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { eventually, Scope, silentLogger } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
-import { configFor, digestOf, type FixtureImage, makeTar, writeLayout } from "./layout-fixture.ts";
+import { configFor, digestOf, type FixtureImage, makeTar, writeLayout } from "./layout.fixture.ts";
 import { openImages } from "./open-images.ts";
 
 const never = new AbortController().signal;

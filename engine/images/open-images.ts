@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Cleanups, type Logger, type Scope, systemClock } from "@peapod/kit";
 import { EngineError, hasCode } from "../errors.ts";
-import { makeAptImage, readMachineSuite } from "./apt-image.ts";
+import { makeAptImage, readMachineSuite } from "./apt/apt-image.ts";
 import { loadArchive } from "./archive-load.ts";
 import { companionFingerprint, makeCompanionImage } from "./companion-image.ts";
 import { sumFiles } from "./disk-usage.ts";
@@ -12,7 +12,7 @@ import { ImageImporter } from "./layer-import.ts";
 import type { Image, ImageService, LoadedImage, PullProgress } from "./images.ts";
 import { ProgressHub } from "./progress.ts";
 import { type AptReference, type BuiltInReference, canonicalName, givenName, type ImageReference, parseReference } from "./reference.ts";
-import { pullFromRegistry, type Report } from "./registry-pull.ts";
+import { pullFromRegistry, type Report } from "./registry/registry-pull.ts";
 import { RootfsMounts } from "./rootfs.ts";
 import { SharedWork } from "./shared-work.ts";
 

@@ -6,14 +6,14 @@ import { type Event, events, type Pod, pods } from "@peapod/api";
 import { ApiError, type Client, connectInProcess } from "@peapod/client";
 import { type Clock, eventually, type Logger, Scope, silentLogger, systemClock } from "@peapod/kit";
 import { ObjectApi } from "../apiserver/verbs/object-api.ts";
-import { FakeImages } from "../images/fake-images.ts";
-import { FakeNetwork } from "../network/fake-network.ts";
+import { FakeImages } from "../images/fake-images.fixture.ts";
+import { FakeNetwork } from "../network/fake-network.fixture.ts";
 import { removeLog } from "../logs/log-files.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
 import { recoverFromMachine } from "../recovery.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
-import { FakeVolumes } from "../volumes/fake-volumes.ts";
+import { FakeVolumes } from "../volumes/fake-volumes.fixture.ts";
 import { Kubelet } from "./kubelet.ts";
 import type { MachineFacts } from "./node-object.ts";
 

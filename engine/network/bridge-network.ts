@@ -2,18 +2,18 @@ import { existsSync } from "node:fs";
 import { abortAfter, type Logger, startInterval, type Timer } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import type { AddressBook, Connection } from "./address-book.ts";
-import { hasDevice, removeBridge } from "./bridge.ts";
+import { hasDevice, removeBridge } from "./links/bridge.ts";
 import { formatAddress, formatCidr } from "./cidr.ts";
 import { DockerPassage } from "./docker-passage.ts";
-import { linkPod, rejoinBridge, unlinkPod } from "./link.ts";
-import { LinkTender } from "./link-tender.ts";
+import { linkPod, rejoinBridge, unlinkPod } from "./links/link.ts";
+import { LinkTender } from "./links/link-tender.ts";
 import { withMachineLock } from "./machine-lock.ts";
 import { deviceName, type NetworkNames } from "./names.ts";
 import type { PodAddress, PodNetwork, PortMapping } from "./network.ts";
-import { NetworkNamespace } from "./network-namespace.ts";
+import { NetworkNamespace } from "./links/network-namespace.ts";
 import { PortPublisher } from "./port-publisher.ts";
-import { rulesGeneration } from "./rules-generation.ts";
-import { SourceGuard } from "./source-guard.ts";
+import { rulesGeneration } from "./rules/rules-generation.ts";
+import { SourceGuard } from "./rules/source-guard.ts";
 import { Turns } from "./turns.ts";
 
 export interface BridgeNetworkParts {

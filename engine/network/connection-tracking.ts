@@ -2,7 +2,7 @@ import { isErrno } from "@peapod/kit";
 import { attribute, NETLINK, type NetlinkRequest, NetlinkSocket, NLM_F_DUMP, parseAttributes } from "../linux/netlink.ts";
 import { formatAddress } from "./cidr.ts";
 import type { PortMapping } from "./network.ts";
-import { isAny } from "./rules.ts";
+import { isAny } from "./rules/rules.ts";
 
 // From linux/netfilter/nfnetlink_conntrack.h.
 const IPCTNL_MSG_CT_GET = 0x101;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { foreignFirewalls } from "./foreign-firewalls.ts";
-import { leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.ts";
+import { leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.fixture.ts";
 
 leaveForOwnMachine();
 

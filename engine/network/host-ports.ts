@@ -6,7 +6,7 @@ import { EngineError } from "../errors.ts";
 import { formatAddress } from "./cidr.ts";
 import { runProgram } from "./ip-command.ts";
 import type { PortMapping } from "./network.ts";
-import { isAny } from "./rules.ts";
+import { isAny } from "./rules/rules.ts";
 
 /** A port of the machine that somebody has: `address` undefined is all of them. */
 export interface TakenPort {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
 import { deviceName } from "./names.ts";
-import { type Agent, host, leaveForOwnMachine, port, sh, World } from "./test-world.ts";
+import { type Agent, host, leaveForOwnMachine, port, sh, World } from "./test-world.fixture.ts";
 
 leaveForOwnMachine();
 

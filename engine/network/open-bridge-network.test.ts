@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
-import { host, leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.ts";
+import { host, leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.fixture.ts";
 
 leaveForOwnMachine();
 
@@ -223,7 +223,7 @@ test("openBridgeNetwork() takes over from a killed engine without a gap", async 
 test("openBridgeNetwork() finds its way from wherever the engine before was killed", async () => {
   await using world = new World();
   const agents = await Promise.all([world.agent(), world.agent(), world.agent()]);
-  const churn = new URL("./network-churn.ts", import.meta.url).pathname;
+  const churn = new URL("./network-churn.fixture.ts", import.meta.url).pathname;
   for (let round = 0; round < 6; round++) {
     const args = [churn, join(world.dir, "aaaa000f"), join(world.dir, "lock"), "aaaa000f", ...agents.map((agent) => agent.netns)];
     const engine = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isErrno, type Logger, type Scope, writeFileAtomic } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { AddressBook } from "./address-book.ts";
-import { enableForwarding, ensureBridge, hasDevice, outwardMtu, portsOfBridge, removeBridge, removeDevices } from "./bridge.ts";
+import { enableForwarding, ensureBridge, hasDevice, outwardMtu, portsOfBridge, removeBridge, removeDevices } from "./links/bridge.ts";
 import { BridgeNetwork, canReconnect } from "./bridge-network.ts";
 import { chooseCidr, parseRoutes, type Route } from "./choose-cidr.ts";
 import { type Cidr, formatCidr, overlaps, parseCidr } from "./cidr.ts";

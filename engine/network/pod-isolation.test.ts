@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { silentLogger } from "@peapod/kit";
 import { deviceName } from "./names.ts";
-import { host, leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.ts";
+import { host, leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.fixture.ts";
 
 leaveForOwnMachine();
 

@@ -6,8 +6,8 @@ import { findConflict, portsOfOtherEngines, portsOfPrograms, type TakenPort } fr
 import { withMachineLock } from "./machine-lock.ts";
 import type { NetworkNames } from "./names.ts";
 import type { PortMapping } from "./network.ts";
-import { nft, NftTable } from "./nft-table.ts";
-import { isAny, publishedElements, publishRules, type PublishedPort, tableRules, unpublishRules } from "./rules.ts";
+import { nft, NftTable } from "./rules/nft-table.ts";
+import { isAny, publishedElements, publishRules, type PublishedPort, tableRules, unpublishRules } from "./rules/rules.ts";
 
 export interface PortPublisherOptions {
   readonly names: NetworkNames;

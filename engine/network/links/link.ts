@@ -1,9 +1,9 @@
 import { delay, isErrno } from "@peapod/kit";
-import { EngineError } from "../errors.ts";
-import { type NetlinkAnswer, type NetlinkRequest, NetlinkSocket } from "../linux/netlink.ts";
+import { EngineError } from "../../errors.ts";
+import { type NetlinkAnswer, type NetlinkRequest, NetlinkSocket } from "../../linux/netlink.ts";
 import { hasDevice, writeSysctl } from "./bridge.ts";
-import { podMac } from "./names.ts";
-import type { PodAddress } from "./network.ts";
+import { podMac } from "../names.ts";
+import type { PodAddress } from "../network.ts";
 import type { NetworkNamespace } from "./network-namespace.ts";
 import {
   addAddress,

@@ -3,11 +3,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../errors.ts";
 import { defaultLimits, type LayerLimits } from "./layer-limits.ts";
-import type { LayersBelow } from "./layer-mount.ts";
+import type { LayersBelow } from "../layer-mount.ts";
 import type { Purpose } from "./layer-writer.ts";
-import { explainOverlay } from "./overlay-failure.ts";
+import { explainOverlay } from "../overlay-failure.ts";
 
 /** What the unpacking process is asked for. */
 export interface UnpackOrder {

@@ -2,15 +2,15 @@ import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { delay, isErrno } from "@peapod/kit";
-import { EngineError } from "../errors.ts";
-import type { ImageRecord } from "./image-index.ts";
-import type { ImageStore } from "./image-store.ts";
-import type { PullProgress } from "./images.ts";
-import { checkLayerCount } from "./layer-chain.ts";
-import type { ImageImporter } from "./layer-import.ts";
+import { EngineError } from "../../errors.ts";
+import type { ImageRecord } from "../image-index.ts";
+import type { ImageStore } from "../image-store.ts";
+import type { PullProgress } from "../images.ts";
+import { checkLayerCount } from "../layer-chain.ts";
+import type { ImageImporter } from "../layer-import.ts";
 import { findLogin } from "./logins.ts";
-import { choosePlatform, machinePlatform, type Manifest, parseManifest } from "./oci-manifest.ts";
-import { isLoopbackHost, type RegistryReference } from "./reference.ts";
+import { choosePlatform, machinePlatform, type Manifest, parseManifest } from "../oci-manifest.ts";
+import { isLoopbackHost, type RegistryReference } from "../reference.ts";
 import { copyToLayout, fetchConfig, fetchManifest, type SkopeoOptions } from "./skopeo.ts";
 
 /** Of a configuration, which is read whole. */

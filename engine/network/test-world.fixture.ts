@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { abortAfter, type Logger, Scope, silentLogger } from "@peapod/kit";
 import { CLONE, unshare } from "../linux/libc.ts";
-import { type AgentRequest, perform } from "./net-agent.ts";
+import { type AgentRequest, perform } from "./net-agent.fixture.ts";
 import type { PodNetwork, PortMapping } from "./network.ts";
 import { openBridgeNetwork } from "./open-bridge-network.ts";
 
@@ -64,7 +64,7 @@ export class World implements AsyncDisposable {
 
   /** A namespace with nothing in it but a loopback that is down. */
   async agent(): Promise<Agent> {
-    const child = fork(new URL("./net-agent.ts", import.meta.url), { stdio: "inherit" });
+    const child = fork(new URL("./net-agent.fixture.ts", import.meta.url), { stdio: "inherit" });
     this.#children.push(child);
     const waiting = new Map<number, (result: string) => void>();
     child.on("message", ({ id, result }: { id: number; result: string }) => waiting.get(id)?.(result));

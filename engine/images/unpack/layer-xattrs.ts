@@ -1,7 +1,7 @@
 import { isErrno } from "@peapod/kit";
-import { setExtendedAttribute } from "../linux/libc.ts";
+import { setExtendedAttribute } from "../../linux/libc.ts";
 import { bytesOf } from "./layer-folders.ts";
-import type { TarEntry } from "./tar-entries.ts";
+import type { TarEntry } from "../tar/tar-entries.ts";
 
 /** Only what means the same everywhere: never another machine's labels, never overlayfs' own marks. */
 const takenXattrs = /^(?:user\.|security\.capability$|system\.posix_acl_(?:access|default)$)/;

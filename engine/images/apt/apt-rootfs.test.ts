@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, symlinkS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { hasCode } from "../errors.ts";
-import { nestFolders } from "../linux/nested-folders.fixture.ts";
-import { removeTree } from "../linux/remove-tree.ts";
+import { hasCode } from "../../errors.ts";
+import { nestFolders } from "../../linux/nested-folders.fixture.ts";
+import { removeTree } from "../../linux/remove-tree.ts";
 import { finishAptRootfs } from "./apt-rootfs.ts";
 
 function folder(t: TestContext): string {

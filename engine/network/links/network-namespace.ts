@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
-import { CLONE, setns } from "../linux/libc.ts";
+import { CLONE, setns } from "../../linux/libc.ts";
 
 /** An open network namespace. */
 export class NetworkNamespace implements Disposable {

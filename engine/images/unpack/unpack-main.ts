@@ -9,12 +9,12 @@ import { createReadStream, openSync, readSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { isErrno } from "@peapod/kit";
-import { changeRoot, changeRootBack } from "../linux/libc.ts";
-import { decompress } from "./decompress.ts";
-import { mountOnTop, unmountOnTop } from "./layer-mount.ts";
+import { changeRoot, changeRootBack } from "../../linux/libc.ts";
+import { decompress } from "../tar/decompress.ts";
+import { mountOnTop, unmountOnTop } from "../layer-mount.ts";
 import { LayerWriter } from "./layer-writer.ts";
-import { readTar } from "./tar-entries.ts";
-import { TarError } from "./tar-error.ts";
+import { readTar } from "../tar/tar-entries.ts";
+import { TarError } from "../tar/tar-error.ts";
 import type { UnpackOrder, UnpackResult } from "./unpack.ts";
 
 const CHUNK_BYTES = 1024 * 1024;

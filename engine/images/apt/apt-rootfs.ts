@@ -2,8 +2,8 @@ import type { Stats } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, readdir, rmdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isErrno, run } from "@peapod/kit";
-import { EngineError } from "../errors.ts";
-import { removeTree } from "../linux/remove-tree.ts";
+import { EngineError } from "../../errors.ts";
+import { removeTree } from "../../linux/remove-tree.ts";
 
 /**
  * Makes a root file system of unpacked packages, whose maintainer scripts never ran: takes away what mmdebstrap put in for

@@ -16,13 +16,13 @@ import {
   writeSync,
 } from "node:fs";
 import { isErrno } from "@peapod/kit";
-import { makeNode } from "../linux/libc.ts";
+import { makeNode } from "../../linux/libc.ts";
 import { addFolder, bytesOf, type FoundFolder, type LayerFolder, LayerFolders, splitPath } from "./layer-folders.ts";
 import { LayerBudget, type LayerLimits } from "./layer-limits.ts";
 import { clearFolder, removeBelow } from "./layer-removal.ts";
 import { setXattrs } from "./layer-xattrs.ts";
-import type { TarContent, TarEntry, TarSink } from "./tar-entries.ts";
-import { TarError } from "./tar-error.ts";
+import type { TarContent, TarEntry, TarSink } from "../tar/tar-entries.ts";
+import { TarError } from "../tar/tar-error.ts";
 
 const whiteoutPrefix = ".wh.";
 const opaqueMarker = ".wh..wh..opq";

@@ -1,5 +1,5 @@
 import { isErrno } from "@peapod/kit";
-import { NETLINK, NetlinkSocket, parseAttributes } from "../linux/netlink.ts";
+import { NETLINK, NetlinkSocket, parseAttributes } from "../../linux/netlink.ts";
 
 // From linux/netfilter/nfnetlink.h and nf_tables.h.
 const NFT_MSG_GETGEN = (10 << 8) | 16;

@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { CommandError, isErrno, run } from "@peapod/kit";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../errors.ts";
 
 const INSPECT_TIMEOUT_MS = 60_000;
 const MANIFEST_LIMIT_BYTES = 8 * 1024 * 1024;

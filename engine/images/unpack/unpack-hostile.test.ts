@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { hasCode } from "../errors.ts";
+import { hasCode } from "../../errors.ts";
 import type { LayerLimits } from "./layer-limits.ts";
-import { type FixtureEntry, makeTar, rawTar } from "./layout-fixture.ts";
-import { unpackAll, unpackBytes, unpackEntries } from "./unpack-fixture.ts";
+import { type FixtureEntry, makeTar, rawTar } from "../layout.fixture.ts";
+import { unpackAll, unpackBytes, unpackEntries } from "./unpack.fixture.ts";
 
 const evil: { does: string; entries: FixtureEntry[]; names: RegExp }[] = [
   { does: "a path with ..", entries: [{ name: "../escape", content: "x" }], names: /entry "\.\.\/escape"/ },

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { isErrno } from "@peapod/kit";
-import type { Cidr } from "./cidr.ts";
-import { formatAddress } from "./cidr.ts";
-import { readIp, runIpBatch } from "./ip-command.ts";
-import type { NetworkNames } from "./names.ts";
+import type { Cidr } from "../cidr.ts";
+import { formatAddress } from "../cidr.ts";
+import { readIp, runIpBatch } from "../ip-command.ts";
+import type { NetworkNames } from "../names.ts";
 
 /** What the bridge needs of the kernel besides: what is routed from and to it, and `127.0.0.1:hostPort`. */
 const settings = ["forwarding", "route_localnet"] as const;

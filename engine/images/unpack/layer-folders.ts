@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readlinkSync } from "node:fs";
 import type { LayerBudget } from "./layer-limits.ts";
-import type { TarEntry } from "./tar-entries.ts";
-import { TarError } from "./tar-error.ts";
+import type { TarEntry } from "../tar/tar-entries.ts";
+import { TarError } from "../tar/tar-error.ts";
 
 /** The kernel's limit of symbolic links in one path. */
 const LINK_LIMIT = 40;

@@ -1,9 +1,9 @@
 import type { Logger } from "@peapod/kit";
-import { NetlinkChanges, NetlinkSocket } from "../linux/netlink.ts";
+import { NetlinkChanges, NetlinkSocket } from "../../linux/netlink.ts";
 import { enableForwarding, ensureBridge, isBridgeSet } from "./bridge.ts";
-import { type Cidr, formatAddress } from "./cidr.ts";
+import { type Cidr, formatAddress } from "../cidr.ts";
 import { findLinkDamage, type LinkDamage } from "./link-damage.ts";
-import type { NetworkNames } from "./names.ts";
+import type { NetworkNames } from "../names.ts";
 import { listAddresses, listLinks, parseLink, parseLinkAddress } from "./rtnetlink.ts";
 
 /** From linux/rtnetlink.h: devices, and their addresses. */

@@ -1,5 +1,5 @@
-import { attribute, type NetlinkAnswer, type NetlinkRequest, NLM_F_DUMP, parseAttributes } from "../linux/netlink.ts";
-import { formatAddress, parseAddress } from "./cidr.ts";
+import { attribute, type NetlinkAnswer, type NetlinkRequest, NLM_F_DUMP, parseAttributes } from "../../linux/netlink.ts";
+import { formatAddress, parseAddress } from "../cidr.ts";
 
 // From linux/rtnetlink.h, if_link.h, if_addr.h and veth.h.
 const RTM_NEWLINK = 16;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLogger } from "@peapod/kit";
 import { NftTable, parseListing } from "./nft-table.ts";
-import { leaveForOwnMachine, sh } from "./test-world.ts";
+import { leaveForOwnMachine, sh } from "../test-world.fixture.ts";
 
 leaveForOwnMachine();
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { makeTar, rawTar } from "./layout-fixture.ts";
+import { makeTar, rawTar } from "../layout.fixture.ts";
 import { readTar } from "./tar-entries.ts";
 import { TarError } from "./tar-error.ts";
 

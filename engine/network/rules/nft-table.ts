@@ -1,6 +1,6 @@
 import type { Logger } from "@peapod/kit";
-import { hasCode } from "../errors.ts";
-import { runProgram } from "./ip-command.ts";
+import { hasCode } from "../../errors.ts";
+import { runProgram } from "../ip-command.ts";
 
 export interface NftTableOptions {
   readonly family: "ip" | "bridge";

@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CommandError, isErrno, readTextIfPresent, run } from "@peapod/kit";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../errors.ts";
 import { finishAptRootfs } from "./apt-rootfs.ts";
 import { readMachineSources, sourcesForSuite } from "./apt-sources.ts";
-import type { AptReference } from "./reference.ts";
+import type { AptReference } from "../reference.ts";
 
 /** Changes when the same packages are made into something else. */
 const RECIPE = 1;

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, open, readdir, rm, symlink, writeFile } from "node:fs/p
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type FixtureEntry, makeTar } from "./layout-fixture.ts";
+import { type FixtureEntry, makeTar } from "../layout.fixture.ts";
 import { defaultLimits, type LayerLimits } from "./layer-limits.ts";
 import { Unpacker } from "./unpack.ts";
 

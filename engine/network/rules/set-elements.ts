@@ -1,4 +1,4 @@
-import { attribute, NETLINK, type NetlinkRequest, NetlinkSocket } from "../linux/netlink.ts";
+import { attribute, NETLINK, type NetlinkRequest, NetlinkSocket } from "../../linux/netlink.ts";
 
 // From linux/netfilter/nfnetlink.h and nf_tables.h.
 const NFNL_MSG_BATCH_BEGIN = 0x10;

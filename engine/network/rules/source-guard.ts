@@ -1,7 +1,7 @@
 import { isErrno, type Logger } from "@peapod/kit";
-import { hasCode } from "../errors.ts";
-import { parseAddress } from "./cidr.ts";
-import { type NetworkNames, podMac } from "./names.ts";
+import { hasCode } from "../../errors.ts";
+import { parseAddress } from "../cidr.ts";
+import { type NetworkNames, podMac } from "../names.ts";
 import { NftTable } from "./nft-table.ts";
 import { elementsClause } from "./rules.ts";
 import { AF_BRIDGE, changeElements, type SetElement } from "./set-elements.ts";

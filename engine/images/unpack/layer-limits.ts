@@ -1,4 +1,4 @@
-import { TarError } from "./tar-error.ts";
+import { TarError } from "../tar/tar-error.ts";
 
 /** How much one layer may bring, and cost: far beyond any real one. */
 export interface LayerLimits {

@@ -1,5 +1,5 @@
-import { ANY_BRIDGE, type NetworkNames } from "./names.ts";
-import type { PortMapping } from "./network.ts";
+import { ANY_BRIDGE, type NetworkNames } from "../names.ts";
+import type { PortMapping } from "../network.ts";
 
 /** A published port, with where it leads. */
 export interface PublishedPort {

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import koffi from "koffi";
-import { hasCode } from "../errors.ts";
-import { digestOf, makeTar, rawTar } from "./layout-fixture.ts";
-import { unpackAll, unpackBytes, unpackEntries } from "./unpack-fixture.ts";
+import { hasCode } from "../../errors.ts";
+import { digestOf, makeTar, rawTar } from "../layout.fixture.ts";
+import { unpackAll, unpackBytes, unpackEntries } from "./unpack.fixture.ts";
 import { Unpacker } from "./unpack.ts";
 
 const getXattr = koffi.load("libc.so.6").func("long lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)");

@@ -7,12 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually, Scope, silentLogger } from "@peapod/kit";
-import { hasCode } from "../errors.ts";
-import type { PullProgress } from "./images.ts";
-import { digestOf, type FixtureImage, makeTar, writeLayout } from "./layout-fixture.ts";
+import { hasCode } from "../../errors.ts";
+import type { PullProgress } from "../images.ts";
+import { digestOf, type FixtureImage, makeTar, writeLayout } from "../layout.fixture.ts";
 import { findLogin } from "./logins.ts";
-import { openImages } from "./open-images.ts";
-import { push, registryLogin, startProxy, startRegistry } from "./registry-fixture.ts";
+import { openImages } from "../open-images.ts";
+import { push, registryLogin, startProxy, startRegistry } from "./registry.fixture.ts";
 
 const never = new AbortController().signal;
 
@@ -163,7 +163,7 @@ test("pullImage() logs in with the login file that Podman and skopeo write", asy
   const authFile = join(folder, "auth.json");
   await writeFile(authFile, JSON.stringify({ auths: { [registry]: { auth: Buffer.from(registryLogin).toString("base64") } } }));
   const code = `
-    import { openImages } from ${JSON.stringify(new URL("./open-images.ts", import.meta.url).href)};
+    import { openImages } from ${JSON.stringify(new URL("../open-images.ts", import.meta.url).href)};
     import { Scope, silentLogger } from "@peapod/kit";
     await using scope = new Scope();
     const images = await openImages({ stateDir: ${JSON.stringify(stateDir)}, runDir: ${JSON.stringify(runDir)}, log: silentLogger, scope, inUse: () => new Set() });
@@ -259,7 +259,7 @@ test("openImages() finds nothing half-made after the process that pulled was kil
   });
   proxy.holdAfterBytes = 500_000;
   const code = `
-    import { openImages } from ${JSON.stringify(new URL("./open-images.ts", import.meta.url).href)};
+    import { openImages } from ${JSON.stringify(new URL("../open-images.ts", import.meta.url).href)};
     import { Scope, silentLogger } from "@peapod/kit";
     const scope = new Scope();
     const images = await openImages({ stateDir: ${JSON.stringify(stateDir)}, runDir: ${JSON.stringify(runDir)}, log: silentLogger, scope, inUse: () => new Set() });
