@@ -55,7 +55,7 @@ export interface WatchEvent<T> {
 }
 
 export interface WriteOptions {
-  readonly subresource?: "status";
+  readonly subresource?: "status" | "finalize";
   readonly fieldManager?: string;
   /** The server's default is Warn. */
   readonly fieldValidation?: "Strict" | "Warn" | "Ignore";

@@ -2,15 +2,15 @@
 import { join } from "node:path";
 import { connectInProcess } from "@peapod/client";
 import { createLogger, runTogether, Scope, systemClock, untilSignal } from "@peapod/kit";
-import { runNamespaceController } from "./apiserver/verbs/namespace-controller.ts";
+import { runNamespaceController } from "./controllers/namespace-controller.ts";
 import { ObjectApi } from "./apiserver/verbs/object-api.ts";
 import { openPki } from "./apiserver/pki/pki.ts";
 import { serve } from "./apiserver/http/server.ts";
 import { ConfigError, type EngineConfig, parseConfig } from "./config.ts";
 import { EngineError } from "./errors.ts";
-import { untilIdle } from "./idle-exit.ts";
+import { untilIdle } from "./controllers/idle-exit.ts";
 import { openImages } from "./images/open-images.ts";
-import { expireEvents } from "./kubelet/event-expiry.ts";
+import { expireEvents } from "./controllers/event-expiry.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
 import { KubeletNodeServer } from "./kubelet/kubelet-node-server.ts";
 import { preferThisProcess } from "./linux/priority.ts";
@@ -154,7 +154,7 @@ async function runEngine(config: EngineConfig): Promise<void> {
         );
         await untilSignal([], signal);
       },
-      namespaces: (signal) => runNamespaceController({ api, clock, log }, signal),
+      namespaces: (signal) => runNamespaceController({ client, clock, log }, signal),
       scheduler: (signal) => runScheduler({ client, clock, log }, signal),
       kubelet: (signal) => kubelet.run(signal),
       eventExpiry: (signal) => expireEvents({ client, clock, log }, signal),

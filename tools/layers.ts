@@ -50,6 +50,7 @@ export const layers: readonly Layer[] = [
   { path: "engine/network", mayImport: engineCommon },
   { path: "engine/logs", mayImport: engineCommon },
   { path: "engine/scheduler", mayImport: ["api", "kit", "client"] },
+  { path: "engine/controllers", mayImport: ["api", "kit", "client"] },
   // Errors have codes, and what is decided are other parts' plans and configurations, whose types stand in their interfaces.
   { path: "engine/kubelet/decide", mayImport: ["api", "engine/errors.ts", ...decidedInterfaces], node: false, clock: false },
   { path: "engine/kubelet", mayImport: ["api", "kit", "client", "engine/errors.ts", "engine/linux/remove-tree.ts", ...kubeletInterfaces] },

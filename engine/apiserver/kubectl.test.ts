@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually, silentLogger, systemClock } from "@peapod/kit";
 import { pods } from "@peapod/api";
-import { runNamespaceController } from "./verbs/namespace-controller.ts";
+import { runNamespaceController } from "../controllers/namespace-controller.ts";
 import { clientBinaries, kubectlBackground, runClient, type Serving, serving } from "./http/serving.fixture.ts";
 import { StubNodeServer } from "./subresources/stub-node-server.fixture.ts";
 
@@ -240,7 +240,7 @@ for (const version of ["v32", "v35"] as const) {
 
 async function watchAndDelete(binary: string, served: Serving, run: (args: string[]) => Promise<string>): Promise<void> {
   const stop = new AbortController();
-  const controller = runNamespaceController({ api: served.ground.api, clock: systemClock, log: silentLogger }, stop.signal);
+  const controller = runNamespaceController({ client: served.ground.client, clock: systemClock, log: silentLogger }, stop.signal);
   const watch = kubectlBackground(binary, served, ["get", "pods", "-w"]);
   const waiting = kubectlBackground(binary, served, ["wait", "--for=condition=Ready", "pod/web", "--timeout=10s"]);
   const gone = kubectlBackground(binary, served, ["wait", "--for=delete", "pod/web", "--timeout=10s"]);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { events } from "@peapod/api";
 import { type Clock, eventually, silentLogger } from "@peapod/kit";
 import { expireEvents } from "./event-expiry.ts";
-import { TestNode } from "./kubelet.fixture.ts";
+import { TestNode } from "../kubelet/kubelet.fixture.ts";
 
 const HOUR_MS = 3_600_000;
 
