@@ -1,14 +1,20 @@
-import type { Clock, Logger } from "@peapod/kit";
-import { recoverPods } from "./apiserver/verbs/recover-pods.ts";
+import type { Pod } from "@peapod/api";
+import type { Logger } from "@peapod/kit";
 import { podsOfEarlierStores, readKeptPods } from "./kubelet/record/kept-pods.ts";
 import type { ContainerRuntime } from "./runtime/runtime.ts";
-import type { Store } from "./store/store.ts";
+
+/** How pods get objects again that an earlier store had. */
+export interface EarlierPods {
+  /** What has a lower resource version is of an earlier store. Also the time of this one's making, in microseconds. */
+  readonly began: number;
+  /** Stores pods again as they were; gives those that have an object now. */
+  restore(pods: readonly Pod[]): Pod[];
+}
 
 export interface RecoveryOptions {
-  readonly store: Store;
+  readonly earlier: EarlierPods;
   readonly runtime: ContainerRuntime;
   readonly keptPodsDir: string;
-  readonly clock: Clock;
   readonly log: Logger;
   /** What becomes of pods of an earlier store that no record tells enough of. */
   readonly unknownPods: "keep" | "remove";
@@ -18,12 +24,12 @@ export interface RecoveryOptions {
  * After the store was moved away: gives the pods that run, or have data here, objects again, from what the kubelet kept of them. Gives those
  * that stay without one and are to be left alone.
  */
-export async function recoverFromMachine({ store, runtime, keptPodsDir, clock, log, unknownPods }: RecoveryOptions): Promise<Set<string>> {
+export async function recoverFromMachine({ earlier, runtime, keptPodsDir, log, unknownPods }: RecoveryOptions): Promise<Set<string>> {
   const kept = await readKeptPods(keptPodsDir);
   const lost = [...kept.values()]
     .filter((pod) => pod !== undefined)
-    .filter(({ metadata }) => Number(metadata.resourceVersion) < store.began);
-  const recovered = recoverPods({ store, clock }, lost);
+    .filter(({ metadata }) => Number(metadata.resourceVersion) < earlier.began);
+  const recovered = earlier.restore(lost);
   const named = (pods: readonly { namespace?: string; name?: string }[]): string[] => pods.map((pod) => `${pod.namespace}/${pod.name}`);
   if (recovered.length > 0)
     log.warn(
@@ -33,7 +39,7 @@ export async function recoverFromMachine({ store, runtime, keptPodsDir, clock, l
       },
     );
   const sandboxes = await runtime.listPodSandboxes();
-  const strangers = podsOfEarlierStores(sandboxes, kept, store.began);
+  const strangers = podsOfEarlierStores(sandboxes, kept, earlier.began);
   for (const { metadata } of recovered) strangers.delete(metadata.uid ?? "");
   if (strangers.size === 0 || unknownPods === "remove") return new Set();
   log.warn("pods run that no object tells of; they are left alone: to end them, start the engine with --unknown-pods=remove", {

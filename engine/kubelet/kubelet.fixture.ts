@@ -10,6 +10,7 @@ import { FakeImages } from "../images/fake-images.fixture.ts";
 import { FakeNetwork } from "../network/fake-network.fixture.ts";
 import { removeLog } from "../logs/log-files.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import { recoverPods } from "../apiserver/verbs/recover-pods.ts";
 import { recoverFromMachine } from "../recovery.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
@@ -98,7 +99,8 @@ export class TestNode implements AsyncDisposable {
     const { runtime, keptPodsDir, clock, log } = this;
     const store = openStore(join(this.#folder, `${randomUUID()}.db`), this.#scope);
     this.client = this.#connect(store);
-    this.#strangers = await recoverFromMachine({ store, runtime, keptPodsDir, clock, log, unknownPods });
+    const earlier = { began: store.began, restore: (lost: readonly Pod[]): Pod[] => recoverPods({ store, clock }, lost) };
+    this.#strangers = await recoverFromMachine({ earlier, runtime, keptPodsDir, log, unknownPods });
   }
 
   async createPod(name: string, spec: Partial<NonNullable<Pod["spec"]>> = {}): Promise<Pod> {
