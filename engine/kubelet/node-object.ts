@@ -106,6 +106,20 @@ export function nodeStatus(
   };
 }
 
+/** Whether a node's status still says what it was written to say: others may add to it, and it has times of its own. */
+export function saysStill(status: NodeStatus, written: NodeStatus): boolean {
+  const conditions = (written.conditions ?? []).map(({ type, status: verdict }) => ({ type, status: verdict }));
+  return includes(status, { ...written, conditions });
+}
+
+/** Of an array, each element is in the other's; of an object, each member. */
+function includes(whole: unknown, part: unknown): boolean {
+  if (typeof part !== "object" || part === null) return whole === part;
+  if (typeof whole !== "object" || whole === null) return false;
+  if (Array.isArray(part)) return Array.isArray(whole) && part.every((one) => whole.some((other) => includes(other, one)));
+  return Object.entries(part).every(([key, value]) => includes(Reflect.get(whole, key), value));
+}
+
 function nodeConditions(previous: readonly NodeCondition[], nowMs: number): NodeCondition[] {
   const verdicts = [
     { type: "MemoryPressure", status: "False", reason: "KubeletHasSufficientMemory", message: "kubelet has sufficient memory available" },

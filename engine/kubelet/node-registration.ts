@@ -1,7 +1,7 @@
-import { type Lease, leases, type Namespace, namespaces, type Node, nodes } from "@peapod/api";
+import { type Lease, leases, type Namespace, namespaces, type Node, nodes, type NodeStatus } from "@peapod/api";
 import { ApiError, type Client, type EventRecorder, Reflector } from "@peapod/client";
 import { type Clock, isAbort, type Logger, runTogether } from "@peapod/kit";
-import { type MachineFacts, nodeObject, nodeStatus } from "./node-object.ts";
+import { type MachineFacts, nodeObject, nodeStatus, saysStill } from "./node-object.ts";
 
 export interface NodeRegistrationOptions {
   readonly client: Client;
@@ -19,10 +19,14 @@ const LEASE_SECONDS = 40;
 const LEASE_RENEW_MS = 10_000;
 const STATUS_EVERY_MS = 300_000;
 
-/** Registers the node, again too where somebody deletes it, and keeps its lease and its status fresh until the signal is aborted. */
+/**
+ * Registers the node, again too where somebody deletes it, and keeps its lease and its status fresh until the signal is aborted. A status that
+ * somebody changed is written anew when the lease is renewed next, as upstream's kubelet does every ten seconds.
+ */
 export async function keepNodeRegistered(options: NodeRegistrationOptions, signal: AbortSignal): Promise<void> {
   const { client, nodeName, clock, log } = options;
   let statusDueMs = -Infinity;
+  let written: NodeStatus = {};
   let wake = new AbortController();
   const own: Reflector<Node> = new Reflector({
     client,
@@ -42,9 +46,10 @@ export async function keepNodeRegistered(options: NodeRegistrationOptions, signa
     while (!each.aborted) {
       wake = new AbortController();
       try {
-        if (clock.monotonicMs() >= statusDueMs) {
+        const status = own.get(nodeName)?.status ?? written;
+        if (clock.monotonicMs() >= statusDueMs || !saysStill(status, written)) {
           statusDueMs = clock.monotonicMs() + STATUS_EVERY_MS; // before the write: a deletion during it counts
-          await writeNode(options, isFirst, each);
+          written = await writeNode(options, isFirst, each);
           isFirst = false;
         }
         await renewLease(options, each);
@@ -63,17 +68,18 @@ async function writeNode(
   { client, nodeName, machine, hostIP, runtimeVersion, clock, recorder }: NodeRegistrationOptions,
   isFirst: boolean,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<NodeStatus> {
   const wanted = nodeObject(nodeName, machine);
   const known = (await ifPresent(client.get(nodes, { name: nodeName }, signal))) ?? (await client.create(nodes, wanted, {}, signal));
   const status = nodeStatus(nodeName, machine, { hostIP, runtimeVersion, previous: known.status ?? {}, nowMs: clock.nowMs() });
   if (isFirst)
     await client.patch(nodes, { name: nodeName }, { type: "merge", body: { metadata: { labels: wanted.metadata.labels } } }, {}, signal);
   await client.patch(nodes, { name: nodeName }, { type: "merge", body: { status } }, { subresource: "status" }, signal);
-  if (!isFirst) return;
+  if (!isFirst) return status;
   const subject = { apiVersion: "v1", kind: "Node", namespace: "", name: nodeName, uid: known.metadata.uid ?? nodeName };
   recorder.record(subject, "Normal", "Starting", "Starting kubelet.");
   recorder.record(subject, "Normal", "NodeReady", `Node ${nodeName} status is now: NodeReady`);
+  return status;
 }
 
 async function renewLease({ client, nodeName, clock }: NodeRegistrationOptions, signal: AbortSignal): Promise<void> {
