@@ -29,11 +29,11 @@ export function absentKind(word: string): string {
   const list = ours.join(", ");
   const known = kindsOfKubernetes();
   if (ownKinds.includes(word)) return `${word} is the engine's own to write; a manifest may have ${list}`;
-  if (known.includes(word)) return `peapod does not have ${word} yet${instead(word) ?? `; it has ${list}`}`;
+  if (known.includes(word)) return `${word} is not in peapod yet${instead(word) ?? `, which has ${list}`}`;
   const near = nearestName(word, [...new Set([...ours, ...known])]);
   if (near === undefined) return `${word} is no kind of Kubernetes'; peapod has ${list}`;
   const hint = `unknown kind ${word}, did you mean ${near}?`;
-  return ours.includes(near) ? hint : `${hint} peapod does not have it yet${instead(near) ?? ""}`;
+  return ours.includes(near) ? hint : `${hint} It is not in peapod yet${instead(near) ?? ""}`;
 }
 
 function instead(kind: string): string | undefined {

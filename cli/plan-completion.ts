@@ -9,20 +9,21 @@ export interface Candidate {
   readonly about: string;
 }
 
-/** What to offer for the last word of a command line: words that are known, or things to be looked for. */
-export type CompletionPlan =
-  | { readonly kind: "words"; readonly words: readonly Candidate[] }
-  | {
-      readonly kind: "ask";
-      readonly what: Completed;
-      /** What of the thing's name is there already. */
-      readonly begun: string;
-      /** What of the word stands before it: `--container=`. */
-      readonly lead: string;
-      /** What was said before, to know whom to ask. */
-      readonly command: Command;
-      readonly parsed: ParsedArguments;
-    };
+/** Things to be looked for, since they are not in the command line's own table. */
+export interface Question {
+  readonly kind: "ask";
+  readonly what: Completed;
+  /** What of the thing's name is there already. */
+  readonly begun: string;
+  /** What of the word stands before it: `--container=`. */
+  readonly lead: string;
+  /** What was said before, to know whom to ask. */
+  readonly command: Command;
+  readonly parsed: ParsedArguments;
+}
+
+/** What to offer for the last word of a command line. */
+export type CompletionPlan = Question | { readonly kind: "words"; readonly words: readonly Candidate[] };
 
 const nothing: CompletionPlan = { kind: "words", words: [] };
 
