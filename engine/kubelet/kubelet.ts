@@ -172,19 +172,8 @@ export class Kubelet {
       if (!isInApi) return;
       this.#records.set(uid, (record = new PodRecord({ uid, namespace, name })));
     }
-    if (record.pod === undefined && pod.status !== undefined) {
-      record.pod = pod;
-      record.status = pod.status;
-      record.recallFromStatus(pod.status, this.#options.clock);
-    }
-    record.namespace = namespace;
-    record.name = name;
-    const isDeletionNew =
-      !isInApi || (pod.metadata.deletionTimestamp !== undefined && record.pod?.metadata.deletionTimestamp === undefined);
-    if (isDeletionNew) record.retryAtMs = 0; // a removal does not wait out the trouble that a start had
-    record.takeObject(pod, this.#options.clock);
+    record.heard(pod, isInApi, this.#options.clock);
     this.#references.put(uid, pod);
-    record.isInApi = isInApi;
     if (isInApi) this.#strangers.delete(uid);
     if (this.#pods.isSynced) this.#worker.notify(uid);
   }
@@ -216,7 +205,7 @@ export class Kubelet {
     const { client, clock, log } = this.#options;
     const onChange = (_key: string, { metadata: { namespace = "", name = "" } }: T): void => {
       for (const uid of this.#references.users(kind, namespace, name)) {
-        this.#records.get(uid)?.retrySoon();
+        this.#records.get(uid)?.referencesChanged();
         this.#worker.notify(uid);
       }
     };
@@ -228,8 +217,7 @@ export class Kubelet {
     for await (const event of notices) {
       const record = this.#records.get(event.podUid);
       if (record === undefined) continue;
-      if ("sandboxId" in event) record.staleSandboxes.add(event.sandboxId);
-      else record.stale.add(event.containerId);
+      record.hinted(event);
       this.#worker.notify(event.podUid);
     }
     // It ends only when it is told to; if not, nobody would hear of an exit any more.

@@ -1,6 +1,6 @@
 import type { Pod } from "@peapod/api";
 import type { Client, EventRecorder } from "@peapod/client";
-import { backoffMs, type Clock, type Logger } from "@peapod/kit";
+import type { Clock, Logger } from "@peapod/kit";
 import type { ImageService } from "../images/images.ts";
 import type { RemoveLog } from "../logs/logs.ts";
 import type { PodNetwork } from "../network/network.ts";
@@ -64,14 +64,6 @@ export function recordEvent(
   );
 }
 
-const TROUBLE_CURVE = { initialMs: 1_000, maximumMs: 60_000 };
-
-/** Puts the pod's next try off, the longer the more often it failed. */
-export function noteTrouble(services: Services, record: PodRecord): void {
-  record.retryAtMs = services.clock.monotonicMs() + backoffMs(TROUBLE_CURVE, record.troubles);
-  record.troubles += 1;
-}
-
 /** What went wrong, as a pod's status and events say it: the message, and the causes' unless it repeats what they end with; not what failed while cleaning up after it. */
 export function describeError(error: unknown): string {
   if (error instanceof SuppressedError) return describeError(error.suppressed);
@@ -79,11 +71,4 @@ export function describeError(error: unknown): string {
   const cause = error.cause instanceof Error ? describeError(error.cause) : "";
   const last = cause.split(": ").at(-1) ?? "";
   return cause === "" || error.message.includes(last) ? error.message : `${error.message}: ${cause}`;
-}
-
-/** Runs calls for one pod's volumes one after the other. */
-export async function inVolumeOrder<T>(record: PodRecord, call: () => Promise<T>): Promise<T> {
-  const result = record.volumeCalls.then(call);
-  record.volumeCalls = result.catch(() => {}); // whoever called hears of it
-  return result;
 }

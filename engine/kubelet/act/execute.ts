@@ -8,7 +8,7 @@ import { forgetKeptPod } from "../record/kept-pods.ts";
 import type { Action } from "../decide/actions.ts";
 import { podHostname } from "../decide/pod-files.ts";
 import type { PodRecord } from "../record/pod-record.ts";
-import { describeError, inVolumeOrder, noteTrouble, recordEvent, type Services } from "../services.ts";
+import { describeError, recordEvent, type Services } from "../services.ts";
 import { startContainer } from "./start-container.ts";
 import { type Turn, volumePaths } from "./turn.ts";
 
@@ -52,8 +52,8 @@ export async function execute(turn: Turn, actions: readonly Action[]): Promise<v
     turn.hasTrouble = true;
   }
   turn.signal.throwIfAborted();
-  if (turn.hasTrouble) noteTrouble(turn.services, turn.record);
-  else if (actions.some(({ kind }) => kind === "start-container" || kind === "set-up-volumes")) turn.record.troubles = 0;
+  if (turn.hasTrouble) turn.record.failed(turn.services.clock);
+  else if (actions.some(({ kind }) => kind === "start-container" || kind === "set-up-volumes")) turn.record.wentWell();
 }
 
 async function dispatch(turn: Turn, action: Action): Promise<void> {
@@ -65,11 +65,12 @@ async function createSandbox(turn: Turn, { attempt }: { attempt: number }): Prom
   const { services, record, pod } = turn;
   if (pod === undefined) return;
   if (attempt > 0) recordEvent(services, record, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
-  record.podFiles = undefined;
+  record.volumes.sandboxBegins();
   turn.connected = Promise.resolve(false);
   turn.address = told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
-    record.address = await services.network.reserve(record.uid);
-    return record.address;
+    const address = await services.network.reserve(record.uid);
+    record.sandboxes.reserved(address);
+    return address;
   });
   turn.address.then(() => turn.podFiles()).catch(() => {}); // begun early; a container that needs them hears of their failure
   turn.sandbox = told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
@@ -84,7 +85,7 @@ async function createSandbox(turn: Turn, { attempt }: { attempt: number }): Prom
       },
       turn.signal,
     );
-    record.sandboxes.set(sandbox.id, { sandbox, isStopped: false, isBroken: false });
+    record.sandboxes.made(sandbox);
     return sandbox;
   });
   await Promise.all([turn.address, turn.sandbox]);
@@ -98,16 +99,15 @@ async function attachNetwork(turn: Turn): Promise<void> {
     const sandbox = await sandboxSoon;
     if (sandbox === undefined) return undefined;
     const address = await told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox: cannot connect its network", async () => {
-      if ((await addressSoon) === undefined && record.address === undefined) record.address = await services.network.reserve(record.uid);
+      if ((await addressSoon) === undefined && record.sandboxes.address === undefined)
+        record.sandboxes.reserved(await services.network.reserve(record.uid));
       return services.network.attach(record.uid, sandbox.netnsPath, portMappings(turn), turn.signal);
     });
     if (address === undefined) {
-      const notes = record.sandboxes.get(sandbox.id);
-      if (notes !== undefined) notes.isBroken = true;
+      record.sandboxes.broke(sandbox.id);
       return undefined;
     }
-    record.address = address;
-    record.attachedSandboxId = sandbox.id;
+    record.sandboxes.connected(sandbox.id, address);
     return address;
   })();
   turn.connected = attached.then((address) => address !== undefined);
@@ -121,17 +121,17 @@ async function setUpVolumes(turn: Turn): Promise<void> {
   const { services, record, volumePlans } = turn;
   if (volumePlans === undefined) return;
   const setUp = async (): Promise<ReadonlyMap<string, string> | undefined> => {
-    const made = new Map(record.volumes);
+    const made = new Map(record.volumes.made);
     let isWhole = true;
     for (const [name, { plan, digest }] of volumePlans.plans) {
       if (made.get(name)?.digest === digest) continue;
       const path = await told(turn, "FailedMount", `MountVolume.SetUp failed for volume "${name}" `, async () =>
-        inVolumeOrder(record, async () => services.volumes.setUp(record.uid, name, plan)),
+        record.volumes.inOrder(async () => services.volumes.setUp(record.uid, name, plan)),
       );
       if (path !== undefined) made.set(name, { digest, path });
       else if (!made.has(name)) isWhole = false;
     }
-    record.volumes = made;
+    record.volumes.setUp(made);
     return isWhole ? volumePaths(made) : undefined;
   };
   turn.volumes = setUp();
@@ -142,9 +142,8 @@ async function setUpVolumes(turn: Turn): Promise<void> {
 async function killContainer(turn: Turn, action: Extract<Action, { kind: "kill-container" }>): Promise<void> {
   const { services, record, signal } = turn;
   const { id, name, grace, message } = action;
-  if (!record.killing.has(id)) recordEvent(services, record, "Normal", "Killing", message, name);
-  const killing = { graceSeconds: grace.wholeSeconds };
-  record.killing.set(id, killing);
+  if (!record.containers.isBeingKilled(id)) recordEvent(services, record, "Normal", "Killing", message, name);
+  const killing = record.containers.killBegins(id, grace.wholeSeconds);
   const end = async (): Promise<void> => {
     try {
       await services.runtime.stopContainer(id, grace.leftSeconds, signal);
@@ -153,8 +152,8 @@ async function killContainer(turn: Turn, action: Extract<Action, { kind: "kill-c
       services.log.error("container not stopped", { pod: record.name, container: name, error: cause });
       await services.clock.sleep(KILL_RETRY_MS, signal).catch(() => {}); // only ever aborted
     }
-    if (record.killing.get(id) === killing) record.killing.delete(id);
-    record.stale.add(id);
+    record.containers.killEnded(id, killing);
+    record.hinted({ containerId: id });
     services.notify(record.uid);
   };
   services.inBackground(end());
@@ -168,24 +167,23 @@ async function removeContainer(
   await removeRootfs(services, rootfsKey(record.uid, name, attempt));
   const logPath = record.containers.get(id)?.logPath;
   if (logPath !== undefined) await unlessReadOnly(services, logPath, async () => services.removeLog(logPath));
-  record.dropContainer(id);
+  record.containers.removed(id);
 }
 
 async function stopSandbox({ services, record, signal }: Turn, { id }: { id: string }): Promise<void> {
-  const notes = record.sandboxes.get(id);
-  const isOther = record.liveSandbox !== undefined && record.liveSandbox.id !== id;
+  const { live } = record.sandboxes;
+  const isOther = live !== undefined && live.id !== id;
   if (!isOther) {
     await services.network.detach(record.uid);
-    record.address = undefined;
-    record.attachedSandboxId = undefined;
+    record.sandboxes.disconnected();
   }
   await services.runtime.stopPodSandbox(id, signal);
-  if (notes !== undefined) notes.isStopped = true;
+  record.sandboxes.stopped(id);
 }
 
 async function removeSandbox({ services, record, signal }: Turn, { id }: { id: string }): Promise<void> {
   await services.runtime.removePodSandbox(id, signal);
-  record.sandboxes.delete(id);
+  record.sandboxes.removed(id);
 }
 
 async function reportVolumes(turn: Turn, { problem }: { problem: string }): Promise<void> {
@@ -195,37 +193,31 @@ async function reportVolumes(turn: Turn, { problem }: { problem: string }): Prom
 
 async function releaseVolumes({ services, record }: Turn): Promise<void> {
   await removeVolumes(services, record);
-  record.volumes = undefined;
-  record.podFiles = undefined;
+  record.volumes.removed();
 }
 
 async function cancelPulls({ record }: Turn): Promise<void> {
-  for (const notes of record.notes.values()) {
-    notes.pull?.abort();
-    delete notes.pull;
-  }
+  record.pullsCancelled();
 }
 
 /** Everything a pod has on the machine: in the order that what is used goes after its user. */
 async function tearDown(turn: Turn): Promise<void> {
   const { services, record, signal } = turn;
   await cancelPulls(turn);
-  await Promise.all([...record.containers.keys()].map(async (id) => services.runtime.removeContainer(id, signal)));
+  await Promise.all(record.containers.all.map(async ({ id }) => services.runtime.removeContainer(id, signal)));
   await services.network.detach(record.uid);
   await Promise.all(
-    [...record.sandboxes.keys()].map(async (id) => {
+    record.sandboxes.all.map(async ({ sandbox: { id } }) => {
       await services.runtime.stopPodSandbox(id, signal);
       await services.runtime.removePodSandbox(id, signal);
     }),
   );
-  await Promise.all(
-    [...record.containers.values()].map(async ({ name, attempt }) => removeRootfs(services, rootfsKey(record.uid, name, attempt))),
-  );
+  await Promise.all(record.containers.all.map(async ({ name, attempt }) => removeRootfs(services, rootfsKey(record.uid, name, attempt))));
   await removeVolumes(services, record);
   const logs = podLogsPath(services.podLogsDir, record);
   await unlessReadOnly(services, logs, async () => removeTree(logs));
   await unlessReadOnly(services, "the kept object", async () => forgetKeptPod(services.keptPodsDir, record.uid));
-  forgetMachine(record);
+  record.removed();
   services.log.info("pod removed", { pod: record.name, uid: record.uid });
 }
 
@@ -235,7 +227,7 @@ async function removeRootfs(services: Services, key: string): Promise<void> {
 
 async function removeVolumes(services: Services, record: PodRecord): Promise<void> {
   const tearDown = async (): Promise<void> => services.volumes.tearDown(record.uid);
-  await unlessReadOnly(services, "volumes", async () => inVolumeOrder(record, tearDown));
+  await unlessReadOnly(services, "volumes", async () => record.volumes.inOrder(tearDown));
 }
 
 /** On a read-only disk files stay, whatever becomes of their pod; the next engine that can finds and removes them. */
@@ -252,16 +244,6 @@ function isReadOnlyDisk(error: unknown): boolean {
   return isErrno(error, "EROFS") || (error instanceof Error && error.cause !== undefined && isReadOnlyDisk(error.cause));
 }
 
-function forgetMachine(record: PodRecord): void {
-  for (const id of record.containers.keys()) record.dropContainer(id);
-  record.sandboxes.clear();
-  record.volumes = undefined;
-  record.podFiles = undefined;
-  record.address = undefined;
-  record.attachedSandboxId = undefined;
-  record.markTornDown();
-}
-
 async function deleteObject({ services, record, signal }: Turn): Promise<void> {
   if (record.isObjectDeleted) return;
   try {
@@ -274,7 +256,7 @@ async function deleteObject({ services, record, signal }: Turn): Promise<void> {
   } catch (cause) {
     if (!(cause instanceof ApiError && (cause.code === 404 || cause.code === 409))) throw cause;
   }
-  record.isObjectDeleted = true;
+  record.objectDeleted();
 }
 
 /** Runs a step that the whole pod depends on: undefined, with an event and a later try, where it fails. */

@@ -2,7 +2,8 @@ import type { Container } from "@peapod/api";
 import { isAbort } from "@peapod/kit";
 import { hasCode } from "../../errors.ts";
 import type { Image } from "../../images/images.ts";
-import type { ContainerNotes, PodRecord } from "../record/pod-record.ts";
+import type { ContainerNotes } from "../record/container-notes.ts";
+import type { PodRecord } from "../record/pod-record.ts";
 import { describeError, recordEvent, type Services } from "../services.ts";
 import { asksAlways, type ContainerFailure, nameFailure, nextPullBackoff, planImage, pullFailure } from "../decide/image-access.ts";
 import { goDuration } from "../decide/status.ts";
@@ -33,7 +34,7 @@ export async function availableImage(turn: Turn, container: Container): Promise<
       return present;
     }
     case "wait":
-      notes.failure = step.failure;
+      notes.imageRefused(step.failure);
       tellWait(services, record, container, step.failure);
       return undefined;
     case "pull":
@@ -50,10 +51,10 @@ function tellWait(services: Services, record: PodRecord, container: Container, {
 
 function beginPull(services: Services, record: PodRecord, container: Container, notes: ContainerNotes, signal: AbortSignal): Promise<void> {
   const pull = new AbortController();
-  notes.pull = pull;
+  notes.pullBegins(pull);
   recordEvent(services, record, "Normal", "Pulling", `Pulling image "${container.image}"`, container.name);
   const work = pullImage(services, record, container, notes, AbortSignal.any([signal, pull.signal])).finally(() => {
-    if (notes.pull === pull) delete notes.pull;
+    notes.pullEnded(pull);
     services.notify(record.uid);
   });
   services.inBackground(work);
@@ -72,9 +73,7 @@ async function pullImage(
   const startedMs = services.clock.monotonicMs();
   try {
     const image = await services.images.pullImage(reference, signal);
-    notes.pulled = image;
-    delete notes.pullBackoff;
-    delete notes.failure;
+    notes.pullSucceeded(image);
     const took = goDuration(services.clock.monotonicMs() - startedMs);
     const message = `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${image.sizeBytes} bytes.`;
     recordEvent(services, record, "Normal", "Pulled", message, container.name);
@@ -88,13 +87,13 @@ function noteImageFailure(services: Services, record: PodRecord, container: Cont
   const said = describeError(cause);
   const nowMs = services.clock.monotonicMs();
   if (hasCode(cause, "IMAGE_NAME_INVALID")) {
-    notes.failure = nameFailure(container, said, nowMs);
-    recordEvent(services, record, "Warning", "InspectFailed", notes.failure.message, container.name);
+    const failure = nameFailure(container, said, nowMs);
+    notes.imageRefused(failure);
+    recordEvent(services, record, "Warning", "InspectFailed", failure.message, container.name);
     recordEvent(services, record, "Warning", "Failed", "Error: InvalidImageName", container.name);
     return;
   }
-  notes.pullBackoff = nextPullBackoff(notes.pullBackoff, said, nowMs);
-  notes.failure = pullFailure(said, nowMs);
+  notes.pullFailed(nextPullBackoff(notes.pullBackoff, said, nowMs), pullFailure(said, nowMs));
   recordEvent(services, record, "Warning", "Failed", `Failed to pull image "${reference}": ${said}`, container.name);
   recordEvent(services, record, "Warning", "Failed", "Error: ErrImagePull", container.name);
 }

@@ -1,6 +1,6 @@
 import type { PodStatus } from "@peapod/api";
 import { isAbort } from "@peapod/kit";
-import { hasCode } from "../../errors.ts";
+import { type ErrorCode, hasCode } from "../../errors.ts";
 import type { References } from "../decide/environment.ts";
 import { execute } from "./execute.ts";
 import { keepPod } from "../record/kept-pods.ts";
@@ -10,7 +10,7 @@ import type { PodSeen } from "../decide/pod-seen.ts";
 import type { Places } from "./places.ts";
 import type { PodRecord } from "../record/pod-record.ts";
 import { readReferences } from "../watch/references.ts";
-import { noteTrouble, recordEvent, type Services } from "../services.ts";
+import { recordEvent, type Services } from "../services.ts";
 import { podFullName, podStatus } from "../decide/status.ts";
 import { Turn } from "./turn.ts";
 import { wantedVolumes, type WantedVolumes } from "./wanted-volumes.ts";
@@ -38,7 +38,7 @@ export async function runTurn(services: Services, record: PodRecord, signal: Abo
   } catch (cause) {
     if (isAbort(cause, signal)) throw cause;
     services.log.error("pod turn failed", { pod: record.name, uid: record.uid, error: cause });
-    noteTrouble(services, record);
+    record.failed(services.clock);
     services.notifyAt(record.uid, record.retryAtMs);
   } finally {
     for (const places of held) places.leave(record.uid);
@@ -104,38 +104,24 @@ async function showProgress({ services, record, signal }: Turn, done: AbortSigna
 }
 
 /** Looks again at the containers and sandboxes that a notice named. */
-async function refresh(services: Services, record: PodRecord): Promise<void> {
-  const { runtime, clock } = services;
-  const ids = [...record.stale];
-  record.stale.clear();
-  // A container may have ended because its sandbox did.
-  if (ids.length > 0 && record.liveSandbox !== undefined) record.staleSandboxes.add(record.liveSandbox.id);
-  await refreshSandboxes(services, record);
+async function refresh({ runtime, clock }: Services, record: PodRecord): Promise<void> {
+  const look = record.lookBegins();
+  for (const id of look.sandboxes) record.sandboxes.looked(id, await unlessGone(runtime.podSandboxStatus(id), "SANDBOX_NOT_FOUND"));
   await Promise.all(
-    ids.map(async (id) => {
-      try {
-        const container = await runtime.containerStatus(id);
-        if (record.containers.has(id)) record.noteContainer(container, clock);
-      } catch (cause) {
-        if (!hasCode(cause, "CONTAINER_NOT_FOUND")) throw cause;
-        record.forget(id, clock);
-      }
+    [...look.containers].map(async (id) => {
+      const container = await unlessGone(runtime.containerStatus(id), "CONTAINER_NOT_FOUND");
+      if (container === undefined) record.containers.lost(id, clock);
+      else if (record.containers.get(id) !== undefined) record.containers.looked(container, clock);
     }),
   );
 }
 
-async function refreshSandboxes({ runtime }: Services, record: PodRecord): Promise<void> {
-  const ids = [...record.staleSandboxes];
-  record.staleSandboxes.clear();
-  for (const id of ids) {
-    const notes = record.sandboxes.get(id);
-    if (notes === undefined) continue;
-    try {
-      record.sandboxes.set(id, { ...notes, sandbox: await runtime.podSandboxStatus(id) });
-    } catch (cause) {
-      if (!hasCode(cause, "SANDBOX_NOT_FOUND")) throw cause;
-      record.sandboxes.set(id, { ...notes, sandbox: { ...notes.sandbox, state: "notready" } });
-    }
+async function unlessGone<T>(look: Promise<T>, code: ErrorCode): Promise<T | undefined> {
+  try {
+    return await look;
+  } catch (cause) {
+    if (hasCode(cause, code)) return undefined;
+    throw cause;
   }
 }
 
@@ -149,15 +135,15 @@ const NO_REFERENCES: References = { configMaps: new Map(), secrets: new Map() };
 
 async function gather(services: Services, record: PodRecord, signal: AbortSignal): Promise<Inputs> {
   const pod = record.wanted;
-  const present = record.volumes === undefined ? "missing" : "ready";
+  const present = record.volumes.made === undefined ? "missing" : "ready";
   if (pod === undefined || podState(pod, record.seen(present)) !== "wanted")
     return { references: NO_REFERENCES, volumePlans: undefined, volumes: present };
   const references = await readReferences(services.client, pod, signal);
   const volumePlans = wantedVolumes(pod, references);
-  const known = record.volumes;
+  const known = record.volumes.made;
   // A pod of which nothing runs starts with all of its volumes; one that runs goes on with what it has.
   const lacking = [...volumePlans.problems].flatMap(([name, problem]) => (known?.has(name) === true ? [] : [problem]));
-  if (lacking.length > 0 && !record.isRunning) return { references, volumePlans, volumes: { problems: lacking } };
+  if (lacking.length > 0 && !record.containers.isRunning) return { references, volumePlans, volumes: { problems: lacking } };
   tellVolumeProblems(services, record, volumePlans);
   const isStale = [...volumePlans.plans].some(([name, { digest }]) => known?.get(name)?.digest !== digest);
   return { references, volumePlans, volumes: known === undefined ? "missing" : isStale ? "stale" : "ready" };
@@ -165,18 +151,16 @@ async function gather(services: Services, record: PodRecord, signal: AbortSignal
 
 /** Tells once what keeps a volume as it is. */
 function tellVolumeProblems(services: Services, record: PodRecord, { problems }: WantedVolumes): void {
-  const before = record.volumeProblems;
-  record.volumeProblems = new Set(problems.values());
-  for (const problem of record.volumeProblems) if (!before.has(problem)) recordEvent(services, record, "Warning", "FailedMount", problem);
+  for (const problem of record.volumes.problemsFound(problems.values())) recordEvent(services, record, "Warning", "FailedMount", problem);
 }
 
 async function writeStatus(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
   const pod = record.wanted;
   if (pod === undefined || record.isObjectDeleted || record.isTornDown) return;
   const previous = knownStatus(record);
-  const status = podStatus(pod, record.seen(record.volumes === undefined ? "missing" : "ready"), previous, {
+  const status = podStatus(pod, record.seen(record.volumes.made === undefined ? "missing" : "ready"), previous, {
     hostIP: services.network.hostIP,
-    podIP: record.address?.ip,
+    podIP: record.sandboxes.address?.ip,
     runtimeName: services.runtime.version.split("://")[0] ?? "",
     images: imagesOf(record),
     nowMs: services.clock.nowMs(),
@@ -194,7 +178,7 @@ function knownStatus(record: PodRecord): PodStatus {
 }
 
 function imagesOf(record: PodRecord): ReadonlyMap<string, { image: string; imageId: string }> {
-  return new Map([...record.containers.values()].map(({ id, image, imageId }) => [id, { image, imageId }]));
+  return new Map(record.containers.all.map(({ id, image, imageId }) => [id, { image, imageId }]));
 }
 
 function tellBackoffs(services: Services, record: PodRecord, status: PodStatus): void {

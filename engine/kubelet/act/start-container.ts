@@ -1,7 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Container, expandVariables, type Pod } from "@peapod/api";
-import { backoffMs } from "@peapod/kit";
 import { EngineError, hasCode } from "../../errors.ts";
 import type { Image } from "../../images/images.ts";
 import type { Mount } from "../../runtime/runtime.ts";
@@ -9,13 +8,12 @@ import { containerConfig, podLogsPath, rootfsKey } from "../decide/container-con
 import { containerEnvironment } from "../decide/environment.ts";
 import { availableImage } from "./image-access.ts";
 import type { RestartBackoff } from "../decide/pod-seen.ts";
-import type { PodFiles } from "../record/pod-record.ts";
+import type { PodFiles } from "../record/pod-volumes.ts";
 import { containerSpecHash } from "../record/spec-hash.ts";
-import { describeError, inVolumeOrder, recordEvent } from "../services.ts";
+import { describeError, recordEvent } from "../services.ts";
 import type { Turn } from "./turn.ts";
 import { isReadOnlyVolume } from "../decide/volume-plans.ts";
 
-const RETRY_CURVE = { initialMs: 1_000, maximumMs: 60_000 };
 /** What containerd gives a container whose process could not be started. */
 const START_ERROR_CODE = 128;
 
@@ -44,18 +42,13 @@ export async function startContainer(
   try {
     const outcome = await create(turn, { pod, container, attempt: action.attempt, image });
     if (outcome === "not yet") return;
-    delete notes.failure;
-    delete notes.pulled;
-    notes.failures = 0;
-    if (action.backoff !== undefined) notes.backoff = action.backoff;
-    else delete notes.backoff;
+    notes.started(action.backoff);
     if (outcome === "started") recordEvent(services, record, "Normal", "Started", "Container started", container.name);
   } catch (cause) {
     turn.signal.throwIfAborted();
     const message = describeError(cause);
     const reason = hasCode(cause, "CONTAINER_CONFIG_INVALID", "VOLUME_FAILED") ? "CreateContainerConfigError" : "CreateContainerError";
-    notes.failure = { reason, message, retryAtMs: services.clock.monotonicMs() + backoffMs(RETRY_CURVE, notes.failures) };
-    notes.failures += 1;
+    notes.notMade(reason, message, services.clock);
     recordEvent(services, record, "Warning", "Failed", `Error: ${message}`, container.name);
     services.log.warn("container not created", { pod: record.name, container: container.name, error: cause });
   }
@@ -104,7 +97,7 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
     return startFailed(turn, start, cause);
   }
   undo.move(); // it is the record's now
-  record.noteContainer(await services.runtime.containerStatus(id), services.clock);
+  record.containers.looked(await services.runtime.containerStatus(id), services.clock);
   services.log.info("container started", { pod: record.name, container: container.name, attempt, sandbox: sandbox.value.id });
   return "started";
 }
@@ -123,7 +116,7 @@ function startFailed({ services, record, signal }: Turn, { container, attempt }:
   signal.throwIfAborted();
   if (!hasCode(cause, "CONTAINER_START_FAILED")) throw cause;
   const message = describeError(cause);
-  record.recallEnd(container.name, attempt, {
+  record.containers.ended(container.name, attempt, {
     kind: "ended",
     exitCode: START_ERROR_CODE,
     reason: "StartError",
@@ -177,7 +170,7 @@ async function volumeMounts(
     const hostPath =
       subPath === undefined || subPath === ""
         ? path
-        : await inVolumeOrder(record, async () => services.volumes.subPath(record.uid, mount.name, subPath));
+        : await record.volumes.inOrder(async () => services.volumes.subPath(record.uid, mount.name, subPath));
     const propagation = { None: "private", HostToContainer: "rslave", Bidirectional: "rshared" } as const;
     mounts.push({
       hostPath,

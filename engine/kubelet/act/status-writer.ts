@@ -15,7 +15,7 @@ export class StatusWriter {
   async write(record: PodRecord, status: PodStatus, signal: AbortSignal): Promise<void> {
     if (equalJson(record.status, status)) return this.#lastWrites.get(record);
     const previous = record.status;
-    record.status = status;
+    record.statusTold(status);
     const earlier = this.#lastWrites.get(record) ?? Promise.resolve();
     const write = earlier.catch(() => {}).then(async () => this.#patch(record, previous, status, signal)); // whoever asked for the earlier one heard of its failure
     this.#lastWrites.set(record, write);
@@ -40,7 +40,7 @@ export class StatusWriter {
       );
     } catch (cause) {
       if (cause instanceof ApiError && (cause.code === 404 || cause.code === 409)) return;
-      if (record.status === status) record.status = previous; // it is still to be written
+      record.statusNotTaken(status, previous); // it is still to be written
       throw cause;
     }
   }

@@ -4,8 +4,9 @@ import type { PodSandbox } from "../../runtime/runtime.ts";
 import type { References } from "../decide/environment.ts";
 import { hostsFile, podHostname } from "../decide/pod-files.ts";
 import { podResolvConf } from "../decide/pod-resolv-conf.ts";
-import type { PodFiles, PodRecord } from "../record/pod-record.ts";
-import { inVolumeOrder, type Services } from "../services.ts";
+import type { PodRecord } from "../record/pod-record.ts";
+import type { MadeVolume, PodFiles } from "../record/pod-volumes.ts";
+import type { Services } from "../services.ts";
 import type { WantedVolumes } from "./wanted-volumes.ts";
 
 /**
@@ -38,21 +39,15 @@ export class Turn {
     this.references = inputs.references;
     this.volumePlans = inputs.volumePlans;
     this.signal = signal;
-    this.sandbox = Promise.resolve(record.liveSandbox);
-    this.connected = Promise.resolve(record.attachedSandboxId !== undefined && record.attachedSandboxId === record.liveSandbox?.id);
-    this.address = Promise.resolve(record.address);
-    this.volumes = Promise.resolve(record.volumes === undefined ? undefined : volumePaths(record.volumes));
+    this.sandbox = Promise.resolve(record.sandboxes.live);
+    this.connected = Promise.resolve(record.sandboxes.isConnected && record.sandboxes.live !== undefined);
+    this.address = Promise.resolve(record.sandboxes.address);
+    this.volumes = Promise.resolve(record.volumes.made === undefined ? undefined : volumePaths(record.volumes.made));
   }
 
   /** /etc/hosts and its like, written once for each sandbox. */
   async podFiles(): Promise<PodFiles> {
-    this.record.podFiles ??= this.#writePodFiles();
-    try {
-      return await this.record.podFiles;
-    } catch (cause) {
-      this.record.podFiles = undefined;
-      throw cause;
-    }
+    return this.record.volumes.files(async () => this.#writePodFiles());
   }
 
   async #writePodFiles(): Promise<PodFiles> {
@@ -60,7 +55,7 @@ export class Turn {
     const address = await this.address;
     if (pod === undefined || address === undefined) throw new Error("A pod's files need its specification and address");
     const resolvConf = podResolvConf(await services.resolver());
-    return inVolumeOrder(record, async () => {
+    return record.volumes.inOrder(async () => {
       const write = async (name: string, content: string): Promise<string> =>
         services.volumes.writePodFile(record.uid, name, content, 0o644);
       return {
@@ -73,6 +68,6 @@ export class Turn {
 }
 
 /** Where each volume is. */
-export function volumePaths(volumes: NonNullable<PodRecord["volumes"]>): ReadonlyMap<string, string> {
+export function volumePaths(volumes: ReadonlyMap<string, MadeVolume>): ReadonlyMap<string, string> {
   return new Map([...volumes].map(([name, { path }]) => [name, path]));
 }

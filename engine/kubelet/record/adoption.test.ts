@@ -41,7 +41,7 @@ test("Kubelet is ready once it has adopted what runs, and knows the API's pods",
   assert.equal(node.kubelet.isReady, false);
   held.resolve();
   await eventually(() => node.kubelet.isReady, { withinMs: 5_000, everyMs: 1 });
-  assert.equal(node.kubelet.record(pod.metadata.uid ?? "")?.containers.size, 1);
+  assert.equal(node.kubelet.record(pod.metadata.uid ?? "")?.containers.all.length, 1);
   await node.stop();
 });
 

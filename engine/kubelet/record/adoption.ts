@@ -25,10 +25,10 @@ export async function adoptFromMachine(services: Services): Promise<Map<string, 
     return record;
   };
   for (const pod of logged) recordOf(pod);
-  for (const sandbox of sandboxes) recordOf(sandbox.pod).sandboxes.set(sandbox.id, { sandbox, isStopped: false, isBroken: false });
-  for (const container of containers) recordOf(container.pod).adoptContainer(container, services.clock);
+  for (const sandbox of sandboxes) recordOf(sandbox.pod).sandboxes.made(sandbox);
+  for (const container of containers) recordOf(container.pod).containers.adopted(container, services.clock);
   for (const uid of [...volumePods, ...networkPods, ...kept.keys()]) if (!records.has(uid)) recordOf({ uid, namespace: "", name: "" });
-  for (const uid of volumePods) recordOf({ uid, namespace: "", name: "" }).volumes = new Map();
+  for (const uid of volumePods) recordOf({ uid, namespace: "", name: "" }).volumes.adopted();
   await removeUnusedRootfs(services, rootfsKeys, containers);
   return records;
 }
@@ -38,21 +38,26 @@ export async function adoptFromMachine(services: Services): Promise<Map<string, 
  * memory knew before the look is compared: what was made during it may not be in it.
  */
 export async function compareWithMachine(services: Services, records: ReadonlyMap<string, PodRecord>): Promise<PodRecord[]> {
-  const knownBefore = new Set([...records.values()].flatMap((record) => [...record.sandboxes.keys(), ...record.containers.keys()]));
+  const knownBefore = new Set(
+    [...records.values()].flatMap(({ sandboxes, containers }) =>
+      [...sandboxes.all.map(({ sandbox }) => sandbox), ...containers.all].map(({ id }) => id),
+    ),
+  );
   const [sandboxes, containers] = await Promise.all([services.runtime.listPodSandboxes(), services.runtime.listContainers()]);
   const sandboxById = new Map(sandboxes.map((sandbox): [string, PodSandbox] => [sandbox.id, sandbox]));
   const containerById = new Map(containers.map((container): [string, Container] => [container.id, container]));
   const changed = new Set<PodRecord>();
   for (const record of records.values()) {
-    for (const [id, notes] of record.sandboxes) {
+    for (const { sandbox, isStopped } of record.sandboxes.all) {
+      const { id } = sandbox;
       const now = sandboxById.get(id);
-      if (!knownBefore.has(id) || notes.isStopped || now?.state === notes.sandbox.state) continue;
-      record.sandboxes.set(id, { ...notes, sandbox: now ?? { ...notes.sandbox, state: "notready" } });
+      if (!knownBefore.has(id) || isStopped || now?.state === sandbox.state) continue;
+      record.sandboxes.looked(id, now);
       changed.add(record);
     }
-    for (const [id, known] of record.containers) {
-      if (!knownBefore.has(id) || containerById.get(id)?.state.kind === known.state.kind) continue;
-      record.stale.add(id);
+    for (const { id, state } of record.containers.all) {
+      if (!knownBefore.has(id) || containerById.get(id)?.state.kind === state.kind) continue;
+      record.hinted({ containerId: id });
       changed.add(record);
     }
   }

@@ -14,11 +14,11 @@ const ENDING = ".json";
  */
 export async function keepPod({ keptPodsDir, log }: Services, record: PodRecord): Promise<void> {
   const pod = record.wanted;
-  if (pod === undefined || record.isTornDown || record.isObjectDeleted || record.sandboxes.size + record.containers.size === 0) return;
+  if (pod === undefined || record.isTornDown || record.isObjectDeleted || record.sandboxes.all.length + record.containers.all.length === 0)
+    return;
   const { generation, deletionTimestamp } = pod.metadata;
   const state = JSON.stringify([generation, deletionTimestamp, record.status.phase]);
-  if (record.keptState === state) return;
-  record.keptState = state;
+  if (!record.keptAs(state)) return;
   try {
     await makePrivateFolder(keptPodsDir);
     await writeFileAtomic(join(keptPodsDir, record.uid + ENDING), JSON.stringify({ ...pod, status: record.status }), { ifChanged: true });

@@ -53,13 +53,12 @@ const deleted = (graceSeconds: number, atMs: number): Pod => ({
 });
 const metadata = { uid: "u", namespace: "default", name: "web" };
 
-function newRecord(clock: TestClock, found: Pod | undefined = pod): PodRecord {
+function newRecord(clock: TestClock, found = pod): PodRecord {
   const record = new PodRecord(metadata);
   const sandbox = { id: "s0", pod: metadata, attempt: 0, state: "ready" as const, createdAtMs: 0, netnsPath: "/n" };
-  record.sandboxes.set("s0", { sandbox, isStopped: false, isBroken: false });
-  record.attachedSandboxId = "s0";
-  record.isInApi = true;
-  if (found !== undefined) record.takeObject(found, clock);
+  record.sandboxes.made(sandbox);
+  record.sandboxes.connected("s0", { ip: "10.88.0.2", prefixLength: 24, gateway: "10.88.0.1" });
+  record.heard(found, true, clock);
   return record;
 }
 
@@ -88,15 +87,15 @@ test("a back-off lasts as long as it is, however the wall clock is stepped befor
     fc.property(anySteps, anyStepMs, (steps, stepMs) => {
       const clock = new TestClock();
       const record = newRecord(clock);
-      record.notesOf("web").backoff = { delayMs: 20_000, restartedAtMs: clock.monotonicMs() };
-      record.noteContainer(container(record, running(clock)), clock);
+      record.notesOf("web").recallBackoff({ delayMs: 20_000, restartedAtMs: clock.monotonicMs() });
+      record.containers.looked(container(record, running(clock)), clock);
       clock.pass(5_000);
-      record.noteContainer(container(record, exited(WALL_MS, clock.nowMs() + stepMs)), clock); // stepped between its end and the look
+      record.containers.looked(container(record, exited(WALL_MS, clock.nowMs() + stepMs)), clock); // stepped between its end and the look
       const endedAtMs = clock.monotonicMs();
       for (const step of steps) {
         clock.step(step.stepMs);
         clock.pass(step.passMs);
-        record.noteContainer(container(record, exited(WALL_MS, WALL_MS)), clock); // looked at again
+        record.containers.looked(container(record, exited(WALL_MS, WALL_MS)), clock); // looked at again
         const next = plan(record, clock);
         if (clock.monotonicMs() < endedAtMs + 20_000) assert.deepEqual(next, { kind: "wait", untilMs: endedAtMs + 20_000 });
         else assert.equal(next?.kind, "start-container");
@@ -110,8 +109,8 @@ test("a grace lasts as long as it is, however the wall clock is stepped, and a c
     fc.property(anySteps, anyStepMs, fc.integer({ min: 2, max: 2 ** 31 }), (steps, stepMs, graceSeconds) => {
       const clock = new TestClock();
       const record = newRecord(clock);
-      record.noteContainer(container(record, running(clock)), clock);
-      record.takeObject(deleted(graceSeconds, clock.nowMs() + stepMs), clock); // stepped between the request and the look
+      record.containers.looked(container(record, running(clock)), clock);
+      record.heard(deleted(graceSeconds, clock.nowMs() + stepMs), true, clock); // stepped between the request and the look
       const askedAtMs = clock.monotonicMs();
       for (const step of steps) {
         clock.step(step.stepMs);
@@ -120,7 +119,7 @@ test("a grace lasts as long as it is, however the wall clock is stepped, and a c
         const next = plan(record, clock);
         assert.deepEqual(next?.kind === "kill-container" && next.grace, { wholeSeconds: graceSeconds, leftSeconds });
       }
-      record.killing.set("c0", { graceSeconds });
+      record.containers.killBegins("c0", graceSeconds);
       assert.equal(plan(record, clock), undefined);
     }),
   );
@@ -162,13 +161,13 @@ for (const { does, stepMs, passedMs, backoffLeftMs, graceLeftSeconds } of adopti
     assert.deepEqual(next?.kind === "wait" ? next.untilMs - clock.monotonicMs() : 0, backoffLeftMs);
 
     const onMachine = newRecord(clock);
-    onMachine.adoptContainer(container(onMachine, exited(WALL_MS - 1_000, WALL_MS)), clock);
-    onMachine.notesOf("web").backoff = { delayMs: 20_000, restartedAtMs: clock.monotonicMs() - 1_000 };
+    onMachine.containers.adopted(container(onMachine, exited(WALL_MS - 1_000, WALL_MS)), clock);
+    onMachine.notesOf("web").recallBackoff({ delayMs: 20_000, restartedAtMs: clock.monotonicMs() - 1_000 });
     const nextThere = plan(onMachine, clock);
     assert.deepEqual(nextThere?.kind === "wait" ? nextThere.untilMs - clock.monotonicMs() : 0, backoffLeftMs);
 
     const dying = newRecord(clock, deleted(60, WALL_MS));
-    dying.adoptContainer(container(dying, running(clock)), clock);
+    dying.containers.adopted(container(dying, running(clock)), clock);
     const kill = plan(dying, clock);
     assert.deepEqual(kill?.kind === "kill-container" && kill.grace, { wholeSeconds: 60, leftSeconds: graceLeftSeconds });
   });
