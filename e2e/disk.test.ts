@@ -38,6 +38,7 @@ test("an engine on a disk that is full, then read-only, then without its store: 
 
   await t.test("read-only", async () => {
     disk.fail();
+    for (const time of [1, 2]) assert.match((await kubectl("label", "pod", "b", `time-${time}=x`)).stderr, /store\.db is read-only/);
     assert.match((await kubectl("create", "configmap", "other")).stderr, /store\.db is read-only: mount it for writing/);
     await engine.kill();
     await startAgain("/version");

@@ -18,7 +18,7 @@ export async function runFaults(t: TestScope, kills: number, say: (line: string)
     await work.begin();
     working = work.run(stop.signal);
     working.catch(() => over.abort()); // told below
-    for (let kill = 1; kill <= kills; kill += 1) {
+    for (let kill = 1; kill <= kills && !over.signal.aborted; kill += 1) {
       await killAndStart(engine);
       if (kill % 10 === 0) say(`${kill} kills: ${work.summary()}`);
     }

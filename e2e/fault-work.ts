@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { type ConfigMap, configMaps, type KubeObject, type Pod, pods } from "@peapod/api";
@@ -30,6 +30,8 @@ export class FaultWork {
   readonly #signal: AbortSignal;
   readonly #ledger: string;
   #steadyIds = "";
+  /** How often each ended job had run when it was looked at. */
+  readonly #ran = new Map<string, number>();
   #made = 0;
   #writes = 0;
 
@@ -48,7 +50,7 @@ export class FaultWork {
   async begin(): Promise<void> {
     const counting = shell(
       "counter",
-      `echo steady >> /ledger/steady; i=0; while :; do echo $i; i=$((i+1)); busybox usleep 5000; done`,
+      `echo steady >> /ledger/steady; i=0; while :; do echo $i; echo $i > /ledger/count; i=$((i+1)); busybox usleep 5000; done`,
       mounted,
     );
     await this.#create(this.#pod("steady", "Always", [counting, idle("beside")]));
@@ -77,10 +79,17 @@ export class FaultWork {
   async end(): Promise<void> {
     if ((await this.#idsOf("steady")) !== this.#steadyIds || this.#runsOf("steady") !== 1)
       this.findings.containers.push("steady: its containers are not those of the beginning");
+    const written = Number(readFileSync(join(this.#ledger, "count"), "utf8"));
+    await delay(1_000, this.#signal); // what was written meanwhile comes after it
     const numbers = (await this.#logOf("steady", "counter")).split("\n").slice(0, -1).map(Number);
     const wrong = numbers.findIndex((value, index) => value !== index);
     if (wrong >= 0) this.findings.logLines.push(`steady: after ${numbers[wrong - 1]} comes ${numbers[wrong]}`);
+    if (!(numbers.length > written)) this.findings.logLines.push(`steady: ${numbers.length} lines of ${written + 1}`);
     await this.#delete("steady");
+    const left = await this.#client.list<Pod>(pods, { namespace }, this.#signal);
+    for (const { metadata } of left.items) this.findings.acknowledgedWrites.push(`${metadata.name} was deleted, and is there`);
+    for (const [name, runs] of this.#ran)
+      if (this.#runsOf(name) !== runs) this.findings.containers.push(`${name}: ran again once it was looked at`);
   }
 
   /** One pod that ends by itself: once and for all, or after one restart. */
@@ -101,6 +110,7 @@ export class FaultWork {
       this.findings.containers.push(
         `${name}: ${JSON.stringify(seen)} instead of ${JSON.stringify(want)}; ${JSON.stringify(ended?.status)}`,
       );
+    this.#ran.set(name, seen.runs);
     const log = await this.#logOf(name, "main");
     if (log !== Array.from({ length: LINES }, (_, index) => `${index}\n`).join(""))
       this.findings.logLines.push(`${name}: ${JSON.stringify(log)}`);
@@ -119,7 +129,7 @@ export class FaultWork {
   async #write(): Promise<void> {
     const found = await this.#persist(async (signal) => this.#client.get(configMaps, { namespace, name: "counter" }, signal));
     const n = Number(found?.data?.["n"]);
-    if (n < this.#writes) this.findings.acknowledgedWrites.push(`${this.#writes} was acknowledged, and ${n} is there`);
+    if (!(n >= this.#writes)) this.findings.acknowledgedWrites.push(`${this.#writes} was acknowledged, and ${n} is there`);
     const body = { data: { n: String(n + 1) } };
     await this.#persist(async (signal) =>
       this.#client.patch<ConfigMap>(configMaps, { namespace, name: "counter" }, { type: "merge", body }, {}, signal),
@@ -137,7 +147,10 @@ export class FaultWork {
     await this.#persist(async (signal) => this.#client.create<Pod>(pods, object, {}, signal));
   }
 
+  /** Deletes what was made, after a look whether it is there. */
   async #delete(name: string): Promise<void> {
+    const found = await this.#persist(async (signal) => this.#client.get<Pod>(pods, { namespace, name }, signal));
+    if (found === undefined) this.findings.acknowledgedWrites.push(`${name} was acknowledged, and is not there`);
     await this.#persist(async (signal) => this.#client.delete<Pod>(pods, { namespace, name }, { gracePeriodSeconds: 1 }, signal));
     await this.#until(name, () => false);
   }
@@ -191,7 +204,8 @@ export class FaultWork {
   }
 
   #runsOf(name: string): number {
-    return readFileSync(join(this.#ledger, name), "utf8").split("\n").length - 1;
+    const path = join(this.#ledger, name);
+    return existsSync(path) ? readFileSync(path, "utf8").split("\n").length - 1 : 0;
   }
 }
 

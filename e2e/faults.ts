@@ -1,4 +1,5 @@
 /** The fault run in its long form. usage: npm run faults [-- KILLS] (500; some fifteen minutes) */
+import { inspect } from "node:util";
 import { untilSignal } from "@peapod/kit";
 import type { TestScope } from "./engine-fixture.ts";
 import { runFaults } from "./fault-run.ts";
@@ -21,7 +22,12 @@ try {
   await stack.disposeAsync(); // fails where anything is left on the machine
   say(`${kills} kills of the engine at work: ${wrong} containers, log lines or acknowledged writes lost, doubled or wrong; 0 leftovers`);
   process.exitCode = wrong === 0 ? 0 : 1;
-} finally {
-  await stack.disposeAsync();
+} catch (error) {
+  say(inspect(error)); // before the clean-up, which may fail for the same reason
+  process.exitCode = 1;
 }
+await stack.disposeAsync().catch((error: unknown) => {
+  say(inspect(error));
+  process.exitCode = 1;
+});
 process.exit();

@@ -58,6 +58,19 @@ test("holdDirs() makes directories for root alone, keeps the run directory in me
   assert.deepEqual(readdirSync(runDir), []);
 });
 
+test("holdDirs() removes what an engine was killed over while it wrote it, and nothing else", async (t) => {
+  const { stateDir, runDir } = someDirs(t);
+  const left = ".names.json.3fdf2daf-8e90-4326-b58c-63624eb0362c";
+  for (const folder of [stateDir, join(stateDir, "kept-pods")]) {
+    mkdirSync(folder, { mode: 0o700 });
+    for (const name of [left, ".hidden", "names.json"]) writeFileSync(join(folder, name), "");
+  }
+  await using scope = new Scope();
+  await holdDirs(stateDir, runDir, scope);
+  assert.deepEqual(readdirSync(stateDir).toSorted(), [".hidden", "engine-id", "engine.lock", "kept-pods", "names.json"]);
+  assert.deepEqual(readdirSync(join(stateDir, "kept-pods")).toSorted(), [".hidden", "names.json"]);
+});
+
 test("holdDirs() mounts nothing over a run directory that is not empty", async (t) => {
   const dirs = someDirs(t);
   mkdirSync(dirs.runDir, { mode: 0o700 });

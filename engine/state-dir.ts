@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, ftruncateSync, readdirSync, readFileSync, statfsSync, writeSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isDiskClosed, isErrno, makePrivateFolder, readTextIfPresent, type Scope, writeFileAtomic } from "@peapod/kit";
+import { isDiskClosed, isErrno, makePrivateFolder, readTextIfPresent, removeTemporaries, type Scope, writeFileAtomic } from "@peapod/kit";
 import { EngineError } from "./errors.ts";
 import { lockFile, mount, MS, unmount } from "./linux/libc.ts";
 import { openLockFile, refuseForeignFolder } from "./linux/lock-file.ts";
@@ -24,7 +24,20 @@ export async function holdDirs(stateDir: string, runDir: string, scope: Scope): 
   await hold(stateDir, scope);
   keepInMemory(runDir, scope);
   await hold(runDir, scope);
+  await clearUp(stateDir, runDir);
   return { engineId: await readEngineId(stateDir) };
+}
+
+/** Removes files that an engine before was killed over, half written, from both directories and the folders of the first; what stays harms nobody. */
+async function clearUp(stateDir: string, runDir: string): Promise<void> {
+  const folders = (await readdir(stateDir, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  for (const folder of [stateDir, runDir, ...folders.map(({ name }) => join(stateDir, name))]) {
+    try {
+      await removeTemporaries(folder);
+    } catch (cause) {
+      if (!isErrno(cause, "EROFS", "EIO", "EPERM", "EACCES")) throw cause;
+    }
+  }
 }
 
 /** What others could write to may hold links that lead the engine elsewhere: it is not taken over. */

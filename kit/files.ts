@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { chmod, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, basename, join } from "node:path";
 
 /**
@@ -27,6 +27,14 @@ export async function writeFileAtomic(
     await rm(temporary, { force: true });
     throw cause;
   }
+}
+
+/** What `writeFileAtomic` names a file before it is whole. */
+const TEMPORARY = /^\..+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Removes what a process that was killed in `writeFileAtomic` left in a folder. Not while another process may write there. */
+export async function removeTemporaries(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) if (TEMPORARY.test(name)) await rm(join(folder, name), { force: true });
 }
 
 /** Has the disk keep which names a folder has. */

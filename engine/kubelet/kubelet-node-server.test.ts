@@ -38,6 +38,18 @@ test("KubeletNodeServer reads the log of this start and of the one before", asyn
   assert.equal(await logs(node, uid, { previous: true }), "web/0.log");
 });
 
+test("KubeletNodeServer answers for a pod of before a restart, however early it is asked", async () => {
+  await using node = await TestNode.open();
+  node.start();
+  const {
+    metadata: { uid = "" },
+  } = await node.createPod("web", { restartPolicy: "Never" });
+  await node.until("web", ({ status }) => status?.phase === "Running");
+  await node.stop();
+  node.start();
+  assert.equal(await logs(node, uid), "web/0.log");
+});
+
 test("KubeletNodeServer shows the last end in a crash loop, asked for either way", async () => {
   await using node = await TestNode.open();
   node.start();

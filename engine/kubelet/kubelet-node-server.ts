@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { badRequest, notFound, pods, type Status } from "@peapod/api";
+import { badRequest, notFound, pods, serviceUnavailable, type Status } from "@peapod/api";
 import { ApiError } from "@peapod/client";
+import { delay } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
 import type { LogOptions } from "../logs/logs.ts";
 import type { ContainerRuntime, ExecOptions, ExecSession } from "../runtime/runtime.ts";
@@ -17,7 +18,7 @@ export type LogReader = (
 
 export interface KubeletNodeServerOptions {
   /** What the kubelet knows of its pods, and where their logs are. */
-  readonly kubelet: { record(uid: string): PodRecord | undefined; readonly podLogsDir: string };
+  readonly kubelet: { readonly isReady: boolean; record(uid: string): PodRecord | undefined; readonly podLogsDir: string };
   readonly runtime: ContainerRuntime;
   readonly readLog: LogReader;
 }
@@ -35,7 +36,7 @@ export class KubeletNodeServer implements NodeServer {
     options: LogOptions & { previous: boolean },
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> {
-    const record = this.#record(reference);
+    const record = await this.#record(reference, signal);
     const container = choose(record, reference.containerName, options.previous);
     const path = join(podLogsPath(this.#options.kubelet.podLogsDir, record), container.name, `${container.attempt}.log`);
     const following = new AbortController();
@@ -56,7 +57,7 @@ export class KubeletNodeServer implements NodeServer {
   }
 
   async exec(reference: ContainerReference, options: ExecOptions, signal: AbortSignal): Promise<ExecSession> {
-    const record = this.#record(reference);
+    const record = await this.#record(reference, signal);
     const { containerName } = reference;
     const running = instances(record, containerName).findLast(({ state }) => state.kind === "running");
     if (running?.id === undefined) {
@@ -67,7 +68,8 @@ export class KubeletNodeServer implements NodeServer {
     return this.#options.runtime.exec(running.id, options, signal);
   }
 
-  #record({ podUid, containerName }: ContainerReference): PodRecord {
+  async #record({ podUid, containerName }: ContainerReference, signal: AbortSignal): Promise<PodRecord> {
+    await this.#untilReady(signal);
     const record = this.#options.kubelet.record(podUid);
     if (record?.pod === undefined) throw new ApiError(notFound(pods, podUid));
     if (record.pod.spec?.containers.some(({ name }) => name === containerName) !== true) {
@@ -75,7 +77,17 @@ export class KubeletNodeServer implements NodeServer {
     }
     return record;
   }
+
+  /** What runs since an engine before is not known for a moment, which is no reason to say that it is not there. */
+  async #untilReady(signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + READY_WITHIN_MS;
+    for (; !this.#options.kubelet.isReady; await delay(20, signal))
+      if (performance.now() > deadline)
+        throw new ApiError(serviceUnavailable("The engine is still taking over what ran before it started; try again"));
+  }
 }
+
+const READY_WITHIN_MS = 10_000;
 
 /** Upstream's validateContainerLogStatus: which start of a container is meant. */
 function choose(record: PodRecord, name: string, previous: boolean): ContainerSeen {

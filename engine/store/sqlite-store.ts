@@ -100,6 +100,10 @@ export class SqliteStore implements Store {
     return this.#shortage?.message;
   }
 
+  get fault(): EngineError | undefined {
+    return this.#disk.fault;
+  }
+
   /** Why nothing is taken that makes the store larger. */
   get #shortage(): EngineError | undefined {
     const { fault, room, path } = this.#disk;

@@ -13,6 +13,8 @@ export interface Store {
   readonly began: number;
   /** What is wrong with the disk, for a person; undefined while all is well. */
   readonly trouble: string | undefined;
+  /** Why nothing of what is written comes to disk, as the error that refuses it; undefined while it does. */
+  readonly fault: Error | undefined;
   get(key: ObjectKey): KubeObject | undefined;
   /** All objects of a resource, or of it in one namespace, by namespace and name, from one moment. */
   list(resource: string, options?: ListOptions): ObjectList;

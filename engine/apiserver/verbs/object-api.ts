@@ -79,6 +79,12 @@ export class ObjectApi {
     return this.#ground.store.trouble;
   }
 
+  /** Throws where a client's change to this object would be acknowledged, and be gone with the engine. What is being deleted may still go. */
+  refuseUnkept({ metadata }: KubeObject): void {
+    const { fault } = this.#ground.store;
+    if (fault !== undefined && metadata.deletionTimestamp === undefined) throw fault;
+  }
+
   statusOf(error: unknown): Status {
     return statusOf(error);
   }

@@ -51,15 +51,19 @@ export async function handleObjects(ground: ObjectGround, route: ObjectRoute, ex
     case "PUT": {
       const place = placeOf(route, exchange);
       const body = await readObjectBody(exchange.request);
+      ground.api.refuseUnkept(ground.api.get(resource, place));
       const updated = ground.api.update(resource, place, body, writeOptions(exchange, subresource));
       await acknowledge(ground, exchange);
+      ground.api.refuseUnkept(updated); // it may be what told that the disk takes nothing
       return await sendObject(ground, exchange, resource, 200, updated);
     }
     case "PATCH": {
       const place = placeOf(route, exchange);
       const patch = await readPatch(exchange);
+      ground.api.refuseUnkept(ground.api.get(resource, place));
       const patched = ground.api.patch(resource, place, patch, writeOptions(exchange, subresource));
       await acknowledge(ground, exchange);
+      ground.api.refuseUnkept(patched);
       return await sendObject(ground, exchange, resource, 200, patched);
     }
     case "DELETE":

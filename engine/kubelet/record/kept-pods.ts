@@ -23,7 +23,7 @@ export async function keepPod({ keptPodsDir, log }: Services, record: PodRecord)
     await makePrivateFolder(keptPodsDir);
     await writeFileAtomic(join(keptPodsDir, record.uid + ENDING), JSON.stringify({ ...pod, status: record.status }), { ifChanged: true });
   } catch (error) {
-    log.warn("pod not recorded", { pod: record.name, uid: record.uid, error });
+    if (record.notKept()) log.warn("pod not recorded, tried again", { pod: record.name, uid: record.uid, error });
   }
 }
 

@@ -35,6 +35,7 @@ export class PodRecord {
   readonly #tornDown = new AbortController();
   #isObjectDeleted = false;
   #keptState: string | undefined;
+  #isNotKeptTold = false;
   readonly #watchers = new Set<() => void>();
 
   constructor(pod: { uid: string; namespace: string; name: string }) {
@@ -127,6 +128,14 @@ export class PodRecord {
     const isNew = this.#keptState !== state;
     this.#keptState = state;
     return isNew;
+  }
+
+  /** The disk did not take it: it is tried again with the next turn. Gives whether that is the first time. */
+  notKept(): boolean {
+    const isFirst = !this.#isNotKeptTold;
+    this.#isNotKeptTold = true;
+    this.#keptState = undefined;
+    return isFirst;
   }
 
   objectDeleted(): void {
