@@ -2,17 +2,20 @@ import { pods } from "@peapod/api";
 import { ApiError } from "@peapod/client";
 import { isAbort, isErrno } from "@peapod/kit";
 import { removeTree } from "../../linux/remove-tree.ts";
-import type { PortMapping } from "../../network/network.ts";
+import type { PodAddress, PortMapping } from "../../network/network.ts";
+import type { PodSandbox } from "../../runtime/runtime.ts";
 import { podLinuxResources, podLogsPath, rootfsKey } from "../decide/container-config.ts";
 import { forgetKeptPod } from "../record/kept-pods.ts";
 import type { Action } from "../decide/actions.ts";
 import { podHostname } from "../decide/pod-files.ts";
 import type { PodRecord } from "../record/pod-record.ts";
-import { describeError, recordEvent, type Services } from "../services.ts";
+import { recordEvent, type Services } from "../services.ts";
 import { startContainer } from "./start-container.ts";
-import { type Turn, volumePaths } from "./turn.ts";
+import { type Given, type Outcome, Steps } from "./steps.ts";
+import { told, type Turn } from "./turn.ts";
 
-type Executor<K extends Action["kind"]> = (turn: Turn, action: Extract<Action, { kind: K }>) => Promise<void>;
+/** Does an action with what it waits for, and nothing else, and gives what it makes. */
+type Executor<K extends Action["kind"]> = (turn: Turn, action: Extract<Action, { kind: K }>, given: Given<K>) => Promise<Outcome<K>>;
 
 /** How long a failed kill or pull waits before the plan may ask for it again. */
 const KILL_RETRY_MS = 1_000;
@@ -35,11 +38,12 @@ const executors: { readonly [K in Action["kind"]]: Executor<K> } = {
 };
 
 /**
- * Does what a plan says. Actions begin in its order and go on at the same time; a start waits for its pod's sandbox, network and volumes.
+ * Does what a plan says: all of its actions at the same time, but for what `order` says that they wait for.
  * What fails for the pod as a whole puts its next turn off; it never rejects but when the signal is aborted.
  */
 export async function execute(turn: Turn, actions: readonly Action[]): Promise<void> {
-  const outcomes = await Promise.allSettled(actions.map(async (action) => dispatch(turn, action)));
+  const steps = new Steps(actions, turn.record);
+  const outcomes = await Promise.allSettled(actions.map(async (action) => dispatch(turn, action, steps)));
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome.status === "fulfilled") continue;
     if (isAbort(outcome.reason, turn.signal)) throw outcome.reason;
@@ -56,24 +60,22 @@ export async function execute(turn: Turn, actions: readonly Action[]): Promise<v
   else if (actions.some(({ kind }) => kind === "start-container" || kind === "set-up-volumes")) turn.record.wentWell();
 }
 
-async function dispatch(turn: Turn, action: Action): Promise<void> {
-  const executor = executors[action.kind] as (turn: Turn, action: Action) => Promise<void>; // the table's type pairs them
-  return executor(turn, action);
+async function dispatch(turn: Turn, action: Action, steps: Steps): Promise<void> {
+  const executor = executors[action.kind] as (turn: Turn, action: Action, given: object) => Promise<unknown>; // the table's type pairs them
+  let outcome: unknown;
+  try {
+    outcome = await executor(turn, action, steps.given(action.kind));
+  } finally {
+    steps.over(action.kind, outcome);
+  }
 }
 
-async function createSandbox(turn: Turn, { attempt }: { attempt: number }): Promise<void> {
+async function createSandbox(turn: Turn, { attempt }: { attempt: number }): Promise<PodSandbox | undefined> {
   const { services, record, pod } = turn;
-  if (pod === undefined) return;
+  if (pod === undefined) return undefined;
   if (attempt > 0) recordEvent(services, record, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
-  record.volumes.sandboxBegins();
-  turn.connected = Promise.resolve(false);
-  turn.address = told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
-    const address = await services.network.reserve(record.uid);
-    record.sandboxes.reserved(address);
-    return address;
-  });
-  turn.address.then(() => turn.podFiles()).catch(() => {}); // begun early; a container that needs them hears of their failure
-  turn.sandbox = told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
+  void turn.podFiles().catch(() => {}); // begun early; a container that needs them hears of their failure
+  return told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
     const sandbox = await services.runtime.runPodSandbox(
       {
         pod: { name: record.name, namespace: record.namespace, uid: record.uid },
@@ -88,54 +90,36 @@ async function createSandbox(turn: Turn, { attempt }: { attempt: number }): Prom
     record.sandboxes.made(sandbox);
     return sandbox;
   });
-  await Promise.all([turn.address, turn.sandbox]);
 }
 
-async function attachNetwork(turn: Turn): Promise<void> {
-  const { services, record } = turn;
-  const sandboxSoon = turn.sandbox;
-  const addressSoon = turn.address;
-  const attached = (async () => {
-    const sandbox = await sandboxSoon;
-    if (sandbox === undefined) return undefined;
-    const address = await told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox: cannot connect its network", async () => {
-      if ((await addressSoon) === undefined && record.sandboxes.address === undefined)
-        record.sandboxes.reserved(await services.network.reserve(record.uid));
-      return services.network.attach(record.uid, sandbox.netnsPath, portMappings(turn), turn.signal);
-    });
-    if (address === undefined) {
-      record.sandboxes.broke(sandbox.id);
-      return undefined;
-    }
-    record.sandboxes.connected(sandbox.id, address);
-    return address;
-  })();
-  turn.connected = attached.then((address) => address !== undefined);
-  // An adopted sandbox's address is known only once it has been asked for.
-  turn.address = addressSoon.then(async (address) => address ?? attached);
-  await attached;
+async function attachNetwork(turn: Turn, _action: unknown, given: Given<"attach-network">): Promise<PodAddress | undefined> {
+  const { services, record, signal } = turn;
+  const [sandbox, reserved] = await Promise.all([given.sandbox, turn.address()]);
+  if (sandbox === undefined || reserved === undefined) return undefined;
+  const address = await told(turn, "FailedCreatePodSandBox", "Failed to create pod sandbox: cannot connect its network", async () =>
+    services.network.attach(record.uid, sandbox.netnsPath, portMappings(turn), signal),
+  );
+  if (address === undefined) record.sandboxes.broke(sandbox.id);
+  else record.sandboxes.connected(sandbox.id, address);
+  return address;
 }
 
 /** Makes what is missing, and brings up to date what has changed: each volume for itself. */
-async function setUpVolumes(turn: Turn): Promise<void> {
+async function setUpVolumes(turn: Turn): Promise<ReadonlyMap<string, string> | undefined> {
   const { services, record, volumePlans } = turn;
-  if (volumePlans === undefined) return;
-  const setUp = async (): Promise<ReadonlyMap<string, string> | undefined> => {
-    const made = new Map(record.volumes.made);
-    let isWhole = true;
-    for (const [name, { plan, digest }] of volumePlans.plans) {
-      if (made.get(name)?.digest === digest) continue;
-      const path = await told(turn, "FailedMount", `MountVolume.SetUp failed for volume "${name}" `, async () =>
-        record.volumes.inOrder(async () => services.volumes.setUp(record.uid, name, plan)),
-      );
-      if (path !== undefined) made.set(name, { digest, path });
-      else if (!made.has(name)) isWhole = false;
-    }
-    record.volumes.setUp(made);
-    return isWhole ? volumePaths(made) : undefined;
-  };
-  turn.volumes = setUp();
-  await turn.volumes;
+  if (volumePlans === undefined) return undefined;
+  const made = new Map(record.volumes.made);
+  let isWhole = true;
+  for (const [name, { plan, digest }] of volumePlans.plans) {
+    if (made.get(name)?.digest === digest) continue;
+    const path = await told(turn, "FailedMount", `MountVolume.SetUp failed for volume "${name}" `, async () =>
+      record.volumes.inOrder(async () => services.volumes.setUp(record.uid, name, plan)),
+    );
+    if (path !== undefined) made.set(name, { digest, path });
+    else if (!made.has(name)) isWhole = false;
+  }
+  record.volumes.setUp(made);
+  return isWhole ? record.volumes.paths : undefined;
 }
 
 /** Begins the kill and leaves it to itself: the pod's next turns must not wait out its grace. */
@@ -176,6 +160,7 @@ async function stopSandbox({ services, record, signal }: Turn, { id }: { id: str
   if (!isOther) {
     await services.network.detach(record.uid);
     record.sandboxes.disconnected();
+    record.volumes.sandboxEnded();
   }
   await services.runtime.stopPodSandbox(id, signal);
   record.sandboxes.stopped(id);
@@ -257,19 +242,6 @@ async function deleteObject({ services, record, signal }: Turn): Promise<void> {
     if (!(cause instanceof ApiError && (cause.code === 404 || cause.code === 409))) throw cause;
   }
   record.objectDeleted();
-}
-
-/** Runs a step that the whole pod depends on: undefined, with an event and a later try, where it fails. */
-async function told<T>(turn: Turn, reason: string, doing: string, step: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await step();
-  } catch (cause) {
-    if (isAbort(cause, turn.signal)) return undefined;
-    turn.hasTrouble = true;
-    recordEvent(turn.services, turn.record, "Warning", reason, doing === "" ? describeError(cause) : `${doing}: ${describeError(cause)}`);
-    turn.services.log.warn("pod step failed", { pod: turn.record.name, reason, error: cause });
-    return undefined;
-  }
 }
 
 function portMappings({ pod }: Turn): PortMapping[] {

@@ -14,7 +14,7 @@ import type { Turn } from "./turn.ts";
  * either way there will be another turn. A pull that is over before the pod is connected, as that of an image that is asked for always
  * and is here, costs none.
  */
-export async function availableImage(turn: Turn, container: Container): Promise<Image | undefined> {
+export async function availableImage(turn: Turn, container: Container, connected: Promise<unknown>): Promise<Image | undefined> {
   const { services, record, signal } = turn;
   const notes = record.notesOf(container.name);
   const reference = container.image ?? "";
@@ -38,7 +38,7 @@ export async function availableImage(turn: Turn, container: Container): Promise<
       tellWait(services, record, container, step.failure);
       return undefined;
     case "pull":
-      await Promise.race([beginPull(services, record, container, notes, signal), turn.connected]);
+      await Promise.race([beginPull(services, record, container, notes, signal), connected]);
       return notes.pulled;
   }
 }

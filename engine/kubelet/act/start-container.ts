@@ -11,6 +11,7 @@ import type { RestartBackoff } from "../decide/pod-seen.ts";
 import type { PodFiles } from "../record/pod-volumes.ts";
 import { containerSpecHash } from "../record/spec-hash.ts";
 import { describeError, recordEvent } from "../services.ts";
+import type { Given } from "./steps.ts";
 import type { Turn } from "./turn.ts";
 import { isReadOnlyVolume } from "../decide/volume-plans.ts";
 
@@ -32,15 +33,16 @@ interface Start {
 export async function startContainer(
   turn: Turn,
   action: { readonly name: string; readonly attempt: number; readonly backoff?: RestartBackoff },
+  given: Given<"start-container">,
 ): Promise<void> {
   const { services, record, pod } = turn;
   const container = pod?.spec?.containers.find(({ name }) => name === action.name);
   if (pod === undefined || container === undefined) return;
   const notes = record.notesOf(container.name); // those of this image, also if another is wanted meanwhile
-  const image = await availableImage(turn, container);
+  const image = await availableImage(turn, container, given.network);
   if (image === undefined) return;
   try {
-    const outcome = await create(turn, { pod, container, attempt: action.attempt, image });
+    const outcome = await create(turn, { pod, container, attempt: action.attempt, image }, given);
     if (outcome === "not yet") return;
     notes.started(action.backoff);
     if (outcome === "started") recordEvent(services, record, "Normal", "Started", "Container started", container.name);
@@ -55,7 +57,7 @@ export async function startContainer(
 }
 
 /** `not yet`: what it needs of its pod failed, which is told there. */
-async function create(turn: Turn, start: Start): Promise<"started" | "start failed" | "not yet"> {
+async function create(turn: Turn, start: Start, given: Given<"start-container">): Promise<"started" | "start failed" | "not yet"> {
   const { services, record, signal } = turn;
   const { container, attempt, image } = start;
   await using undo = new AsyncDisposableStack();
@@ -63,8 +65,8 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
   const logPath = join(podLogsPath(services.podLogsDir, record), container.name, `${attempt}.log`);
   const [rootfs, inside, sandbox] = await Promise.allSettled([
     services.images.mountRootfs(image.id, key),
-    insideOf(turn, start),
-    turn.sandbox,
+    insideOf(turn, start, given),
+    given.sandbox,
     mkdir(dirname(logPath), { recursive: true, mode: 0o700 }),
   ]);
   undo.defer(async () => tryUndo(turn, async () => services.images.removeRootfs(key)));
@@ -90,7 +92,7 @@ async function create(turn: Turn, start: Start): Promise<"started" | "start fail
   }
   undo.defer(async () => tryUndo(turn, async () => services.runtime.removeContainer(id, signal)));
   recordEvent(services, record, "Normal", "Created", "Container created", container.name);
-  if (!(await turn.connected)) return "not yet";
+  if ((await given.network) === undefined) return "not yet";
   try {
     await services.runtime.startContainer(id, signal);
   } catch (cause) {
@@ -133,9 +135,10 @@ function startFailed({ services, record, signal }: Turn, { container, attempt }:
 async function insideOf(
   turn: Turn,
   { pod, container }: Start,
+  given: Given<"start-container">,
 ): Promise<{ variables: Readonly<Record<string, string>>; mounts: Mount[] } | undefined> {
   const { services, record } = turn;
-  const [address, paths] = await Promise.all([turn.address, turn.volumes]);
+  const [address, paths] = await Promise.all([turn.address(), given.volumes]);
   if (address === undefined || paths === undefined) return undefined;
   const { variables, skipped } = containerEnvironment(container, {
     pod,

@@ -1,18 +1,15 @@
 import type { Pod } from "@peapod/api";
 import type { PodAddress } from "../../network/network.ts";
-import type { PodSandbox } from "../../runtime/runtime.ts";
 import type { References } from "../decide/environment.ts";
 import { hostsFile, podHostname } from "../decide/pod-files.ts";
 import { podResolvConf } from "../decide/pod-resolv-conf.ts";
 import type { PodRecord } from "../record/pod-record.ts";
-import type { MadeVolume, PodFiles } from "../record/pod-volumes.ts";
-import type { Services } from "../services.ts";
+import type { PodFiles } from "../record/pod-volumes.ts";
+import { isAbort } from "@peapod/kit";
+import { describeError, recordEvent, type Services } from "../services.ts";
 import type { WantedVolumes } from "./wanted-volumes.ts";
 
-/**
- * One look at one pod and what is done about it. The promises are what the actions of a turn wait for of each other:
- * they never reject; undefined or false says that it failed, which was told where it did.
- */
+/** One look at one pod and what is done about it. */
 export class Turn {
   readonly services: Services;
   readonly record: PodRecord;
@@ -20,10 +17,7 @@ export class Turn {
   readonly references: References;
   readonly volumePlans: WantedVolumes | undefined;
   readonly signal: AbortSignal;
-  sandbox: Promise<PodSandbox | undefined>;
-  connected: Promise<boolean>;
-  address: Promise<PodAddress | undefined>;
-  volumes: Promise<ReadonlyMap<string, string> | undefined>;
+  #address: Promise<PodAddress | undefined> | undefined;
   /** Whether anything failed for the pod as a whole. */
   hasTrouble = false;
 
@@ -39,10 +33,16 @@ export class Turn {
     this.references = inputs.references;
     this.volumePlans = inputs.volumePlans;
     this.signal = signal;
-    this.sandbox = Promise.resolve(record.sandboxes.live);
-    this.connected = Promise.resolve(record.sandboxes.isConnected && record.sandboxes.live !== undefined);
-    this.address = Promise.resolve(record.sandboxes.address);
-    this.volumes = Promise.resolve(record.volumes.made === undefined ? undefined : volumePaths(record.volumes.made));
+  }
+
+  /** The pod's address, reserved by the first who asks; undefined, with an event and a later try, where there is none. Never rejects. */
+  async address(): Promise<PodAddress | undefined> {
+    const { services, record } = this;
+    this.#address ??= told(this, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
+      if (record.sandboxes.address === undefined) record.sandboxes.reserved(await services.network.reserve(record.uid));
+      return record.sandboxes.address;
+    });
+    return this.#address;
   }
 
   /** /etc/hosts and its like, written once for each sandbox. */
@@ -52,7 +52,7 @@ export class Turn {
 
   async #writePodFiles(): Promise<PodFiles> {
     const { services, record, pod } = this;
-    const address = await this.address;
+    const address = await this.address();
     if (pod === undefined || address === undefined) throw new Error("A pod's files need its specification and address");
     const resolvConf = podResolvConf(await services.resolver());
     return record.volumes.inOrder(async () => {
@@ -67,7 +67,15 @@ export class Turn {
   }
 }
 
-/** Where each volume is. */
-export function volumePaths(volumes: ReadonlyMap<string, MadeVolume>): ReadonlyMap<string, string> {
-  return new Map([...volumes].map(([name, { path }]) => [name, path]));
+/** Runs a step that the whole pod depends on: undefined, with an event and a later try, where it fails. */
+export async function told<T>(turn: Turn, reason: string, doing: string, step: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (isAbort(cause, turn.signal)) return undefined;
+    turn.hasTrouble = true;
+    recordEvent(turn.services, turn.record, "Warning", reason, doing === "" ? describeError(cause) : `${doing}: ${describeError(cause)}`);
+    turn.services.log.warn("pod step failed", { pod: turn.record.name, reason, error: cause });
+    return undefined;
+  }
 }

@@ -6,7 +6,7 @@ export interface Grace {
   readonly leftSeconds: number;
 }
 
-/** What to do next. Actions of one plan do not wait for each other, but where a container needs its pod's sandbox. */
+/** What to do next. Actions of one plan go on at the same time, in whatever order they stand; what one waits for is said in `order`. */
 export type Action =
   | { readonly kind: "create-sandbox"; readonly attempt: number }
   | { readonly kind: "attach-network" }
@@ -22,3 +22,29 @@ export type Action =
   | { readonly kind: "tear-down" }
   | { readonly kind: "delete-object" }
   | { readonly kind: "wait"; readonly untilMs: number };
+
+/** What an action can wait for: there already, or made by another action of the same plan. */
+export type Step = "sandbox" | "network" | "volumes";
+
+interface Order {
+  readonly makes?: Step;
+  readonly needs: readonly Step[];
+}
+
+/** What each action makes for others of its plan, and what it waits for of them. Nothing else orders them. */
+export const order = {
+  "create-sandbox": { makes: "sandbox", needs: [] },
+  "attach-network": { makes: "network", needs: ["sandbox"] },
+  "set-up-volumes": { makes: "volumes", needs: [] },
+  "start-container": { needs: ["sandbox", "network", "volumes"] },
+  "kill-container": { needs: [] },
+  "remove-container": { needs: [] },
+  "stop-sandbox": { needs: [] },
+  "remove-sandbox": { needs: [] },
+  "report-volumes": { needs: [] },
+  "release-volumes": { needs: [] },
+  "cancel-pulls": { needs: [] },
+  "tear-down": { needs: [] },
+  "delete-object": { needs: [] },
+  wait: { needs: [] },
+} as const satisfies { readonly [K in Action["kind"]]: Order };

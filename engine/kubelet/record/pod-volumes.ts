@@ -25,6 +25,11 @@ export class PodVolumes {
     return this.#made;
   }
 
+  /** Where each of them is. */
+  get paths(): ReadonlyMap<string, string> | undefined {
+    return this.#made && new Map([...this.#made].map(([name, { path }]) => [name, path]));
+  }
+
   /** An earlier engine set some up. */
   adopted(): void {
     this.#made = new Map();
@@ -40,8 +45,8 @@ export class PodVolumes {
     this.#files = undefined;
   }
 
-  /** A sandbox begins, with files of its own. */
-  sandboxBegins(): void {
+  /** The sandbox goes that the pod's own files were written for. */
+  sandboxEnded(): void {
     this.#files = undefined;
   }
 
