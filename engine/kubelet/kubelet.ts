@@ -1,4 +1,4 @@
-import { type ConfigMap, configMaps, type KubeObject, type Pod, pods, type Resource, type Secret, secrets } from "@peapod/api";
+import { isPodTerminal, type Pod, pods } from "@peapod/api";
 import { type Client, EventRecorder, objectKey, Reflector } from "@peapod/client";
 import { abortAfter, type Clock, isAbort, KeyedWorker, type Logger, runTogether } from "@peapod/kit";
 import type { ImageService } from "../images/images.ts";
@@ -13,8 +13,8 @@ import { Places } from "./act/places.ts";
 import { readResolvConf } from "./act/read-resolv-conf.ts";
 import { PodRecord } from "./record/pod-record.ts";
 import { removeAtOnce, runTurn } from "./act/pod-worker.ts";
-import { ReferenceIndex } from "./watch/reference-index.ts";
-import type { ReferenceNames } from "./watch/references.ts";
+import { type Reference, ReferenceIndex } from "./watch/reference-index.ts";
+import { ReferenceWatches } from "./watch/reference-watches.ts";
 import type { Services } from "./services.ts";
 import { StatusWriter } from "./act/status-writer.ts";
 import { WakeTimers } from "./watch/wake-timers.ts";
@@ -58,7 +58,8 @@ export class Kubelet {
   readonly #worker: KeyedWorker<string>;
   readonly #timers: WakeTimers;
   readonly #pods: Reflector<Pod>;
-  readonly #references = new ReferenceIndex();
+  readonly #references: ReferenceIndex;
+  readonly #referenceWatches: ReferenceWatches;
   readonly #places: Services["places"];
   readonly #gone = new Set<string>();
   readonly #background = new Set<Promise<void>>();
@@ -92,6 +93,8 @@ export class Kubelet {
       notify: (uid) => this.#worker.notify(uid),
       notifyAt: (uid, atMs) => this.#timers.wakeAt(uid, atMs),
     };
+    this.#referenceWatches = new ReferenceWatches({ client, clock, log, onChange: (reference) => this.#referenceChanged(reference) });
+    this.#references = new ReferenceIndex((reference) => this.#referenceWatches.watch(reference));
     this.#pods = new Reflector({
       client,
       resource: pods,
@@ -131,8 +134,7 @@ export class Kubelet {
       await runTogether(
         {
           pods: async (each) => this.#pods.run(each),
-          configMaps: async (each) => this.#watchReferenced<ConfigMap>(configMaps, "configMaps", each),
-          secrets: async (each) => this.#watchReferenced<Secret>(secrets, "secrets", each),
+          references: async (each) => this.#referenceWatches.run(each),
           runtime: async (each) => this.#watchRuntime(notices, stop, each),
           relist: async (each) => this.#relist(each),
           events: async (each) => this.#recorder.run(each),
@@ -173,7 +175,8 @@ export class Kubelet {
       this.#records.set(uid, (record = new PodRecord({ uid, namespace, name })));
     }
     record.heard(pod, isInApi, this.#options.clock);
-    this.#references.put(uid, pod);
+    if (isPodTerminal(pod)) this.#references.delete(uid);
+    else this.#references.put(uid, pod);
     if (isInApi) this.#strangers.delete(uid);
     if (this.#pods.isSynced) this.#worker.notify(uid);
   }
@@ -201,15 +204,11 @@ export class Kubelet {
     if (this.#gone.size > GONE_LIMIT && oldest !== undefined) this.#gone.delete(oldest);
   }
 
-  async #watchReferenced<T extends KubeObject>(resource: Resource<T>, kind: keyof ReferenceNames, signal: AbortSignal): Promise<void> {
-    const { client, clock, log } = this.#options;
-    const onChange = (_key: string, { metadata: { namespace = "", name = "" } }: T): void => {
-      for (const uid of this.#references.users(kind, namespace, name)) {
-        this.#records.get(uid)?.referencesChanged();
-        this.#worker.notify(uid);
-      }
-    };
-    await new Reflector({ client, resource, clock, log, onChange }).run(signal);
+  #referenceChanged(reference: Reference): void {
+    for (const uid of this.#references.users(reference)) {
+      this.#records.get(uid)?.referencesChanged();
+      this.#worker.notify(uid);
+    }
   }
 
   async #watchRuntime(notices: AsyncIterable<RuntimeEvent>, stop: AbortController, signal: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@ import { badRequest, expired, invalidStatus, type KubeObject, notFound, type Res
 import type { Store } from "../../store/store.ts";
 import { StatusError } from "../errors.ts";
 import { keyOf, type Place, storeName } from "./object-key.ts";
-import { selector, type Selection } from "./selection.ts";
+import { onlyPlace, selector, type Selection } from "./selection.ts";
 
 export interface ListRequest extends Selection {
   readonly limit?: number;
@@ -37,6 +37,11 @@ export function listObjects(store: Store, resource: Resource, request: ListReque
   const matches = selector(resource, request);
   const token = request.continue === undefined || request.continue === "" ? undefined : readToken(request.continue);
   const within = request.namespace === undefined ? {} : { namespace: request.namespace };
+  const only = onlyPlace(resource, request);
+  if (only !== undefined) {
+    const found = [store.get(keyOf(resource, only))].filter((object) => object !== undefined);
+    return { items: found.filter(matches ?? (() => true)), resourceVersion: store.resourceVersion };
+  }
   const limit = request.limit === undefined || request.limit <= 0 ? undefined : request.limit;
   const name = storeName(resource);
   if (limit === undefined) {
