@@ -40,12 +40,12 @@ export const layers: readonly Layer[] = [
   { path: "api", mayImport: [], node: false },
   { path: "kit", mayImport: [] },
   { path: "client", mayImport: ["api", "kit"] },
-  { path: "cli", mayImport: ["api", "kit", "client"] },
+  { path: "cli", mayImport: ["api", "kit", "client", "companions/companions.ts"] },
   { path: "engine/errors.ts", mayImport: [] },
   { path: "engine/linux", mayImport: ["kit"] },
   { path: "engine/store", mayImport: engineCommon },
   { path: "engine/runtime", mayImport: engineCommon },
-  { path: "engine/images", mayImport: engineCommon },
+  { path: "engine/images", mayImport: [...engineCommon, "companions/companions.ts", "companions/sources.ts"] },
   { path: "engine/volumes", mayImport: engineCommon },
   { path: "engine/network", mayImport: engineCommon },
   { path: "engine/logs", mayImport: engineCommon },
@@ -100,7 +100,9 @@ export const layers: readonly Layer[] = [
   },
   { path: "engine/recovery.ts", mayImport: ["api", "kit", "engine/kubelet/record/kept-pods.ts", "engine/runtime/runtime.ts"] },
   { path: "engine", mayImport: ["api", "kit", "client", "engine"] },
-  { path: "companions/image", mayImport: ["kit"] },
+  { path: "companions/companions.ts", mayImport: [] }, // what there is, for whoever starts one or makes its image
+  { path: "companions/sources.ts", mayImport: ["kit"] },
+  { path: "companions/image", mayImport: ["kit", "companions/companions.ts", "companions/sources.ts"] },
   { path: "companions/frame", mayImport: ["kit"] },
   { path: "companions/ambassador", mayImport: companionCommon }, // its main.ts
   ...floors("companions/ambassador", ["errors.ts", "config", "credentials", "flow", "upstream", "protocols", "operations"]),
@@ -125,6 +127,11 @@ export const exceptions: readonly { readonly file: string; readonly imports: str
     file: "engine/apiserver/encodings/yaml-body.ts",
     imports: "client",
     reason: "the dialect of YAML is one for the command line and the server, and `api` knows no packages",
+  },
+  {
+    file: "companions/frame/config/suggest.ts",
+    imports: "api",
+    reason: "what was probably meant is found in one way, and the way is pure: one small file, and `api` may import nothing",
   },
 ];
 

@@ -1,16 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { companions } from "../../companions/companions.ts";
 import { nearestName } from "@peapod/api/suggest";
 import { CliError, exitCodes, usageError } from "../cli-error.ts";
 import type { Invocation } from "../command.ts";
 import { formatTable } from "../table.ts";
 
-const folder = fileURLToPath(new URL("../../companions/", import.meta.url));
-
-/** `peapod companion`: lists the companions, or becomes one, so that signals and exit code are its own. */
+/** `peapod companion`: lists the companions, or becomes one, so that signals and exit code are its own. It shares no code with it. */
 export async function companion({ positionals: [name, ...words], rest, terminal }: Invocation): Promise<number> {
-  const known = readCompanions();
+  const known = companions();
   if (name === undefined) {
     terminal.write(
       formatTable(
@@ -33,25 +29,5 @@ export async function companion({ positionals: [name, ...words], rest, terminal 
 
 /** Which companions there are. */
 export function companionNames(): string[] {
-  return readCompanions().map(({ name }) => name);
-}
-
-interface Companion {
-  readonly name: string;
-  readonly about: string;
-  readonly main: string;
-}
-
-/** Each is a program in a folder of its own; the command line starts it, and shares no code with it. */
-function readCompanions(): Companion[] {
-  return readdirSync(folder)
-    .map((name) => ({ name, main: join(folder, name, "main.ts"), about: join(folder, name, "package.json") }))
-    .filter(({ main, name }) => name !== "image" && existsSync(main)) // `image` makes their images
-    .map(({ name, main, about }) => ({ name, main, about: descriptionIn(about) }))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-function descriptionIn(path: string): string {
-  const { description } = JSON.parse(readFileSync(path, "utf8")) as { description?: string }; // the repository's own file
-  return description ?? "";
+  return companions().map(({ name }) => name);
 }

@@ -2,17 +2,22 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { companions } from "../companions.ts";
+import { sourcesOf } from "../sources.ts";
 import { buildImage } from "./build-image.ts";
+import { bundle } from "./bundle.ts";
+import { nativeNames } from "./native-packages.ts";
 import { parseLdd } from "./node-files.ts";
 
 const run = promisify(execFile);
 const never = new AbortController().signal;
 const installed = fileURLToPath(new URL("../../node_modules", import.meta.url));
 const native = `@koromix/koffi-linux-${process.arch}`;
+const root = fileURLToPath(new URL("../..", import.meta.url));
 const program = fileURLToPath(new URL("./main.ts", import.meta.url));
 
 /** A folder of the test's own, with a small companion in it. */
@@ -24,7 +29,7 @@ async function setUp(t: TestContext) {
     main,
     'import { release } from "node:os";\nconst words: string[] = ["hello", release()];\nprocess.stdout.write(words.join(" "));\n',
   );
-  return { folder, companion: { name: "greeter", main, programs: ["/usr/bin/env"], threads: [], nativePackages: [] } };
+  return { folder, companion: { name: "greeter", about: "", main, programs: ["/usr/bin/env", "/no/such/program"], threads: [] } };
 }
 
 /** The same with a program that starts a thread; each asks koffi for the process's id. `packages` are what it can import. */
@@ -43,7 +48,7 @@ async function setUpThread(t: TestContext, packages: readonly string[]) {
       'const worker = new Worker(new URL(file, import.meta.url)).on("message", (inThread: number) =>\n' +
       "  process.stdout.write(JSON.stringify([id, inThread].map((one) => one === process.pid))));\n",
   );
-  return { folder, companion: { ...companion, threads: [join(folder, "thread.ts")], nativePackages: ["koffi"] } };
+  return { folder, companion: { ...companion, threads: [join(folder, "thread.ts")] } };
 }
 
 /** The layers of a layout, the lower ones first, each as the files in it. */
@@ -137,6 +142,22 @@ test("buildImage() leaves out a package whose native files are not installed, an
     own?.files.filter((path) => path.startsWith("./app/")),
     ["./app/greeter.mjs", "./app/thread.mjs"],
   );
+});
+
+test("sourcesOf() has every file of the repository that a companion's bundles are made of", async (t) => {
+  const { folder } = await setUp(t);
+  for (const { name, main, threads } of companions()) {
+    const programs = [main, ...threads];
+    const known = new Set((await sourcesOf(programs)).map(({ path }) => relative(root, path)));
+    const bundles = await Promise.all(programs.map((path, index) => bundle(path, join(folder, `${index}.mjs`), nativeNames)));
+    const files = bundles.flatMap((one) => one.files).filter((path) => !path.startsWith("node_modules/"));
+    assert.ok(files.includes(`companions/${name}/main.ts`) && files.includes("companions/frame/program/program.ts"), name);
+    assert.deepEqual(
+      files.filter((path) => !known.has(path)),
+      [],
+      name,
+    );
+  }
 });
 
 test("parseLdd() finds the libraries, and names one that is missing", () => {

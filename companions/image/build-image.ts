@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { run } from "@peapod/kit";
-import type { Companion } from "./companions.ts";
+import type { Companion } from "../companions.ts";
 import { copyFiles, type ImageFile } from "./image-file.ts";
 import { findNodeFiles } from "./node-files.ts";
 import { packFolder, writeLayout } from "./oci-layout.ts";

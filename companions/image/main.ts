@@ -8,7 +8,7 @@
 import { parseArgs } from "node:util";
 import { CommandError, Scope, untilSignal, messageOf } from "@peapod/kit";
 import { buildImage } from "./build-image.ts";
-import { companions, findCompanion } from "./companions.ts";
+import { companions, findCompanion } from "../companions.ts";
 
 const EXIT_USAGE = 64;
 

@@ -24,10 +24,8 @@ const nativePackages: Readonly<Record<string, readonly PackageFiles[]>> = {
   ],
 };
 
-/** The dependencies that have native files, and so are not bundled. */
-export function nativeAmong(dependencies: readonly string[]): string[] {
-  return dependencies.filter((name) => Object.hasOwn(nativePackages, name)).toSorted();
-}
+/** The packages that are not bundled, whatever imports them. */
+export const nativeNames: readonly string[] = Object.keys(nativePackages).toSorted();
 
 export type NativePackage =
   | { readonly kind: "found"; readonly files: readonly ImageFile[] }

@@ -1,9 +1,10 @@
+import { existsSync } from "node:fs";
 import { chmod, mkdir, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { bundle } from "./bundle.ts";
-import type { Companion } from "./companions.ts";
+import type { Companion } from "../companions.ts";
 import { copyFiles, type ImageFile } from "./image-file.ts";
-import { findNativePackage } from "./native-packages.ts";
+import { findNativePackage, nativeNames } from "./native-packages.ts";
 import { findLibraries, findProgramFiles } from "./node-files.ts";
 
 export interface ProgramLayerOptions {
@@ -20,30 +21,38 @@ export interface ProgramLayerOptions {
  */
 export async function writeProgramLayer(companion: Companion, root: string, options: ProgramLayerOptions): Promise<void> {
   const { below, onStep, signal } = options;
-  await bundleAll(companion, join(root, "app"));
-  const native = findNativeFiles(companion, onStep);
+  const imported = await bundleAll(companion, join(root, "app"));
+  const native = findNativeFiles(imported, companion.main, onStep);
   const objects = native.filter(({ to }) => to.endsWith(".node")).map(({ from }) => from);
-  const libraries = [...(await findProgramFiles(companion.programs, signal)), ...(await findLibraries(objects, signal))];
+  const libraries = [
+    ...(await findProgramFiles(
+      companion.programs.filter((path) => existsSync(path)),
+      signal,
+    )),
+    ...(await findLibraries(objects, signal)),
+  ];
   const isBelow = new Set(below.map(({ to }) => to));
   await copyFiles([...native, ...libraries.filter(({ to }) => !isBelow.has(to))], root);
   await mkdir(join(root, "usr/bin"), { recursive: true });
   await symlink(`/app/${companion.name}.mjs`, join(root, "usr/bin", companion.name)); // `exec: [ambassador, wait]` in a probe
 }
 
-async function bundleAll({ name, main, threads, nativePackages }: Companion, folder: string): Promise<void> {
+/** Gives the packages that lie beside the bundles: those that one of them imports. */
+async function bundleAll({ name, main, threads }: Companion, folder: string): Promise<string[]> {
   const program = join(folder, `${name}.mjs`);
-  await bundle(main, program, nativePackages);
+  const bundles = [await bundle(main, program, nativeNames)];
   await chmod(program, 0o755);
   for (const thread of threads) {
     const file = join(folder, `${basename(thread, ".ts")}.mjs`);
-    await bundle(thread, file, nativePackages);
+    bundles.push(await bundle(thread, file, nativeNames));
     await chmod(file, 0o644);
   }
+  return nativeNames.filter((native) => bundles.some(({ imports }) => imports.includes(native)));
 }
 
-function findNativeFiles({ main, nativePackages }: Companion, onStep: (message: string) => void): ImageFile[] {
-  return nativePackages.flatMap((name) => {
-    const found = findNativePackage(name, main);
+function findNativeFiles(names: readonly string[], importer: string, onStep: (message: string) => void): ImageFile[] {
+  return names.flatMap((name) => {
+    const found = findNativePackage(name, importer);
     if (found.kind === "found") return found.files;
     onStep(`Leaving ${name} out: ${found.lacks} is not installed`);
     return [];

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
-import { readdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { stat } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CommandError, isErrno, run } from "@peapod/kit";
+import { companions, findCompanion } from "../../companions/companions.ts";
+import { sourcesOf } from "../../companions/sources.ts";
 import { EngineError } from "../errors.ts";
 import type { BuiltInReference } from "./reference.ts";
 
@@ -15,21 +17,24 @@ function companionOf({ name }: BuiltInReference): string {
 }
 
 /**
- * The digest (`sha256:...`) of what a companion's image would be made of: another one means that the image must be made anew.
- * It looks at names, sizes and times of the sources. Throws IMAGE_NOT_FOUND where there is no such companion.
+ * The digest (`sha256:...`) of what a companion's image is made of: another one means that the image must be made anew. That is whatever its
+ * bundles contain, wherever it stands, and what makes them. Throws IMAGE_NOT_FOUND where there is no such companion.
  */
 export async function companionFingerprint(reference: BuiltInReference): Promise<string> {
-  const companion = companionOf(reference);
-  const known = await foldersWithProgram();
-  if (!known.includes(companion)) {
+  const companion = findCompanion(companionOf(reference));
+  if (companion === undefined) {
     throw new EngineError(
       "IMAGE_NOT_FOUND",
-      `There is no image "${reference.name}": peapod has the companions ${known.map((name) => `peapod.local/${name}`).join(", ")}`,
+      `There is no image "${reference.name}": peapod has the companions ${companions()
+        .map(({ name }) => `peapod.local/${name}`)
+        .join(", ")}`,
     );
   }
-  const hash = createHash("sha256");
-  hash.update(`${process.version} ${process.arch}\n`);
-  for (const folder of [`companions/${companion}`, "companions/image", "kit", "package-lock.json"]) await addSources(hash, folder);
+  const { main, threads, programs } = companion;
+  const hash = createHash("sha256").update(`${process.version} ${process.arch}\n`);
+  for (const path of programs) hash.update(`${path} ${await factsOf(path)}\n`);
+  hash.update(`packages ${await factsOf(join(root, "package-lock.json"))}\n`);
+  for (const { path, text } of await sourcesOf([main, ...threads, builder])) hash.update(`${relative(root, path)} ${text.length}\n${text}`);
   return `sha256:${hash.digest("hex")}`;
 }
 
@@ -54,40 +59,13 @@ export async function makeCompanionImage(
   }
 }
 
-async function foldersWithProgram(): Promise<string[]> {
-  const folders = (await readdir(join(root, "companions"))).filter((name) => name !== "image").toSorted();
-  const there = await Promise.all(
-    folders.map(async (name) => ((await statIfThere(join(root, "companions", name, "main.ts"))) ? [name] : [])),
-  );
-  return there.flat();
-}
-
-async function addSources(hash: { update(text: string): unknown }, path: string): Promise<void> {
-  const entries = await readdirIfFolder(join(root, path));
-  if (entries === undefined) {
-    const facts = await stat(join(root, path));
-    hash.update(`${path} ${facts.size} ${facts.mtimeMs}\n`);
-    return;
-  }
-  for (const name of entries.toSorted()) {
-    if (name !== "node_modules" && !/\.(?:test|fixture)\.ts$/.test(name)) await addSources(hash, join(path, name));
-  }
-}
-
-async function readdirIfFolder(path: string): Promise<string[] | undefined> {
+/** Changes with the file. */
+async function factsOf(path: string): Promise<string> {
   try {
-    return await readdir(path);
+    const { size, mtimeMs } = await stat(path);
+    return `${size} ${mtimeMs}`;
   } catch (cause) {
-    if (isErrno(cause, "ENOTDIR")) return undefined;
-    throw cause;
-  }
-}
-
-async function statIfThere(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT", "ENOTDIR")) return false;
+    if (isErrno(cause, "ENOENT", "ENOTDIR")) return "is missing";
     throw cause;
   }
 }
