@@ -22,6 +22,19 @@ test("Terminal writes bytes as they are where there is no terminal", () => {
   assert.deepEqual(stdout.read(), Buffer.from([0x61, 0xff, 0x1b, 0x0d, 0x0a]));
 });
 
+test("Terminal lets a program in a container use any colour, and what it says itself only those that hide nothing", () => {
+  const { terminal, stdout, stderr } = aTerminal(true);
+  Object.assign(stdout, { isTTY: true });
+  const text = "\u001b[31mred\u001b[0m \u001b[8mhidden\u001b[30;40mblack";
+  const seen = "\u001b[31mred\u001b[0m ^[[8mhidden^[[30;40mblack";
+  terminal.write(Buffer.from(text));
+  assert.equal(String(stdout.read()), text);
+  terminal.line(text);
+  assert.equal(String(stdout.read()), `${seen}\n`);
+  terminal.note(text);
+  assert.equal(String(stderr.read()), `${seen}\n`);
+});
+
 test("Terminal takes its live lines away, also those that a narrower window has wrapped", () => {
   const { terminal, stderr } = aTerminal(true);
   terminal.show(["a".repeat(60), "b"]);

@@ -30,10 +30,14 @@ export class Terminal {
     return this.#streams.stderr.isTTY === true;
   }
 
-  /** Writes to standard output: as it is into a file or a pipe, and what a terminal would obey so that it is seen. */
+  /**
+   * Writes to standard output: as it is into a file or a pipe, and what a terminal would obey so that it is seen. Bytes are what a program in a
+   * container says, which may be in any colour; of a text, the colours of `paint` alone pass.
+   */
   write(text: string | Uint8Array): void {
     const isTerminal = this.#streams.stdout.isTTY === true;
-    const shown = isTerminal ? visible(typeof text === "string" ? text : Buffer.from(text).toString("utf8")) : text;
+    const seen = (): string => (typeof text === "string" ? visible(text, ownColour) : visible(Buffer.from(text).toString("utf8")));
+    const shown = isTerminal ? seen() : text;
     this.#above(() => this.#streams.stdout.write(shown));
   }
 
@@ -44,7 +48,7 @@ export class Terminal {
 
   /** Says what happens, on standard error. */
   note(text: string): void {
-    this.#above(() => this.#streams.stderr.write(`${this.#streams.stderr.isTTY === true ? visible(text) : text}\n`));
+    this.#above(() => this.#streams.stderr.write(`${this.#streams.stderr.isTTY === true ? visible(text, ownColour) : text}\n`));
   }
 
   warn(text: string): void {
@@ -84,7 +88,7 @@ export class Terminal {
 
   #draw(): void {
     if (this.#live.length === 0) return;
-    const lines = this.#live.map((line) => visible(line).slice(0, this.#columns - 1));
+    const lines = this.#live.map((line) => visible(line, ownColour).slice(0, this.#columns - 1));
     this.#streams.stderr.write(lines.map((line) => `${line}\n`).join(""));
     this.#drawn = lines.map(({ length }) => length);
   }
@@ -98,11 +102,15 @@ function paint(isOn: boolean, colour: Colour, text: string): string {
   return isOn ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text;
 }
 
-/** Colours, ends of lines and tabs pass; any other control character is shown as what it is, such as `^[` for an escape. */
-export function visible(text: string): string {
+const anyColour = /^\[[\d;]*m$/;
+/** None that hides what is written. */
+const ownColour = new RegExp(`^\\[(?:0|${Object.values(codes).join("|")})m$`);
+
+/** Ends of lines, tabs and such colours pass; any other control character is shown as what it is, such as `^[` for an escape. */
+export function visible(text: string, colour: RegExp = anyColour): string {
   return text.replaceAll(/\p{Cc}(?:\[[\d;]*m|\n)?/gu, (found) => {
     const [control = "", rest] = [found[0], found.slice(1)];
-    if (control === "\n" || control === "\t" || (control === "\r" && rest === "\n") || (control === ESCAPE && rest.startsWith("[")))
+    if (control === "\n" || control === "\t" || (control === "\r" && rest === "\n") || (control === ESCAPE && colour.test(rest)))
       return found;
     const code = control.charCodeAt(0);
     return (code > 0x7f ? `\\x${code.toString(16)}` : `^${String.fromCharCode(code ^ 0x40)}`) + rest;
