@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { type Client, connectInProcess } from "@peapod/client";
 import { type Clock, type Logger, runTogether, type Scope, untilSignal } from "@peapod/kit";
+import type { Extension } from "./apiserver/http/answer.ts";
 import type { HealthCheck } from "./apiserver/http/health.ts";
-import { type Extension, serve } from "./apiserver/http/server.ts";
+import { serve } from "./apiserver/http/server.ts";
 import { openPki } from "./apiserver/pki/pki.ts";
 import { ObjectApi } from "./apiserver/verbs/object-api.ts";
 import { recoverPods } from "./apiserver/verbs/recover-pods.ts";

@@ -36,6 +36,9 @@ function floors(companion: string, folders: readonly string[]): Layer[] {
   return paths.map((path, index) => ({ path, mayImport: [...companionCommon, ...paths.slice(0, index)] }));
 }
 
+/** How a request is read and answered: the same for every path of the server. */
+const httpSide = ["engine/apiserver/errors.ts", "engine/apiserver/http/exchange.ts", "engine/apiserver/encodings/request-body.ts"];
+
 export const layers: readonly Layer[] = [
   { path: "api", mayImport: [], node: false },
   { path: "kit", mayImport: [] },
@@ -55,7 +58,7 @@ export const layers: readonly Layer[] = [
   { path: "engine/kubelet/decide", mayImport: ["api", "engine/errors.ts", ...decidedInterfaces], node: false, clock: false },
   { path: "engine/kubelet", mayImport: ["api", "kit", "client", "engine/errors.ts", "engine/linux/remove-tree.ts", ...kubeletInterfaces] },
   { path: "engine/apiserver", mayImport: ["api", "kit", "engine/errors.ts", "engine/store", "engine/kubelet/node-server.ts"] },
-  { path: "engine/node-api", mayImport: ["api", "kit", "engine/errors.ts", "engine/images/images.ts"] },
+  { path: "engine/node-api", mayImport: ["api", "kit", "engine/errors.ts", "engine/images/images.ts", ...httpSide] },
   {
     path: "engine/doctor",
     mayImport: [

@@ -1,7 +1,9 @@
+import type { IncomingMessage } from "node:http";
 import { badRequest, expired, failure, internalError, PatchError, SelectorError, type Status, unknownPath } from "@peapod/api";
-import { hasCode } from "../errors.ts";
-import { HistoryGone } from "../store/store.ts";
+import { type Logger, messageOf } from "@peapod/kit";
+import { EngineError, type ErrorCode } from "../errors.ts";
 import { storeTroubles } from "../store/store-error.ts";
+import { HistoryGone } from "../store/store.ts";
 
 /** A request that ends with this Status. */
 export class StatusError extends Error {
@@ -19,13 +21,40 @@ export function statusOf(error: unknown): Status {
   if (error instanceof SelectorError) return badRequest(error.message);
   if (error instanceof PatchError) return error.kind === "malformed" ? badRequest(error.message) : failure(422, "Invalid", error.message);
   if (error instanceof HistoryGone) return expired("The resourceVersion for the provided watch is too old.");
-  if (hasCode(error, ...storeTroubles)) return failure(503, "ServiceUnavailable", error.message);
-  return internalError(error instanceof Error ? error.message : String(error));
+  if (error instanceof EngineError) {
+    const { code, reason } = answers[error.code] ?? { code: 500, reason: "InternalError" };
+    return failure(code, reason, error.message);
+  }
+  return internalError(messageOf(error));
 }
 
-/** Whether an error is the server's fault: somebody must look. */
-export function isOurs(status: Status): boolean {
-  return (status.code ?? 500) === 500;
+/** What the codes of the engine are to a client; one that is not here is our fault. */
+const answers: Partial<Record<ErrorCode, { readonly code: number; readonly reason: string }>> = {
+  ...Object.fromEntries(storeTroubles.map((code) => [code, { code: 503, reason: "ServiceUnavailable" }])),
+  IMAGE_NAME_INVALID: { code: 400, reason: "BadRequest" },
+  IMAGE_INVALID: { code: 400, reason: "BadRequest" },
+  IMAGE_NOT_FOUND: { code: 404, reason: "NotFound" },
+  IMAGE_IN_USE: { code: 409, reason: "Conflict" },
+  IMAGE_PULL_FAILED: { code: 502, reason: "BadGateway" },
+  MACHINE_LACKS: { code: 501, reason: "NotImplemented" },
+};
+
+/** What a failed request is reported with. */
+export interface Reporting {
+  readonly request: IncomingMessage;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The Status to answer a request's error with; where that is 500 the error is the server's fault and logged, since somebody must look. Of a
+ * request whose client is gone, which is answered by nobody, only at level debug.
+ */
+export function reportedStatus(error: unknown, { request, log, signal }: Reporting): Status {
+  const status = statusOf(error);
+  const level = signal.aborted ? "debug" : "error";
+  if ((status.code ?? 500) === 500) log[level]("request failed", { method: request.method, url: request.url, error });
+  return status;
 }
 
 /** 404 for a path that leads nowhere. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
-import { eventually } from "@peapod/kit";
+import { createLogger, eventually } from "@peapod/kit";
+import { open } from "../apiserver/http/asking.fixture.ts";
+import { serving } from "../apiserver/http/serving.fixture.ts";
 import { EngineError } from "../errors.ts";
 import type { Image, ImageService, LoadedImage, PullProgress } from "../images/images.ts";
 import { nodeApi } from "./node-api.ts";
@@ -32,6 +32,7 @@ class FakeImages implements ImageService {
       this.slowPulls -= 1;
       throw signal.reason;
     }
+    if (reference === "broken") throw new Error("a bug");
     this.#tell({ reference: "other", phase: "downloading", message: "" });
     this.#tell({ reference, phase: "downloading", message: "1 of 2 layers" });
     await new Promise(setImmediate);
@@ -42,6 +43,7 @@ class FakeImages implements ImageService {
     return [{ ...image, names: ["loaded:1"] }];
   };
   removeImage = async (reference: string): Promise<{ untagged: string[]; deleted: string[] }> => {
+    if (reference === "broken") throw new Error("a bug");
     if (reference === "busy") throw new EngineError("IMAGE_IN_USE", "Image is in use");
     return { untagged: [reference], deleted: [] };
   };
@@ -85,25 +87,25 @@ async function start(t: TestContext) {
   const images = new FakeImages();
   let stops = 0;
   const api = nodeApi({ images, engine: { info: () => ({ version: "1" }), stop: () => (stops += 1) } });
-  const server = createServer((request, response) => void api.handle(request, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}${api.prefix}`;
+  const logged: string[] = [];
+  const log = createLogger({ level: "warn", write: (line) => void logged.push(line) });
+  const served = await serving({ extensions: [api], log });
+  t.after(() => served[Symbol.asyncDispose]());
+  const send = async (method: string, path: string, body?: unknown) => {
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    return await open(served, api.prefix + path, { method, ...(body === undefined ? {} : { body: text }) });
+  };
   const ask = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(base + path, {
-      method,
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
-    const lines = (await response.text())
+    const response = await send(method, path, body);
+    const chunks = await response.toArray();
+    const lines = Buffer.concat(chunks as Buffer[])
+      .toString("utf8")
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-    return { code: response.status, lines };
+    return { code: response.statusCode, lines };
   };
-  return { images, ask, base, stops: () => stops };
+  return { images, ask, send, logged, stops: () => stops };
 }
 
 test("nodeApi() lists, removes and prunes images, and tells of the engine", async (t) => {
@@ -139,13 +141,24 @@ test("nodeApi() loads from a path", async (t) => {
 });
 
 test("nodeApi() ends a pull whose client went away", async (t) => {
-  const { base, images } = await start(t);
-  const stop = new AbortController();
-  const response = await fetch(`${base}images/pull`, { method: "POST", body: '{"reference": "slow"}', signal: stop.signal });
+  const { send, images, logged } = await start(t);
+  const response = await send("POST", "images/pull", { reference: "slow" });
   await eventually(() => assert.equal(images.slowPulls, 1), { withinMs: 1_000 });
-  stop.abort();
-  await assert.rejects(response.text());
+  response.destroy();
   await eventually(() => assert.deepEqual([images.slowPulls, images.listeners], [0, 0]), { withinMs: 1_000 });
+  assert.deepEqual(logged, []);
+});
+
+test("nodeApi() logs what it answers with 500, as an answer or as the last line of one", async (t) => {
+  const { ask, logged } = await start(t);
+  assert.equal((await ask("DELETE", "images?reference=broken")).code, 500);
+  assert.match(logged[0] ?? "", /"level":"error".*"request failed".*images\?reference=broken.*a bug/);
+  const { lines } = await ask("POST", "images/pull", { reference: "broken" });
+  assert.deepEqual(
+    lines.map(({ error }) => (error as { code: number }).code),
+    [500],
+  );
+  assert.equal(logged.length, 2);
 });
 
 test("nodeApi() stops the engine after it has answered", async (t) => {

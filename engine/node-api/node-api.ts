@@ -1,10 +1,9 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { isAbsolute } from "node:path";
-import { badRequest, methodNotAllowed, unknownPath } from "@peapod/api";
+import { badRequest, methodNotAllowed } from "@peapod/api";
+import { readParameters } from "../apiserver/encodings/request-body.ts";
+import { noSuchPath, reportedStatus, StatusError } from "../apiserver/errors.ts";
+import { type Exchange, sendLines, sendValue } from "../apiserver/http/exchange.ts";
 import type { ImageService, PullProgress } from "../images/images.ts";
-import { NodeApiError, statusOf } from "./node-api-error.ts";
-import { readJsonBody } from "./request-body.ts";
-import { sendJson, sendLines } from "./responses.ts";
 
 export interface NodeApiOptions {
   readonly images: ImageService;
@@ -18,97 +17,76 @@ export interface NodeApiOptions {
 /** A part of the engine's HTTP server. */
 export interface NodeApi {
   readonly prefix: "/peapod.dev/v1/";
-  /** Answers a request under the prefix; never rejects. */
-  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Answers a request under the prefix. Throws what becomes a Status. */
+  handle(exchange: Exchange): Promise<void>;
 }
 
 const PREFIX = "/peapod.dev/v1/";
+/** Of a request's body: a name and a path fit many times over. */
+const LIMIT_BYTES = 64 * 1024;
 
 /** What Kubernetes has no API for: the node's images and the engine itself. Answers and errors as the API's: JSON, and Status. */
 export function nodeApi(options: NodeApiOptions): NodeApi {
-  return {
-    prefix: PREFIX,
-    handle: async (request, response) => {
-      const gone = new AbortController();
-      response.once("close", () => gone.abort(new Error("The client went away")));
-      try {
-        await route(options, request, response, gone.signal);
-      } catch (cause) {
-        const status = statusOf(cause);
-        if (response.headersSent) response.destroy();
-        else sendJson(response, status.code ?? 500, status);
-      }
-    },
-  };
+  return { prefix: PREFIX, handle: (exchange) => route(options, exchange) };
 }
 
-type Handler = (exchange: Exchange) => Promise<void> | void;
-
-interface Exchange {
-  readonly images: ImageService;
-  readonly engine: NodeApiOptions["engine"];
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly query: URLSearchParams;
-  readonly signal: AbortSignal;
-}
+type Handler = (options: NodeApiOptions, exchange: Exchange) => Promise<void>;
 
 const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
-  engine: { GET: ({ engine, response }) => sendJson(response, 200, engine.info()) },
+  engine: { GET: async ({ engine }, { response }) => await sendValue(response, 200, engine.info()) },
   "engine/stop": {
-    POST: ({ engine, response }) => {
+    POST: async ({ engine }, { response }) => {
       response.once("finish", () => engine.stop());
-      sendJson(response, 202, { stopping: true });
+      await sendValue(response, 202, { stopping: true });
     },
   },
   images: {
-    GET: async ({ images, response }) => sendJson(response, 200, { images: await images.listImages() }),
-    DELETE: async ({ images, query, response }) => {
-      const reference = query.get("reference");
-      if (reference === null || reference === "") throw new NodeApiError(badRequest("Name the image to remove: ?reference=NAME"));
-      sendJson(response, 200, await images.removeImage(reference));
+    GET: async ({ images }, { response }) => await sendValue(response, 200, { images: await images.listImages() }),
+    DELETE: async ({ images }, { query, response }) => {
+      const reference = query.text("reference");
+      if (reference === undefined) throw new StatusError(badRequest("Name the image to remove: ?reference=NAME"));
+      await sendValue(response, 200, await images.removeImage(reference));
     },
   },
   "images/pull": { POST: pull },
   "images/load": { POST: load },
   "images/prune": {
-    POST: async ({ images, request, response }) => {
-      const body = await readJsonBody(request);
-      sendJson(response, 200, await images.prune({ all: body["all"] === true }));
+    POST: async ({ images }, { request, response }) => {
+      const { all } = await readParameters(request, LIMIT_BYTES);
+      await sendValue(response, 200, await images.prune({ all: all === true }));
     },
   },
-  "images/progress": { GET: async ({ images, response, signal }) => await sendLines(response, images.progress(signal), signal) },
+  "images/progress": { GET: async ({ images }, exchange) => await sendLines(exchange, images.progress(exchange.signal)) },
 };
 
-async function route(options: NodeApiOptions, request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-  const url = new URL(request.url ?? "/", "http://localhost");
-  const methods = Object.entries(routes).find(([path]) => url.pathname === PREFIX + path)?.[1];
-  if (methods === undefined) throw new NodeApiError(unknownPath());
-  const method = request.method ?? "GET";
-  const handler = Object.entries(methods).find(([name]) => name === method)?.[1];
-  if (handler === undefined)
-    throw new NodeApiError(methodNotAllowed({ group: "peapod.dev", plural: url.pathname.slice(PREFIX.length) }, method));
-  await handler({ ...options, request, response, query: url.searchParams, signal });
+async function route(options: NodeApiOptions, exchange: Exchange): Promise<void> {
+  const { method, path } = exchange;
+  const name = path.slice(PREFIX.length);
+  const methods = Object.hasOwn(routes, name) ? routes[name] : undefined;
+  if (methods === undefined) throw noSuchPath();
+  const handler = Object.hasOwn(methods, method) ? methods[method] : undefined;
+  if (handler === undefined) throw new StatusError(methodNotAllowed({ group: "peapod.dev", plural: name }, method));
+  await handler(options, exchange);
 }
 
-async function pull({ images, request, response, signal }: Exchange): Promise<void> {
-  const { reference } = await readJsonBody(request);
-  if (typeof reference !== "string" || reference === "") throw new NodeApiError(badRequest('Name the image to pull: {"reference": NAME}'));
+async function pull({ images }: NodeApiOptions, exchange: Exchange): Promise<void> {
+  const { reference } = await readParameters(exchange.request, LIMIT_BYTES);
+  if (typeof reference !== "string" || reference === "") throw new StatusError(badRequest('Name the image to pull: {"reference": NAME}'));
   const work = async (stop: AbortSignal): Promise<object> => ({
     image: await images.pullImage(reference, stop),
     name: images.completeName(reference),
   });
-  await sendLines(response, withProgress(images, [reference], work, signal), signal);
+  await sendLines(exchange, withProgress(images, [reference], work, exchange));
 }
 
-async function load({ images, request, response, signal }: Exchange): Promise<void> {
-  const { path, reference } = await readJsonBody(request);
+async function load({ images }: NodeApiOptions, exchange: Exchange): Promise<void> {
+  const { path, reference } = await readParameters(exchange.request, LIMIT_BYTES);
   if (typeof path !== "string" || !isAbsolute(path))
-    throw new NodeApiError(badRequest('Name an absolute path on this machine: {"path": PATH}'));
-  if (reference !== undefined && typeof reference !== "string") throw new NodeApiError(badRequest("reference: expected a string"));
+    throw new StatusError(badRequest('Name an absolute path on this machine: {"path": PATH}'));
+  if (reference !== undefined && typeof reference !== "string") throw new StatusError(badRequest("reference: expected a string"));
   const options = reference === undefined ? {} : { reference };
   const work = async (stop: AbortSignal): Promise<object> => ({ images: await images.loadImages(path, options, stop) });
-  await sendLines(response, withProgress(images, [path, reference], work, signal), signal);
+  await sendLines(exchange, withProgress(images, [path, reference], work, exchange));
 }
 
 /** The steps of one piece of work as they happen, then what it came to: its result, or `{error: Status}`. */
@@ -116,8 +94,9 @@ async function* withProgress(
   images: ImageService,
   names: readonly (string | undefined)[],
   work: (signal: AbortSignal) => Promise<object>,
-  signal: AbortSignal,
+  exchange: Exchange,
 ): AsyncGenerator<object> {
+  const { signal } = exchange;
   const ended = new AbortController();
   const steps = images.progress(AbortSignal.any([signal, ended.signal]));
   const iterator = steps[Symbol.asyncIterator]();
@@ -125,7 +104,7 @@ async function* withProgress(
   let next = iterator.next();
   next.catch(() => {}); // looked at below, unless the work ends first
   const result = work(signal)
-    .catch((cause: unknown) => ({ error: statusOf(cause) }))
+    .catch((cause: unknown) => ({ error: reportedStatus(cause, exchange) }))
     .then((value) => ({ result: value }));
   try {
     for (;;) {

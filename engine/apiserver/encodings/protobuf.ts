@@ -1,7 +1,7 @@
 import { badRequest, setField, wholeNumber } from "@peapod/api";
 import { StatusError } from "../errors.ts";
 
-/** The media type of protobuf bodies: kubectl from 1.35 sends them for `create namespace`, `configmap`, `secret` and `serviceaccount`, Helm 4 to delete. */
+/** The media type of protobuf bodies: kubectl from 1.35 sends them for `create namespace`, `configmap`, `secret` and `serviceaccount`, and for `auth can-i`, Helm 4 to delete. */
 export const PROTOBUF = "application/vnd.kubernetes.protobuf";
 
 const MAGIC = Buffer.from("k8s\0");
@@ -34,7 +34,7 @@ const metadata: Message = {
   14: { name: "finalizers", type: "strings" },
 };
 
-/** The numbers of k8s.io/api/core/v1/generated.proto, of the kinds that clients are known to send so. */
+/** The numbers of k8s.io/api/core/v1/generated.proto, and of authorization/v1, of the kinds that clients are known to send so. */
 const messages: Readonly<Record<string, Message>> = {
   "v1, Namespace": { 1: { name: "metadata", type: metadata }, 2: { name: "spec", type: { 1: { name: "finalizers", type: "strings" } } } },
   "v1, ConfigMap": {
@@ -55,7 +55,22 @@ const messages: Readonly<Record<string, Message>> = {
     3: { name: "imagePullSecrets", type: { 1: { name: "name", type: "string" } }, isRepeated: true },
     4: { name: "automountServiceAccountToken", type: "bool" },
   },
+  "authorization.k8s.io/v1, SelfSubjectAccessReview": {
+    1: { name: "metadata", type: metadata },
+    2: {
+      name: "spec",
+      type: {
+        1: { name: "resourceAttributes", type: named("namespace", "verb", "group", "version", "resource", "subresource", "name") },
+        2: { name: "nonResourceAttributes", type: named("path", "verb") },
+      },
+    },
+  },
 };
+
+/** A message of texts, in the order of their numbers. */
+function named(...names: readonly string[]): Message {
+  return Object.fromEntries(names.map((name, index) => [index + 1, { name, type: "string" as const }]));
+}
 
 /** The numbers of k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto; every group and version has this kind. */
 const deleteOptions: Message = {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { badRequest, parseJson, tooLarge, unsupportedMediaType } from "@peapod/api";
+import { badRequest, isRecord, parseJson, tooLarge, unsupportedMediaType } from "@peapod/api";
+import { messageOf } from "@peapod/kit";
 import { StatusError } from "../errors.ts";
 import { YAML } from "./negotiation.ts";
 import { PROTOBUF, readProtobuf } from "./protobuf.ts";
@@ -26,23 +27,32 @@ export async function readObjectBody(request: IncomingMessage): Promise<unknown>
 export async function readJsonBody(request: IncomingMessage, accepted: readonly string[]): Promise<unknown> {
   const type = contentType(request);
   if (type !== "" && !accepted.includes(type)) throw new StatusError(unsupportedMediaType(accepted));
-  const bytes = await readBytes(request);
+  return parseBody(await readBytes(request));
+}
+
+/** A few values in a JSON object, whatever type the request says; an empty one where there is no body. Throws 400 or 413. */
+export async function readParameters(request: IncomingMessage, limitBytes: number): Promise<Record<string, unknown>> {
+  const value = parseBody(await readBytes(request, limitBytes)) ?? {};
+  if (!isRecord(value)) throw new StatusError(badRequest("the body is no JSON object"));
+  return value;
+}
+
+function parseBody(bytes: Buffer): unknown {
   if (bytes.length === 0) return undefined;
-  const text = bytes.toString("utf8");
   try {
-    return parseJson(text);
+    return parseJson(bytes.toString("utf8"));
   } catch (cause) {
-    throw new StatusError(badRequest(`the body is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`), { cause });
+    throw new StatusError(badRequest(`the body is not JSON: ${messageOf(cause)}`), { cause });
   }
 }
 
-async function readBytes(request: IncomingMessage): Promise<Buffer> {
+async function readBytes(request: IncomingMessage, limitBytes = LIMIT_BYTES): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onData = (chunk: Buffer): void => {
     size += chunk.length;
-    if (size > LIMIT_BYTES) reject(new StatusError(tooLarge(LIMIT_BYTES)));
+    if (size > limitBytes) reject(new StatusError(tooLarge(limitBytes)));
     else chunks.push(chunk);
   };
   request

@@ -1,5 +1,6 @@
 import { badRequest, parseJson, tooLarge } from "@peapod/api";
 import { exactNumber } from "@peapod/client";
+import { messageOf } from "@peapod/kit";
 import { StatusError } from "../errors.ts";
 
 /** Reading YAML takes a hundred times what JSON of the same length takes, and nothing else is answered meanwhile. */
@@ -32,6 +33,6 @@ export async function readYaml(bytes: Buffer): Promise<unknown> {
     return parseJson(text);
   } catch (cause) {
     if (cause instanceof StatusError) throw cause;
-    throw new StatusError(badRequest(`the body is not YAML: ${cause instanceof Error ? cause.message : String(cause)}`), { cause });
+    throw new StatusError(badRequest(`the body is not YAML: ${messageOf(cause)}`), { cause });
   }
 }

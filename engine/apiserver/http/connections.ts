@@ -1,6 +1,7 @@
 import type { Server } from "node:https";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { anonymous, type User, userOf } from "./user.ts";
 
 /** Of those that have shown a certificate of ours. */
 const MOST_KNOWN = 1_024;
@@ -18,7 +19,7 @@ export class Connections {
   /** By the other side's address and port, the oldest first: what ties a TLS socket to the plain one below it. */
   readonly #strangers = new Map<string, Socket>();
   readonly #sockets = new Set<Socket>();
-  readonly #known = new WeakSet<Socket>();
+  readonly #users = new WeakMap<Socket, User>();
 
   constructor(server: Server) {
     server.maxConnections = MOST_KNOWN + MOST_STRANGERS + 1; // one more comes before the oldest goes
@@ -26,9 +27,9 @@ export class Connections {
     server.on("secureConnection", (socket: TLSSocket) => this.#secured(socket));
   }
 
-  /** Whether a request's socket has shown a certificate of the server's authority. */
-  isKnown(socket: Socket): boolean {
-    return this.#known.has(socket);
+  /** Who is at the other end of a request's socket: somebody whose certificate is of the server's authority, or a stranger. */
+  userOf(socket: Socket): User {
+    return this.#users.get(socket) ?? anonymous;
   }
 
   /** Ends them all, also those that never finished a handshake, or became WebSockets. */
@@ -50,7 +51,7 @@ export class Connections {
 
   #secured(socket: TLSSocket): void {
     if (!socket.authorized) return;
-    this.#known.add(socket);
+    this.#users.set(socket, userOf(socket));
     this.#strangers.delete(peerOf(socket));
   }
 }

@@ -1,36 +1,29 @@
 import { methodNotAllowed } from "@peapod/api";
-import type { Clock, Logger } from "@peapod/kit";
-import type { NodeServer } from "../../kubelet/node-server.ts";
 import { aggregated, coreVersions, groupList, groupOf, resourceList, servedPaths } from "../discovery/discovery.ts";
 import { noSuchPath, StatusError } from "../errors.ts";
 import { type Exchange, sendBytes, sendValue } from "./exchange.ts";
 import { negotiate } from "../encodings/negotiation.ts";
-import type { ObjectApi } from "../verbs/object-api.ts";
 import { handleObjects } from "../verbs/object-handler.ts";
 import type { OpenApi, OpenApiDocument } from "../discovery/openapi.ts";
-import { refusePlainExec } from "../subresources/pod-exec.ts";
-import { handleLog } from "../subresources/pod-log.ts";
+import type { StreamGround } from "../subresources/stream.ts";
+import { streamOf } from "../subresources/streams.ts";
+import { handleAccessReview } from "./access-review.ts";
 import type { Route } from "./routes.ts";
 import { versionInfo } from "../discovery/version.ts";
 
 /** What the API's paths are answered from. */
-export interface ApiGround {
-  readonly api: ObjectApi;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly nodeServer?: NodeServer;
+export interface ApiGround extends StreamGround {
   readonly openApi: OpenApi;
 }
 
 /** Answers a request of the Kubernetes API by what its path leads to. */
 export async function dispatch(ground: ApiGround, route: Exclude<Route, { kind: "health" }>, exchange: Exchange): Promise<void> {
   if (route.kind === "objects") {
-    if (route.resource.kind === "Pod" && route.subresource === "log") return await handleLog(ground, route, exchange);
-    if (route.resource.kind === "Pod" && route.subresource === "exec") return refusePlainExec();
-    return await handleObjects(ground, route, exchange);
+    const stream = streamOf(route);
+    return await (stream === undefined ? handleObjects(ground, route, exchange) : stream.answer(ground, route, exchange));
   }
   if (route.kind === "unknown") throw noSuchPath();
-  if (route.kind === "access-review" && exchange.method === "POST") return await sendValue(exchange.response, 201, accessReview());
+  if (route.kind === "access-review" && exchange.method === "POST") return await handleAccessReview(exchange);
   if (exchange.method !== "GET") throw new StatusError(methodNotAllowed({ group: "", plural: route.kind }, exchange.method.toLowerCase()));
   const { request, response } = exchange;
   const discovery = async (core: boolean, legacy: () => unknown): Promise<void> => {
@@ -62,11 +55,6 @@ export async function dispatch(ground: ApiGround, route: Exclude<Route, { kind: 
     case "access-review":
       throw noSuchPath();
   }
-}
-
-/** Whoever has a certificate may do everything. */
-function accessReview(): unknown {
-  return { kind: "SelfSubjectAccessReview", apiVersion: "authorization.k8s.io/v1", metadata: {}, spec: {}, status: { allowed: true } };
 }
 
 /** There are none. kubectl asks when OpenAPI does not have a kind, as for a `kind: PodList`, and goes on only with an answer. */

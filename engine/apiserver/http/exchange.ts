@@ -2,20 +2,38 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import type { Duplex } from "node:stream";
 import type { Status } from "@peapod/api";
+import type { Logger } from "@peapod/kit";
 import { prefersYaml, YAML } from "../encodings/negotiation.ts";
 import type { Query } from "./query.ts";
+import type { User } from "./user.ts";
 import { writeYaml } from "../encodings/yaml-writer.ts";
 
-/** One request with its answer. */
-export interface Exchange {
+/** What a client asks. */
+export interface Call {
   readonly request: IncomingMessage;
-  readonly response: ServerResponse;
   /** GET also for a HEAD. */
   readonly method: string;
+  /** Still encoded. */
+  readonly path: string;
   readonly query: Query;
+  readonly user: User;
+  readonly log: Logger;
   /** Aborted when the client is gone or the server stops. */
   readonly signal: AbortSignal;
+}
+
+/** One request with its answer. */
+export interface Exchange extends Call {
+  readonly response: ServerResponse;
+}
+
+/** A request to go on with the connection in another protocol. */
+export interface Upgrade extends Call {
+  readonly socket: Duplex;
+  /** What came of the other protocol already. */
+  readonly head: Buffer;
 }
 
 /** Answers with a value, as JSON or as the YAML that the headers say. */
@@ -88,6 +106,19 @@ export function addWarning(response: ServerResponse, text: string): void {
   if (warnings.length >= 50) return;
   const printable = text.replace(/[^\x20-\x7e]/g, "?").slice(0, 256);
   response.setHeader("Warning", [...warnings, `299 - ${JSON.stringify(printable)}`]);
+}
+
+/** Answers with values as they come, a line of JSON each. Ends with `values`, or when the client is gone. */
+export async function sendLines({ response, signal }: Exchange, values: AsyncIterable<unknown>): Promise<void> {
+  response.writeHead(200, { "Content-Type": "application/x-ndjson", "Cache-Control": "no-store" });
+  response.flushHeaders();
+  try {
+    for await (const value of values) await writeChunk(response, `${JSON.stringify(value)}\n`, signal);
+    response.end();
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+    response.destroy();
+  }
 }
 
 /** Writes a piece of a streamed answer and waits until the connection takes more. */

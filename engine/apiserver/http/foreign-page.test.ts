@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask } from "./asking.fixture.ts";
+import type { Exchange } from "./exchange.ts";
 import { serving } from "./serving.fixture.ts";
 
 const host = "localhost:6443";
@@ -21,7 +22,7 @@ const cases: { from: string; headers: Record<string, string>; code: number }[] =
   { from: "a browser that says no host", headers: { Host: "", Origin: "https://localhost" }, code: 403 },
 ];
 test("a request is answered or refused by the page that it comes from", async (context) => {
-  const extension = { prefix: "/peapod.dev/v1/", handle: (_request: unknown, response: { end(text: string): void }) => response.end("{}") };
+  const extension = { prefix: "/peapod.dev/v1/", handle: ({ response }: Exchange) => void response.end("{}") };
   await using served = await serving({ extensions: [extension] });
   for (const { from, headers, code } of cases) {
     await context.test(from, async () => {

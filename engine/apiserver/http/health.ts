@@ -1,6 +1,7 @@
 import { methodNotAllowed } from "@peapod/api";
 import { noSuchPath, StatusError } from "../errors.ts";
 import { type Exchange, sendText } from "./exchange.ts";
+import { isKnown } from "./user.ts";
 
 /** Something that must be well before the engine is ready. */
 export interface HealthCheck {
@@ -26,12 +27,11 @@ export function handleHealth(
   route: { readonly path: HealthPath; readonly check?: string },
   checks: readonly HealthCheck[],
   exchange: Exchange,
-  isKnown: boolean,
 ): void {
   const { method, query, response } = exchange;
   if (method !== "GET") throw new StatusError(methodNotAllowed({ group: "", plural: route.path }, method.toLowerCase()));
   const counted = route.path === "readyz" ? [ping, ...checks] : [ping];
-  const why = (problem: string): string => (isKnown ? problem : "reason withheld");
+  const why = (problem: string): string => (isKnown(exchange.user) ? problem : "reason withheld");
   if (route.check !== undefined) {
     const check = counted.find(({ name }) => name === route.check);
     if (check === undefined) throw noSuchPath();

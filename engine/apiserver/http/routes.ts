@@ -1,15 +1,18 @@
 import { groupVersion, type Resource, resources } from "@peapod/api";
 import type { HealthPath } from "./health.ts";
 
+/** A path of objects. */
+export interface ObjectRoute {
+  readonly kind: "objects";
+  readonly resource: Resource;
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly subresource?: string;
+}
+
 /** What a path leads to. */
 export type Route =
-  | {
-      readonly kind: "objects";
-      readonly resource: Resource;
-      readonly namespace?: string;
-      readonly name?: string;
-      readonly subresource?: string;
-    }
+  | ObjectRoute
   | { readonly kind: "health"; readonly path: HealthPath; readonly check?: string }
   | { readonly kind: "access-review" }
   | { readonly kind: "custom-resources" }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { eventually } from "@peapod/kit";
@@ -9,6 +9,7 @@ import { WebSocket } from "ws";
 import { parse } from "yaml";
 import { minimalPod } from "../verbs/api-ground.fixture.ts";
 import { ask, type Asked, open } from "./asking.fixture.ts";
+import type { Exchange } from "./exchange.ts";
 import { type Serving, serving } from "./serving.fixture.ts";
 import { StubNodeServer } from "../subresources/stub-node-server.fixture.ts";
 
@@ -253,13 +254,13 @@ test("serve() serves OpenAPI v2 as JSON, and as protobuf to who asks for it", as
 test("serve() hands its extensions their requests, and answers what they throw", async () => {
   const extension = {
     prefix: "/peapod.dev/v1/",
-    handle: (request: IncomingMessage, response: ServerResponse) => {
-      if (request.url === "/peapod.dev/v1/broken") throw new Error("no");
-      response.end("mine");
+    handle: ({ path, user, response }: Exchange) => {
+      if (path === "/peapod.dev/v1/broken") throw new Error("no");
+      response.end(`mine, ${user.name} of ${user.groups.join()}`);
     },
   };
   await using served = await serving({ extensions: [extension] });
-  assert.equal((await ask(served, "/peapod.dev/v1/images")).body, "mine");
+  assert.equal((await ask(served, "/peapod.dev/v1/images")).body, "mine, kubernetes-admin of system:masters,system:authenticated");
   const broken = await ask(served, "/peapod.dev/v1/broken");
   assert.deepEqual([broken.code, (JSON.parse(broken.body) as { reason: string }).reason], [500, "InternalError"]);
 });

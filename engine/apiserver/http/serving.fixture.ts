@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { silentLogger, systemClock } from "@peapod/kit";
+import { type Logger, silentLogger, systemClock } from "@peapod/kit";
 import { inProcess, type TestGround } from "../verbs/api-ground.fixture.ts";
 import { openPki, type Pki } from "../pki/pki.ts";
 import { serve, type ServeOptions } from "./server.ts";
@@ -17,19 +17,21 @@ export interface Serving extends AsyncDisposable {
 }
 
 /** Serves an API of its own on a free port of the loopback. */
-export async function serving(options: Pick<ServeOptions, "nodeServer" | "extensions" | "checks"> = {}): Promise<Serving> {
+export async function serving(
+  options: Pick<ServeOptions, "nodeServer" | "extensions" | "checks"> & { log?: Logger } = {},
+): Promise<Serving> {
   const ground = inProcess();
   const pki = await openPki(join(ground.folder, "pki"), []);
   const stop = new AbortController();
   const { promise: listening, resolve } = Promise.withResolvers<number>();
   const running = serve(
     {
+      log: silentLogger,
       ...options,
       api: ground.api,
       pki,
       listen: { host: "127.0.0.1", port: 0 },
       clock: systemClock,
-      log: silentLogger,
       onListening: ({ port }) => resolve(port),
     },
     stop.signal,

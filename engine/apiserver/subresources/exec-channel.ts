@@ -3,7 +3,6 @@ import { contain } from "@peapod/kit";
 import type { RawData, WebSocket } from "ws";
 import { startTimer } from "@peapod/kit";
 import type { NodeServer } from "../../kubelet/node-server.ts";
-import { statusOf } from "../errors.ts";
 
 /** The protocols of Kubernetes' remote command: v5 is v4 with a message that ends a channel. */
 export const CHANNEL_V5 = "v5.channel.k8s.io";
@@ -25,6 +24,8 @@ export interface ExecChannel {
   readonly use: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
   readonly isV5: boolean;
   readonly signal: AbortSignal;
+  /** What the client is told where the process's end cannot be. */
+  readonly statusOf: (error: unknown) => Status;
 }
 
 /**
@@ -52,7 +53,7 @@ export async function runExec(channel: ExecChannel): Promise<void> {
     ];
     const [exit] = await Promise.allSettled([session.exitCode, ...outputs]);
     if (signal.aborted) return;
-    const status = exit.status === "fulfilled" ? exitStatus(exit.value) : statusOf(exit.reason);
+    const status = exit.status === "fulfilled" ? exitStatus(exit.value) : channel.statusOf(exit.reason);
     await send(client, channels.error, Buffer.from(JSON.stringify(status)));
     await closed(client);
   } finally {

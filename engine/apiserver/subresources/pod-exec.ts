@@ -1,30 +1,12 @@
 import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
 import { badRequest, failure, serviceUnavailable, type Status } from "@peapod/api";
-import type { Logger } from "@peapod/kit";
 import { WebSocketServer } from "ws";
-import type { NodeServer } from "../../kubelet/node-server.ts";
-import { isOurs, StatusError, statusOf } from "../errors.ts";
+import { reportedStatus, StatusError } from "../errors.ts";
+import type { Upgrade } from "../http/exchange.ts";
+import type { ObjectRoute } from "../http/routes.ts";
 import { CHANNEL_V4, CHANNEL_V5, refuseExec, runExec } from "./exec-channel.ts";
-import type { ObjectApi } from "../verbs/object-api.ts";
 import { findContainer, refuseUnscheduled } from "./pod-container.ts";
-import type { Query } from "../http/query.ts";
-import type { Route } from "../http/routes.ts";
-
-export interface ExecGround {
-  readonly api: ObjectApi;
-  readonly log: Logger;
-  readonly nodeServer?: NodeServer;
-}
-
-export interface Upgrade {
-  readonly request: IncomingMessage;
-  readonly socket: Duplex;
-  readonly head: Buffer;
-  readonly query: Query;
-  /** Aborted when the server stops. */
-  readonly stop: AbortSignal;
-}
+import type { StreamGround } from "./stream.ts";
 
 /** What the node said instead of starting the process. */
 class Refusal {
@@ -52,8 +34,8 @@ export function refusePlainExec(): never {
  * Answers `kubectl exec`: starts the process, then joins it to the WebSocket until it ends, the client is gone or the server stops.
  * What goes wrong before the process runs is answered as a Status instead of the upgrade.
  */
-export async function handleExecUpgrade(ground: ExecGround, route: Extract<Route, { kind: "objects" }>, upgrade: Upgrade): Promise<void> {
-  const { request, socket, head, query, stop } = upgrade;
+export async function handleExecUpgrade(ground: StreamGround, route: ObjectRoute, upgrade: Upgrade): Promise<void> {
+  const { request, socket, head, query, signal, log } = upgrade;
   const { pod, ...container } = findContainer(
     ground.api,
     { name: route.name ?? "", ...(route.namespace === undefined ? {} : { namespace: route.namespace }) },
@@ -66,18 +48,12 @@ export async function handleExecUpgrade(ground: ExecGround, route: Extract<Route
     throw new StatusError(serviceUnavailable("this engine runs no node, so nothing can be run in a container"));
 
   const protocol = protocolOf(request); // last: a client that tries SPDY after a refused WebSocket hears the same reason
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
-  socket.once("close", onClose);
-  const signal = AbortSignal.any([gone.signal, stop]);
   const tty = query.flag("tty");
   const options = { command, tty, stdin: query.flag("stdin") };
   // The node's refusal goes through the WebSocket: after an answer that is no upgrade, clients try SPDY and show that failure.
-  const started = await ground.nodeServer.exec(container, options, signal).catch((cause: unknown) => {
-    const status = statusOf(cause);
-    if (isOurs(status) && !signal.aborted) ground.log.error("cannot exec", { pod: pod.metadata.name, error: cause });
-    return new Refusal(status);
-  });
+  const started = await ground.nodeServer
+    .exec(container, options, signal)
+    .catch((cause: unknown) => new Refusal(reportedStatus(cause, upgrade)));
   if (!(started instanceof Refusal)) started.exitCode.catch(() => {}); // also where the upgrade fails, and nobody asks
   const server = new WebSocketServer({
     noServer: true,
@@ -88,9 +64,12 @@ export async function handleExecUpgrade(ground: ExecGround, route: Extract<Route
   server.handleUpgrade(request, socket, head, (client) => {
     const use = { stdin: options.stdin, stdout: query.flag("stdout"), stderr: query.flag("stderr") && !tty };
     const isV5 = protocol === CHANNEL_V5;
-    const done = started instanceof Refusal ? refuseExec(client, started.status) : runExec({ client, session: started, use, isV5, signal });
+    const done =
+      started instanceof Refusal
+        ? refuseExec(client, started.status)
+        : runExec({ client, session: started, use, isV5, signal, statusOf: (cause) => reportedStatus(cause, upgrade) });
     done.catch((cause: unknown) => {
-      if (!signal.aborted) ground.log.error("exec failed", { pod: pod.metadata.name, error: cause });
+      if (!signal.aborted) log.error("exec failed", { pod: pod.metadata.name, error: cause });
       client.terminate();
     });
   });

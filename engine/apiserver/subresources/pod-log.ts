@@ -1,23 +1,17 @@
 import { badRequest, type FieldError, invalidStatus, methodNotAllowed, serviceUnavailable } from "@peapod/api";
-import { type Clock, startTimer } from "@peapod/kit";
+import { startTimer } from "@peapod/kit";
 import type { NodeServer } from "../../kubelet/node-server.ts";
 import { StatusError } from "../errors.ts";
 import { type Exchange, writeChunk } from "../http/exchange.ts";
-import type { ObjectApi } from "../verbs/object-api.ts";
 import { findContainer } from "./pod-container.ts";
 import type { Query } from "../http/query.ts";
-import type { Route } from "../http/routes.ts";
+import type { ObjectRoute } from "../http/routes.ts";
+import type { StreamGround } from "./stream.ts";
 
 type LogOptions = Parameters<NodeServer["containerLogs"]>[1];
 
-export interface LogGround {
-  readonly api: ObjectApi;
-  readonly clock: Clock;
-  readonly nodeServer?: NodeServer;
-}
-
 /** Answers `kubectl logs`: a container's log as plain text, as it comes. */
-export async function handleLog(ground: LogGround, route: Extract<Route, { kind: "objects" }>, exchange: Exchange): Promise<void> {
+export async function handleLog(ground: StreamGround, route: ObjectRoute, exchange: Exchange): Promise<void> {
   if (exchange.method !== "GET") throw new StatusError(methodNotAllowed(route.resource, exchange.method.toLowerCase()));
   const { query, request, response, signal } = exchange;
   const options = readLogOptions(query, ground.clock.nowMs());

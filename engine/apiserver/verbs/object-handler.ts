@@ -18,13 +18,11 @@ import type { ObjectApi } from "./object-api.ts";
 import type { Place } from "./object-key.ts";
 import type { ListResult } from "./reading.ts";
 import { contentType, readJsonBody, readObjectBody } from "../encodings/request-body.ts";
-import type { Route } from "../http/routes.ts";
+import type { ObjectRoute } from "../http/routes.ts";
 import type { Selection } from "./selection.ts";
 import { type IncludeObject, toPartial, toTable } from "../encodings/table.ts";
 import type { Patch } from "./updating.ts";
 import { streamWatch } from "./watch-stream.ts";
-
-type ObjectRoute = Extract<Route, { kind: "objects" }>;
 
 export interface ObjectGround {
   readonly api: ObjectApi;

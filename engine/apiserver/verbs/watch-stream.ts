@@ -1,6 +1,6 @@
 import type { Resource } from "@peapod/api";
 import { type Clock, startTimer } from "@peapod/kit";
-import { statusOf } from "../errors.ts";
+import { reportedStatus } from "../errors.ts";
 import { type Exchange, writeChunk } from "../http/exchange.ts";
 import { type Form, negotiate } from "../encodings/negotiation.ts";
 import type { ObjectApi } from "./object-api.ts";
@@ -44,7 +44,7 @@ export async function streamWatch(watch: WatchStream, exchange: Exchange): Promi
     }
   } catch (cause) {
     if (!signal.aborted && !response.headersSent) throw cause;
-    if (!signal.aborted) response.write(`${JSON.stringify({ type: "ERROR", object: statusOf(cause) })}\n`);
+    if (!signal.aborted) response.write(`${JSON.stringify({ type: "ERROR", object: reportedStatus(cause, exchange) })}\n`);
   } finally {
     timer[Symbol.dispose]();
   }
