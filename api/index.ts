@@ -1,7 +1,13 @@
 export { decode, type Decoded, type Problem } from "./fields/decode.ts";
 export { applyDefaults } from "./kinds/defaults.ts";
 export { expandVariables } from "./pod/expand-variables.ts";
-export { type FieldError, type FieldErrorType } from "./fields/field-error.ts";
+export {
+  type FieldError,
+  type FieldErrorType,
+  invalid as invalidField,
+  prohibited as prohibitedField,
+  required as requiredField,
+} from "./fields/field-error.ts";
 export { type FieldRequirement, matchesFields, parseFieldSelector } from "./fields/field-selector.ts";
 export type { Support } from "./fields/field-rule.ts";
 export { checkSupport, type FieldEntry, listFields, type SupportNote, type SupportReport } from "./fields/field-support.ts";
@@ -75,3 +81,4 @@ export {
 } from "./status.ts";
 export { applyStrategicMergePatch } from "./patches/strategic-merge-patch.ts";
 export { validate, validateUpdate } from "./kinds/validate.ts";
+export { microTimestamp, timestamp } from "./values/timestamp.ts";

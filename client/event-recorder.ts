@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Event, events } from "@peapod/api";
+import { type Event, events, timestamp } from "@peapod/api";
 import { ApiError, type Client } from "./client.ts";
 import { type Clock, giveWay, isAbort, type Logger } from "@peapod/kit";
 
@@ -161,8 +161,4 @@ export class EventRecorder {
       reportingInstance: host,
     };
   }
-}
-
-function timestamp(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

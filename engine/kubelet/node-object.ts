@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { arch, cpus, release, totalmem } from "node:os";
 import { statfs } from "node:fs/promises";
-import { formatQuantity, type Node, type NodeCondition, type NodeStatus, parseQuantity } from "@peapod/api";
+import { formatQuantity, type Node, type NodeCondition, type NodeStatus, parseQuantity, timestamp } from "@peapod/api";
 import { join } from "node:path";
 import { readTextIfPresent } from "@peapod/kit";
 
@@ -127,7 +127,7 @@ function nodeConditions(previous: readonly NodeCondition[], nowMs: number): Node
     { type: "PIDPressure", status: "False", reason: "KubeletHasSufficientPID", message: "kubelet has sufficient PID available" },
     { type: "Ready", status: "True", reason: "KubeletReady", message: "kubelet is posting ready status" },
   ];
-  const now = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
+  const now = timestamp(nowMs);
   return verdicts.map((verdict) => {
     const known = previous.find(({ type }) => type === verdict.type);
     const since = known?.status === verdict.status ? known.lastTransitionTime : undefined;

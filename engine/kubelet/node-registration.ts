@@ -1,4 +1,4 @@
-import { type Lease, leases, type Namespace, namespaces, type Node, nodes, type NodeStatus } from "@peapod/api";
+import { type Lease, leases, microTimestamp, type Namespace, namespaces, type Node, nodes, type NodeStatus } from "@peapod/api";
 import { ApiError, type Client, type EventRecorder, Reflector } from "@peapod/client";
 import { type Clock, isAbort, type Logger, runTogether } from "@peapod/kit";
 import { type MachineFacts, nodeObject, nodeStatus, saysStill } from "./node-object.ts";
@@ -83,7 +83,7 @@ async function writeNode(
 }
 
 async function renewLease({ client, nodeName, clock }: NodeRegistrationOptions, signal: AbortSignal): Promise<void> {
-  const renewTime = `${new Date(clock.nowMs()).toISOString().slice(0, -1)}000Z`;
+  const renewTime = microTimestamp(clock.nowMs());
   const where = { namespace: LEASE_NAMESPACE, name: nodeName };
   const renewed = await ifPresent(client.patch(leases, where, { type: "merge", body: { spec: { renewTime } } }, {}, signal));
   if (renewed !== undefined) return;

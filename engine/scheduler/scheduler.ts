@@ -1,4 +1,4 @@
-import { isPodTerminal, type Node, nodes, type Pod, type PodCondition, pods } from "@peapod/api";
+import { isPodTerminal, type Node, nodes, type Pod, type PodCondition, pods, timestamp } from "@peapod/api";
 import { ApiError, type Client, EventRecorder, objectKey, Reflector } from "@peapod/client";
 import { backoffMs, type Clock, giveWay, isAbort, KeyedWorker, type Logger, runTogether, systemClock } from "@peapod/kit";
 import { demandOf } from "./demand.ts";
@@ -183,9 +183,7 @@ class Scheduler {
       reason: "Unschedulable",
       message,
       lastTransitionTime:
-        known?.status === "False" && known.lastTransitionTime !== undefined
-          ? known.lastTransitionTime
-          : `${new Date(this.#clock.nowMs()).toISOString().slice(0, 19)}Z`,
+        known?.status === "False" && known.lastTransitionTime !== undefined ? known.lastTransitionTime : timestamp(this.#clock.nowMs()),
     };
     const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
     await this.#patch(pod, { status: { conditions: [...others, condition] } }, "status");

@@ -1,4 +1,12 @@
-import { badRequest, type FieldError, invalidStatus, methodNotAllowed, serviceUnavailable } from "@peapod/api";
+import {
+  badRequest,
+  type FieldError,
+  invalidField,
+  invalidStatus,
+  methodNotAllowed,
+  prohibitedField,
+  serviceUnavailable,
+} from "@peapod/api";
 import { startTimer } from "@peapod/kit";
 import type { NodeServer } from "../../kubelet/node-server.ts";
 import { StatusError } from "../errors.ts";
@@ -66,17 +74,17 @@ function readLogOptions(query: Query, nowMs: number): LogOptions {
   const sinceTime = query.text("sinceTime");
   const stream = query.text("stream");
   const errors: FieldError[] = [];
-  if (tailLines !== undefined && tailLines < 0) errors.push(invalid("tailLines", tailLines, "must be greater than or equal to 0"));
-  if (limitBytes !== undefined && limitBytes < 1) errors.push(invalid("limitBytes", limitBytes, "must be greater than 0"));
-  if (sinceSeconds !== undefined && sinceSeconds < 1) errors.push(invalid("sinceSeconds", sinceSeconds, "must be greater than 0"));
+  if (tailLines !== undefined && tailLines < 0) errors.push(invalidField("tailLines", tailLines, "must be greater than or equal to 0"));
+  if (limitBytes !== undefined && limitBytes < 1) errors.push(invalidField("limitBytes", limitBytes, "must be greater than 0"));
+  if (sinceSeconds !== undefined && sinceSeconds < 1) errors.push(invalidField("sinceSeconds", sinceSeconds, "must be greater than 0"));
   if (sinceSeconds !== undefined && sinceTime !== undefined)
-    errors.push(forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
+    errors.push(prohibitedField("", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
   if (sinceTime !== undefined && Number.isNaN(Date.parse(sinceTime)))
-    errors.push(invalid("sinceTime", sinceTime, "must be an RFC 3339 time"));
+    errors.push(invalidField("sinceTime", sinceTime, "must be an RFC 3339 time"));
   if (stream !== undefined && stream !== "All" && stream !== "Stdout" && stream !== "Stderr")
-    errors.push(invalid("stream", stream, "must be All, Stdout or Stderr"));
+    errors.push(invalidField("stream", stream, "must be All, Stdout or Stderr"));
   if (tailLines !== undefined && stream !== undefined && stream !== "All")
-    errors.push(forbidden("", "`tailLines` and specific `stream` are mutually exclusive for now"));
+    errors.push(prohibitedField("", "`tailLines` and specific `stream` are mutually exclusive for now"));
   if (errors.length > 0) throw new StatusError(invalidStatus({ group: "", kind: "PodLogOptions" }, "", errors));
   const sinceTimeMs =
     sinceSeconds !== undefined ? nowMs - sinceSeconds * 1_000 : sinceTime === undefined ? undefined : Date.parse(sinceTime);
@@ -89,13 +97,4 @@ function readLogOptions(query: Query, nowMs: number): LogOptions {
     ...(limitBytes === undefined ? {} : { limitBytes }),
     ...(stream === "All" || stream === "Stdout" || stream === "Stderr" ? { stream } : {}),
   };
-}
-
-function invalid(field: string, value: unknown, why: string): FieldError {
-  const detail = `Invalid value: ${JSON.stringify(value)}: ${why}`;
-  return { type: "FieldValueInvalid", field, detail, message: `${field}: ${detail}` };
-}
-
-function forbidden(field: string, why: string): FieldError {
-  return { type: "FieldValueForbidden", field, detail: `Forbidden: ${why}`, message: `${field}: Forbidden: ${why}` };
 }

@@ -8,6 +8,8 @@ import {
   invalidStatus,
   type KubeObject,
   type Problem,
+  prohibitedField,
+  requiredField,
   type Resource,
 } from "@peapod/api";
 import { StatusError } from "../errors.ts";
@@ -54,12 +56,7 @@ export function support(object: KubeObject, old: KubeObject | undefined, options
     const known = new Set(old === undefined ? [] : checkSupport(old).warnings.map(({ path }) => path));
     for (const { path, message } of warnings) if (!known.has(path)) options.onWarning(`${path}: ${message}`);
   }
-  return refusals.map(({ path: field, message }) => ({
-    type: "FieldValueForbidden",
-    field,
-    detail: `Forbidden: ${message}`,
-    message: `${field}: Forbidden: ${message}`,
-  }));
+  return refusals.map(({ path, message }) => prohibitedField(path, message));
 }
 
 /** Throws 422 with a cause for each broken rule, if there is one. */
@@ -99,8 +96,7 @@ function cannotHandle(resource: Resource, apiVersion: string, why: string): Stat
 /** Upstream answers a missing or unknown value among broken rules; a status is taken as it is. */
 function brokenRule({ kind, path, message }: Problem): FieldError[] {
   if (path.startsWith("status")) return [];
-  if (kind === "missing")
-    return [{ type: "FieldValueRequired", field: path, detail: "Required value", message: `${path}: Required value` }];
+  if (kind === "missing") return [requiredField(path)];
   if (kind === "enum") return [{ type: "FieldValueNotSupported", field: path, detail: message, message: `${path}: ${message}` }];
   return [];
 }

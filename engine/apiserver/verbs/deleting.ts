@@ -1,7 +1,7 @@
-import { conflict, forbidden, type KubeObject, type Resource } from "@peapod/api";
+import { conflict, forbidden, type KubeObject, type Resource, timestamp } from "@peapod/api";
 import type { Ground } from "./creating.ts";
 import { StatusError, statusOf } from "../errors.ts";
-import { keyOf, type Place, placeOf, timestamp } from "./object-key.ts";
+import { keyOf, type Place, placeOf } from "./object-key.ts";
 import { getObject, listObjects } from "./reading.ts";
 import type { Selection } from "./selection.ts";
 

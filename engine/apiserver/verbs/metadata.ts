@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { badRequest, type KubeObject, nameFromPrefix, type ObjectMeta, type Resource } from "@peapod/api";
+import { badRequest, type KubeObject, nameFromPrefix, type ObjectMeta, type Resource, timestamp } from "@peapod/api";
 import { StatusError } from "../errors.ts";
-import { timestamp } from "./object-key.ts";
 
 /** What the server alone decides of a stored object. */
 const serverFields = [

@@ -22,8 +22,3 @@ export function placeOf(object: KubeObject): Place {
   const { namespace, name = "" } = object.metadata;
   return { name, ...(namespace === undefined ? {} : { namespace }) };
 }
-
-/** A time as Kubernetes writes it, in whole seconds. */
-export function timestamp(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
-}

@@ -1,6 +1,7 @@
-import { badRequest, expired, invalidStatus, type KubeObject, notFound, type Resource, timeoutStatus } from "@peapod/api";
+import { badRequest, expired, type KubeObject, notFound, type Resource, timeoutStatus } from "@peapod/api";
 import type { Store } from "../../store/store.ts";
 import { StatusError } from "../errors.ts";
+import { refusedOption } from "./list-options.ts";
 import { keyOf, type Place, storeName } from "./object-key.ts";
 import { onlyPlace, selector, type Selection } from "./selection.ts";
 
@@ -76,12 +77,7 @@ export function listObjects(store: Store, resource: Resource, request: ListReque
 function checkVersion(store: Store, request: ListRequest): void {
   const { resourceVersion = "", resourceVersionMatch = "" } = request;
   const refuse = (why: string): never => {
-    const field = "resourceVersionMatch";
-    throw new StatusError(
-      invalidStatus({ group: "meta.k8s.io", kind: "ListOptions" }, "", [
-        { type: "FieldValueForbidden", field, detail: `Forbidden: ${why}`, message: `${field}: Forbidden: ${why}` },
-      ]),
-    );
+    throw refusedOption("resourceVersionMatch", why);
   };
   if (resourceVersionMatch !== "") {
     if (resourceVersion === "") refuse("resourceVersionMatch is forbidden unless resourceVersion is provided");

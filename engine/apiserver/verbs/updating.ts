@@ -6,6 +6,7 @@ import {
   conflict,
   equalJson,
   type FieldError,
+  invalidField,
   isRecord,
   type KubeObject,
   methodNotAllowed,
@@ -72,9 +73,7 @@ function checkPreconditions(resource: Resource, name: string, old: KubeObject, g
 /** Where two writers must not overwrite each other, each must know which version it changes. */
 function versionErrors(resource: Resource, given: KubeObject): FieldError[] {
   if (!resource.requiresVersion || (given.metadata.resourceVersion ?? "") !== "") return [];
-  const field = "metadata.resourceVersion";
-  const detail = "Invalid value: 0: must be specified for an update";
-  return [{ type: "FieldValueInvalid", field, detail, message: `${field}: ${detail}` }];
+  return [invalidField("metadata.resourceVersion", 0, "must be specified for an update")];
 }
 
 /** What of a write counts: a subresource's path writes its part of the object, the object's own path the rest. */

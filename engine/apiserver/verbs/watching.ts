@@ -1,7 +1,8 @@
-import { groupVersion, invalidStatus, type KubeObject, type Resource, type Status } from "@peapod/api";
+import { groupVersion, type KubeObject, type Resource } from "@peapod/api";
 import { startTimer } from "@peapod/kit";
 import { HistoryGone, type Store, type StoreEvent, type WatchOptions } from "../../store/store.ts";
 import { StatusError, statusOf } from "../errors.ts";
+import { refusedOption } from "./list-options.ts";
 import { storeName } from "./object-key.ts";
 import { parseVersion, tooLargeVersion } from "./reading.ts";
 import { selector, type Selection } from "./selection.ts";
@@ -126,15 +127,9 @@ function checkOptions(request: WatchRequest): void {
   const { sendInitialEvents, resourceVersionMatch = "" } = request;
   if (sendInitialEvents === undefined) {
     if (resourceVersionMatch !== "")
-      throw refused("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+      throw refusedOption("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
     return;
   }
   if (resourceVersionMatch !== "NotOlderThan")
-    throw refused("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-}
-
-function refused(field: string, why: string): StatusError {
-  const cause = { type: "FieldValueForbidden", field, detail: `Forbidden: ${why}`, message: `${field}: Forbidden: ${why}` } as const;
-  const status: Status = invalidStatus({ group: "meta.k8s.io", kind: "ListOptions" }, "", [cause]);
-  return new StatusError(status);
+    throw refusedOption("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
 }

@@ -6,6 +6,7 @@ import {
   type PodCondition,
   type PodStatus,
   qosClass,
+  timestamp,
 } from "@peapod/api";
 import { podState } from "./plan.ts";
 import { type ContainerSeen, type Ended, newest, type PodSeen } from "./pod-seen.ts";
@@ -53,11 +54,6 @@ export function podStatus(pod: Pod, seen: PodSeen, previous: PodStatus, facts: S
     containerStatuses: containers.toSorted((left, right) => (left.name < right.name ? -1 : 1)), // upstream's order: it is the same for every client
     qosClass: qos,
   };
-}
-
-/** A time as the API writes it: whole seconds. */
-function timestamp(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
 /** Upstream's getPhase; a final phase stays. */
