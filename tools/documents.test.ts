@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parseManifest } from "../cli/manifest.ts";
 import { parseConfig } from "../companions/frame/config/parse-config.ts";
+import { sourceFiles } from "./layers.ts";
 import { codeBlocks, documents, headings, relativeLinks } from "./markdown-blocks.ts";
 import { root } from "./steps.ts";
 
@@ -42,6 +43,18 @@ test("every relative link of a document leads somewhere", () => {
       .map(({ path, heading }) => `${document}: ${path}#${heading}`),
   );
   assert.deepEqual(broken, []);
+});
+
+test("every file that the page on extending leads to stands in a layer", () => {
+  const files = relativeLinks("docs/extending.md")
+    .map(({ path }) => join("docs", path))
+    .filter((path) => path.endsWith(".ts"));
+  assert.ok(files.length > 20);
+  const known = sourceFiles();
+  assert.deepEqual(
+    files.filter((file) => !known.includes(file)),
+    [],
+  );
 });
 
 test("decision records are numbered without gaps", () => {
