@@ -1,4 +1,5 @@
-export { decode, type Decoded, type Problem } from "./fields/decode.ts";
+export { decode, type Decoded } from "./fields/decode.ts";
+export type { Problem } from "./fields/reading.ts";
 export { applyDefaults } from "./kinds/defaults.ts";
 export { expandVariables } from "./pod/expand-variables.ts";
 export {

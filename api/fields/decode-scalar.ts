@@ -1,4 +1,4 @@
-import type { Reading } from "./decode.ts";
+import type { Reading } from "./reading.ts";
 import type { PathSegments } from "./field-path.ts";
 import { isRecord } from "../values/json.ts";
 import { LargeInteger } from "../values/large-integer.ts";

@@ -1,18 +1,9 @@
 import { decodeScalar, mistyped } from "./decode-scalar.ts";
 import { formatPath, type PathSegments } from "./field-path.ts";
 import { isRecord, setField } from "../values/json.ts";
+import type { Problem, Reading } from "./reading.ts";
 import { type FieldSchema, fieldSchema, resolveSchema, typeSchema } from "./schema.ts";
 import { unknownField } from "./unknown-field.ts";
-
-/** One way in which a value is not what its type says. */
-export interface Problem {
-  readonly kind: "unknown" | "type" | "enum" | "missing" | "format";
-  /** `spec.containers[1].imagePullPolcy` */
-  readonly path: string;
-  readonly pathSegments: readonly (string | number)[];
-  /** Without the path: `unknown field, did you mean imagePullPolicy?` */
-  readonly message: string;
-}
 
 /** A value as its type wants it, and what was wrong with it. */
 export interface Decoded {
@@ -41,15 +32,6 @@ export function decode(value: unknown, typeName: string, sourceOf: Reading["sour
   }
   const decoded = decodeValue(value, { ref: typeName }, [], { report, sourceOf, root: typeName });
   return { value: decoded, problems };
-}
-
-/** What is the same wherever in the value the reading stands. */
-export interface Reading {
-  /** A message that is a function is made only if it is still wanted. */
-  readonly report: (kind: Problem["kind"], path: PathSegments, message: string | (() => string)) => void;
-  /** How a scalar was written, where that is known and may differ from the value: `1.10`, `yes`. */
-  readonly sourceOf: (path: PathSegments) => string | undefined;
-  readonly root: string;
 }
 
 /** The value, or undefined where it is of the wrong type and so left out. */
