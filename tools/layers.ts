@@ -56,6 +56,7 @@ export const layers: readonly Layer[] = [
   { path: "engine/controllers", mayImport: ["api", "kit", "client"] },
   // Errors have codes, and what is decided are other parts' plans and configurations, whose types stand in their interfaces.
   { path: "engine/kubelet/decide", mayImport: ["api", "engine/errors.ts", ...decidedInterfaces], node: false, clock: false },
+  { path: "engine/kubelet/admit.ts", mayImport: ["api"], node: false, clock: false },
   { path: "engine/kubelet", mayImport: ["api", "kit", "client", "engine/errors.ts", "engine/linux/remove-tree.ts", ...kubeletInterfaces] },
   { path: "engine/apiserver", mayImport: ["api", "kit", "engine/errors.ts", "engine/store", "engine/kubelet/node-server.ts"] },
   { path: "engine/node-api", mayImport: ["api", "kit", "engine/errors.ts", "engine/images/images.ts", ...httpSide] },

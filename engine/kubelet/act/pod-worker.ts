@@ -8,6 +8,7 @@ import type { Action } from "../decide/actions.ts";
 import { planPod, podState } from "../decide/plan.ts";
 import type { PodSeen } from "../decide/pod-seen.ts";
 import type { Places } from "./places.ts";
+import { refuseUnfit } from "./refuse-pod.ts";
 import type { PodRecord } from "../record/pod-record.ts";
 import { readReferences } from "../watch/references.ts";
 import { recordEvent, type Services } from "../services.ts";
@@ -24,6 +25,7 @@ export async function runTurn(services: Services, record: PodRecord, signal: Abo
   try {
     await refresh(services, record);
     record.tellWatchers();
+    if (await refuseUnfit(services, record, signal)) return;
     const inputs = await gather(services, record, signal);
     const turn = new Turn(services, record, inputs, signal);
     const seen = record.seen(inputs.volumes);
