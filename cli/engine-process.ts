@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
-import { type FileHandle, mkdir, open, readFile, rename, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { type FileHandle, mkdir, mkdtemp, open, readFile, rename, stat, statfs } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { delay, isErrno, readTextIfPresent } from "@peapod/kit";
 import { ApiError, connectHttp } from "@peapod/client";
@@ -106,7 +107,7 @@ async function answers(config: CliConfig, signal: AbortSignal): Promise<boolean>
   }
 }
 
-/** In the state directory, or where its disk is read-only, in the run directory. */
+/** In the state directory, or where its disk takes no new file, in a folder of its own: the run directory must be empty when the engine takes it. */
 async function openLog(config: CliConfig): Promise<{ log: FileHandle; logPath: string }> {
   const openIn = async (dir: string): Promise<{ log: FileHandle; logPath: string }> => {
     const logPath = join(resolve(dir), "engine.log");
@@ -118,7 +119,7 @@ async function openLog(config: CliConfig): Promise<{ log: FileHandle; logPath: s
     return await openIn(config.stateDir);
   } catch (cause) {
     if (!isErrno(cause, "EROFS", "ENOSPC")) throw cause;
-    return openIn(config.runDir);
+    return openIn(await mkdtemp(join(tmpdir(), "peapod-")));
   }
 }
 
@@ -139,7 +140,14 @@ async function startError(what: string, logPath: string, logStart: number): Prom
     .filter((message) => message !== "")
     .slice(-3)
     .join("\n  ");
-  return new CliError(`The engine did not start: ${what}${said === "" ? "" : `. It said:\n  ${said}`}\nIts log: ${logPath}`);
+  const why = said === "" ? await fullDisk(dirname(logPath)) : `. It said:\n  ${said}`;
+  return new CliError(`The engine did not start: ${what}${why}\nIts log: ${logPath}`);
+}
+
+/** An engine on a full disk cannot even say so. */
+async function fullDisk(dir: string): Promise<string> {
+  const { blocks, bavail, bsize } = await statfs(dir);
+  return blocks > 0 && bavail * bsize < 1024 * 1024 ? `; the disk of ${dir} is full: free some of it` : "";
 }
 
 /** The sentence in a JSON log line, with its cause; any other line as it is. */

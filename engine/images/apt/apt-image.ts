@@ -6,6 +6,7 @@ import { EngineError } from "../../errors.ts";
 import { finishAptRootfs } from "./apt-rootfs.ts";
 import { readMachineSources, sourcesForSuite } from "./apt-sources.ts";
 import type { AptReference } from "../reference.ts";
+import { whileRoom } from "../while-room.ts";
 
 /** Changes when the same packages are made into something else. */
 const RECIPE = 1;
@@ -52,7 +53,9 @@ export async function makeAptImage(
     for (const [words, message] of steps) if (text.includes(words)) onStep(message);
   };
   try {
-    await run("setpriv", mmdebstrapCommand({ reference, suite, root, workDir, sources }), { signal, onStderr: said });
+    const command = mmdebstrapCommand({ reference, suite, root, workDir, sources });
+    const doing = `make "${reference.name}"`;
+    await whileRoom({ folder: workDir, doing, signal }, async (each) => run("setpriv", command, { signal: each, onStderr: said }));
   } catch (cause) {
     signal.throwIfAborted();
     throw explain(cause, reference, suite);
