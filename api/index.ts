@@ -1,6 +1,6 @@
 export { decode, type Decoded } from "./fields/decode.ts";
 export type { Problem } from "./fields/reading.ts";
-export { applyDefaults } from "./kinds/defaults.ts";
+export { applyDefaults } from "./objects/defaults.ts";
 export { expandVariables } from "./pod/expand-variables.ts";
 export {
   type FieldError,
@@ -81,5 +81,5 @@ export {
   unsupportedMediaType,
 } from "./status.ts";
 export { applyStrategicMergePatch } from "./patches/strategic-merge-patch.ts";
-export { validate, validateUpdate } from "./kinds/validate.ts";
+export { validate, validateUpdate } from "./objects/validate.ts";
 export { microTimestamp, timestamp } from "./values/timestamp.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyDefaults } from "../kinds/defaults.ts";
+import { applyDefaults } from "../objects/defaults.ts";
 import { checkSupport, fieldRules, listFields } from "./field-support.ts";
 import type { Container, Pod, PodSpec, Volume } from "../generated.ts";
 import { pods } from "../kinds/pod.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConfigMap, Secret } from "../generated.ts";
 import type { KubeObject } from "./resource.ts";
-import { validate } from "./validate.ts";
+import { validate } from "../objects/validate.ts";
 
 const configMap = (fields: Partial<ConfigMap>): ConfigMap => ({
   apiVersion: "v1",

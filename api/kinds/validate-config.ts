@@ -3,7 +3,7 @@ import { type FieldError, invalid, prohibited, required, tooLong } from "../fiel
 import type { ConfigMap, Secret } from "../generated.ts";
 import { equalJson, isRecord } from "../values/json.ts";
 import { configKey } from "../values/names.ts";
-import { validateImmutable } from "./validate-metadata.ts";
+import { validateImmutable } from "../objects/validate-metadata.ts";
 
 const MOST_BYTES = 1024 * 1024;
 const fixed = "field is immutable when `immutable` is set";

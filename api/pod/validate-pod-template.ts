@@ -1,6 +1,6 @@
 import { type FieldError, prohibited } from "../fields/field-error.ts";
 import type { PodTemplateSpec } from "../generated.ts";
-import { validateAnnotations, validateLabels } from "../kinds/validate-metadata.ts";
+import { validateAnnotations, validateLabels } from "../objects/validate-metadata.ts";
 import { validatePodSpec } from "./validate-pod.ts";
 
 /** The rules for a template of pods that stands at `path`. */

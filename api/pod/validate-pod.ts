@@ -3,7 +3,7 @@ import type { HostAlias, Pod, PodSpec, Toleration } from "../generated.ts";
 import { ipAddress, labelName, labelValue, qualifiedName, subdomainName } from "../values/names.ts";
 import { podContainers } from "./containers.ts";
 import { validateContainers, validateHostPorts } from "./validate-container.ts";
-import { validateLabels } from "../kinds/validate-metadata.ts";
+import { validateLabels } from "../objects/validate-metadata.ts";
 import { validateVolumes } from "./validate-volumes.ts";
 
 const restartPolicies = ["Always", "OnFailure", "Never"];

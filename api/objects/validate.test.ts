@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { decode } from "../fields/decode.ts";
 import { applyDefaults } from "./defaults.ts";
 import type { Container, KeyToPath, ObjectMeta, Pod, PodSpec } from "../generated.ts";
-import type { KubeObject } from "./resource.ts";
-import { resources } from "./resources.ts";
+import type { KubeObject } from "../kinds/resource.ts";
+import { resources } from "../kinds/resources.ts";
 import { validate, validateUpdate } from "./validate.ts";
 
 const pod = (spec: Partial<PodSpec> = {}, metadata: ObjectMeta = {}): Pod =>

@@ -1,7 +1,7 @@
 import type { FieldError } from "../fields/field-error.ts";
 import { subdomainName } from "../values/names.ts";
-import type { KubeObject } from "./resource.ts";
-import { resourceOf } from "./resources.ts";
+import type { KubeObject } from "../kinds/resource.ts";
+import { resourceOf } from "../kinds/resources.ts";
 import { validateMetadata, validateMetadataUpdate } from "./validate-metadata.ts";
 
 /**

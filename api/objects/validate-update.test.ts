@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { applyDefaults } from "./defaults.ts";
 import type { ConfigMap, Pod, PodSpec, Secret } from "../generated.ts";
-import type { KubeObject } from "./resource.ts";
+import type { KubeObject } from "../kinds/resource.ts";
 import { validateUpdate } from "./validate.ts";
 
 const pod = (spec: Partial<PodSpec> = {}): Pod =>

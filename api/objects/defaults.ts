@@ -1,6 +1,6 @@
 import { cloneJson } from "../values/json.ts";
-import type { KubeObject } from "./resource.ts";
-import { resourceOf } from "./resources.ts";
+import type { KubeObject } from "../kinds/resource.ts";
+import { resourceOf } from "../kinds/resources.ts";
 
 /**
  * The object with what upstream fills in on a write: its defaults, what a plain cluster's admission adds to a pod, and a
