@@ -95,7 +95,7 @@ function callOf(context: Context): Call {
 
 /** Throws 401 for who may not ask this, and 403 for a page of another site in the browser of somebody who may. */
 function admit({ isOurName }: AnswerGround, route: Route, { request, method, path, query, user }: Call): void {
-  authorize(user, accessOf(route, method, path, query.has("watch")));
+  authorize(user, accessOf(route, method, path, query.mayBeSet("watch")));
   if (route.kind !== "health") refuseForeignPage(request, isOurName);
 }
 

@@ -20,6 +20,11 @@ export class Query {
     return this.#values.has(name);
   }
 
+  /** Whether a flag is raised, or might be: never throws. */
+  mayBeSet(name: string): boolean {
+    return this.has(name) && !["false", "0", "False"].includes(this.#values.get(name) ?? "");
+  }
+
   /** Every value of a repeated parameter. */
   list(name: string): string[] {
     return this.#values.getAll(name);
