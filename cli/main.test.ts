@@ -76,7 +76,7 @@ test("__complete offers what is known, and without an engine no more, quietly", 
     [
       [0, "words\nprune\tRemove images that nothing uses\n", ""],
       [0, "words\npod.spec.containers.imagePullPolicy\t\n", ""],
-      [0, "words\nambassador\t\n", ""],
+      [0, "words\nambassador\t\nport\t\n", ""],
       [0, "words\n", ""],
       [0, "files\n", ""],
       [0, "folders\n", ""],

@@ -108,6 +108,7 @@ export const layers: readonly Layer[] = [
   { path: "companions/sources.ts", mayImport: ["kit"] },
   { path: "companions/image", mayImport: ["kit", "companions/companions.ts", "companions/sources.ts"] },
   { path: "companions/frame", mayImport: ["kit"] },
+  { path: "companions/port", mayImport: companionCommon },
   { path: "companions/ambassador", mayImport: companionCommon }, // its main.ts
   ...floors("companions/ambassador", ["errors.ts", "config", "credentials", "flow", "upstream", "protocols", "operations"]),
   { path: "e2e", mayImport: ["api", "kit", "client", "engine/store/disk-image.fixture.ts"] },

@@ -1,7 +1,6 @@
-import { formatAddress, type Address } from "../../frame/address.ts";
-import { lstat, unlink } from "node:fs/promises";
-import { type AddressInfo, connect, createServer, type Server } from "node:net";
-import { isErrno, messageOf } from "@peapod/kit";
+import type { Address } from "../../frame/address.ts";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { listenFailed, removeStaleSocket } from "../../frame/listen.ts";
 import { AmbassadorError } from "../errors.ts";
 import type { Acceptor, ListenOptions } from "./acceptor.ts";
 import type { NativeHandle } from "./native.ts";
@@ -37,7 +36,7 @@ export async function listen(options: ListenOptions, acceptor: Acceptor): Promis
   } catch (cause) {
     await close();
     if (cause instanceof AmbassadorError) throw cause;
-    throw new AmbassadorError("LISTEN_FAILED", `Cannot listen on ${formatAddress(address)}: ${adviceFor(cause, address)}`, { cause });
+    throw listenFailed(address, cause);
   }
 }
 
@@ -64,7 +63,7 @@ async function openPort(address: TcpAddress, admit: Admit): Promise<TcpAddress> 
 }
 
 async function openPipe(address: UnixAddress, socketMode: number, admit: Admit): Promise<UnixAddress> {
-  await removeStale(address.path);
+  await removeStaleSocket(address.path);
   admit(await bind(createServer(), (server) => listenAt(server, address.path, socketMode)), address);
   return address;
 }
@@ -110,37 +109,3 @@ function listenAt(server: Server, path: string, mode: number): void {
 
 /** Connections that may wait to be accepted; the kernel lowers it to net.core.somaxconn. */
 const BACKLOG = 4096;
-
-/** A file left by a process that is gone would be in the way; one that somebody listens on stays, and `bind` says so. */
-async function removeStale(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined); // not there, or `bind` says what is wrong
-  if (!found?.isSocket()) return;
-  if (!(await isAnswered(path))) await unlink(path);
-}
-
-async function isAnswered(path: string): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const probe = connect({ path });
-    probe.once("connect", () => resolve(true)).once("error", (error) => resolve(!isErrno(error, "ECONNREFUSED")));
-    probe.once("connect", () => probe.destroy());
-  });
-}
-
-function adviceFor(cause: unknown, address: Address): string {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  return advice[code]?.(address) ?? messageOf(cause);
-}
-
-const advice: Readonly<Record<string, (address: Address) => string>> = {
-  EADDRINUSE: (address) =>
-    address.kind === "unix"
-      ? "another process listens on this socket; stop it, or choose another path"
-      : "another process listens on this port; `ss -ltnp` names it",
-  EADDRNOTAVAIL: () => "this address belongs to no interface here; use 127.0.0.1, ::1, 0.0.0.0 or :: instead",
-  EACCES: (address) =>
-    address.kind === "unix"
-      ? "this user may not write to the folder"
-      : "ports below 1024 need the capability NET_BIND_SERVICE; use a higher port",
-  ENOENT: () => "its folder does not exist; mount or make it first",
-  EINVAL: () => "the path is too long for a UNIX socket (107 bytes)",
-};

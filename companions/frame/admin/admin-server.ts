@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP } from "node:net";
-import { contain, type Logger, startTimer, messageOf } from "@peapod/kit";
-import { CompanionError } from "../errors.ts";
-import { formatAddress, type Address } from "../address.ts";
+import { contain, type Logger, startTimer } from "@peapod/kit";
+import { MovingServer } from "../moving-server.ts";
+import type { Address } from "../address.ts";
 
 /** What a path of the admin server gives. */
 export interface Answer {
@@ -24,41 +24,35 @@ export interface AdminParts {
 /** Listens for probes, scrapes and people. It moves when the configuration says so. */
 export class AdminServer implements AsyncDisposable {
   readonly #parts: AdminParts;
-  #server: Server | undefined;
-  #wanted = "";
+  readonly #server: MovingServer<Server>;
 
   constructor(parts: AdminParts) {
     this.#parts = parts;
+    this.#server = new MovingServer({
+      make: () => this.#make(),
+      close,
+      maxConnections: MAX_CONNECTIONS,
+      log: parts.log,
+      purpose: "for the admin server",
+    });
   }
 
   /** Where it listens, with the port that was got; undefined: nowhere. */
   get address(): string | undefined {
-    const bound = this.#server?.address();
-    if (bound === null || bound === undefined) return undefined;
-    return typeof bound === "string" ? `unix:${bound}` : formatAddress({ kind: "tcp", host: bound.address, port: bound.port });
+    return this.#server.address;
   }
 
   /** Listens there from now on, and no more where it did; undefined: nowhere. Throws LISTEN_FAILED, and then stays where it was. */
   async moveTo(address: Address | undefined): Promise<void> {
-    const wanted = address === undefined ? "" : formatAddress(address);
-    if (wanted === this.#wanted) return;
-    const next = address === undefined ? undefined : await this.#listen(address);
-    const previous = this.#server;
-    this.#server = next;
-    this.#wanted = wanted;
-    await close(previous);
-    if (next !== undefined) this.#parts.log.info("admin server listens", { address: this.address });
+    if (await this.#server.moveTo(address)) this.#parts.log.info("admin server listens", { address: this.address });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await close(this.#server);
-    this.#server = undefined;
-    this.#wanted = "";
+    await this.#server[Symbol.asyncDispose]();
   }
 
-  async #listen(address: Address): Promise<Server> {
+  #make(): Server {
     const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 5_000, maxHeaderSize: 8_192 });
-    server.maxConnections = MAX_CONNECTIONS;
     const onBug = (cause: unknown, request: IncomingMessage): void => {
       this.#parts.log.error("admin request met a bug", { path: request.url, error: cause });
       request.socket.destroy();
@@ -67,17 +61,6 @@ export class AdminServer implements AsyncDisposable {
       "request",
       contain(async (request: IncomingMessage, response: ServerResponse) => await this.#answer(request, response), onBug),
     );
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server
-      .once("error", reject)
-      .listen(address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port }, resolve);
-    try {
-      await promise;
-    } catch (cause) {
-      const reason = messageOf(cause);
-      throw new CompanionError("LISTEN_FAILED", `Cannot listen on ${formatAddress(address)} for the admin server: ${reason}`, { cause });
-    }
-    server.on("error", (error) => this.#parts.log.warn("admin server cannot accept a connection", { error })); // out of descriptors, or memory
     return server;
   }
 
@@ -136,8 +119,7 @@ function isFromHere(request: IncomingMessage): boolean {
   return isIP(address) === 4 ? address.startsWith("127.") : address === "::1";
 }
 
-async function close(server: Server | undefined): Promise<void> {
-  if (server === undefined) return;
+async function close(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const timer = startTimer(() => server.closeAllConnections(), 500);

@@ -13,8 +13,8 @@ export interface Companion<Config extends CommonConfig> {
   readonly version: string;
   readonly schema: ConfigSchema<Config>;
   readonly help: HelpWords;
-  /** What a valid configuration has, for `check`: `2 listeners`. */
-  readonly summary: (config: Config) => string;
+  /** What a valid configuration has, for `check`: `2 listeners`. Default: nothing is said. */
+  readonly summary?: (config: Config) => string;
   /** What `wait` asks `/readyz` for, and the flags that ask for more. Default: nothing. */
   readonly wait?: WaitWords;
   /** Loads the work when it runs: `check`, `wait` and `--help` do without. */
@@ -27,12 +27,12 @@ export interface HelpWords {
   readonly about: string;
   /** What `run` does: `listen and forward`. */
   readonly run: string;
-  /** What `wait` waits for: `its listeners accept`. */
-  readonly ready: string;
-  /** What the environment alone can say: `one listener`. */
-  readonly simple: string;
-  /** Command lines. */
-  readonly examples: readonly string[];
+  /** What `wait` waits for: `its listeners accept`. Default: that it works. */
+  readonly ready?: string;
+  /** What the environment alone can say: `one listener`. Default: all of it. */
+  readonly simple?: string;
+  /** Command lines. Default: those that every companion has. */
+  readonly examples?: readonly string[];
 }
 
 /** See Companion.wait. */

@@ -47,7 +47,8 @@ async function execute<Config extends CommonConfig>(command: Command, companion:
 function describeConfig<Config extends CommonConfig>({ schema, summary }: Companion<Config>, flag: string | undefined): string {
   const source = chooseConfigSource(schema.variables, flag, process.env);
   const where = source.kind === "file" ? source.path : "The environment";
-  return `${where}: valid, ${summary(loadConfig(schema, source))}`;
+  const config = loadConfig(schema, source);
+  return `${where}: valid${summary === undefined ? "" : `, ${summary(config)}`}`;
 }
 
 async function run<Config extends CommonConfig>(flag: string | undefined, companion: Companion<Config>): Promise<number> {
