@@ -20,7 +20,7 @@ const beginPump = `
 
 /** What each example of an ambassador shows, by its folder. */
 const examples: Readonly<Record<string, (running: RunningExample) => Promise<void>>> = {
-  "ambassador-port": async ({ up, engine, ports: [published] }) => {
+  "ambassador-port": async ({ up, ports: [published] }) => {
     await says(up, /ambassador +\| .*"port listens"/);
     const answer = async (): Promise<string> => (await fetch(`http://127.0.0.1:${published}/`)).text();
     await eventually(async () => assert.match(await answer(), /^hello from a program that knows only port 3000/), { withinMs: 20_000 });

@@ -11,8 +11,8 @@ import { startMariadb } from "../companions/ambassador/protocols/mysql/mariadb-s
 import { freePort, startPostgres } from "../companions/ambassador/protocols/postgres/postgres-server.fixture.ts";
 import { startRedisServer } from "../companions/ambassador/protocols/redis/redis-server.fixture.ts";
 import { makeAuthority } from "../companions/frame/credentials/certificates.fixture.ts";
-import { collect, listenOn, startTrickle } from "./ambassador-peers.ts";
-import { type AmbassadorProgram, client, folderFor, startAmbassador } from "./ambassador-program.ts";
+import { collect, listenOn, startTrickle } from "./ambassador-peers.fixture.ts";
+import { type AmbassadorProgram, client, folderFor, startAmbassador } from "./ambassador-program.fixture.ts";
 
 const exec = promisify(execFile);
 const WITHIN = { withinMs: 10_000 };

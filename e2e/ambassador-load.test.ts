@@ -11,8 +11,8 @@ import { eventually, Scope } from "@peapod/kit";
 import { startPostgres } from "../companions/ambassador/protocols/postgres/postgres-server.fixture.ts";
 import { startRedisServer } from "../companions/ambassador/protocols/redis/redis-server.fixture.ts";
 import { makeAuthority } from "../companions/frame/credentials/certificates.fixture.ts";
-import { collect, listenOn } from "./ambassador-peers.ts";
-import { type AmbassadorProgram, client, folderFor, startAmbassador } from "./ambassador-program.ts";
+import { collect, listenOn } from "./ambassador-peers.fixture.ts";
+import { type AmbassadorProgram, client, folderFor, startAmbassador } from "./ambassador-program.fixture.ts";
 
 const WITHIN = { withinMs: 20_000 };
 const TEST = { timeout: 30_000 };

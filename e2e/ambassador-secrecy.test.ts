@@ -8,8 +8,8 @@ import { eventually, Scope } from "@peapod/kit";
 import { startMariadb } from "../companions/ambassador/protocols/mysql/mariadb-server.fixture.ts";
 import { startPostgres } from "../companions/ambassador/protocols/postgres/postgres-server.fixture.ts";
 import { startRedisServer } from "../companions/ambassador/protocols/redis/redis-server.fixture.ts";
-import { listenOn } from "./ambassador-peers.ts";
-import { type AmbassadorProgram, client, type Finished, folderFor, startAmbassador } from "./ambassador-program.ts";
+import { listenOn } from "./ambassador-peers.fixture.ts";
+import { type AmbassadorProgram, client, type Finished, folderFor, startAmbassador } from "./ambassador-program.fixture.ts";
 
 /** Every secret of the test, the right one and the wrong, with nothing that would be found by chance. */
 const secrets = { right: "Zq7right-c0rrect-horse", wrong: "Zq8wrong-battery-staple", client: "Zq9client-old-password" };

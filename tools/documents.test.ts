@@ -1,3 +1,4 @@
+import { companions } from "../companions/companions.ts";
 import { configSchema } from "../companions/ambassador/config/config-schema.ts";
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
@@ -55,6 +56,15 @@ test("every file that the page on extending leads to stands in a layer", () => {
     files.filter((file) => !known.includes(file)),
     [],
   );
+});
+
+test("every companion has its place in the map of the code", () => {
+  const map = headings("docs/architecture.md");
+  for (const { name } of companions())
+    assert.ok(
+      map.some((heading) => heading.startsWith(`companions${name}`)),
+      name,
+    );
 });
 
 test("decision records are numbered without gaps", () => {
