@@ -1,4 +1,5 @@
 import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { isErrno, startInterval } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 
@@ -8,7 +9,7 @@ const FULL_FOR_MS = 5_000;
 const LOOK_EVERY_MS = 500;
 
 export interface WhileRoomOptions {
-  /** Where it writes. */
+  /** Where it writes, a folder of its own. */
   readonly folder: string;
   /** What is done, for the message: `make "x"`. */
   readonly doing: string;
@@ -36,7 +37,7 @@ export async function whileRoom<T>(options: WhileRoomOptions, act: (signal: Abor
     if (signal.aborted || !full.signal.aborted) throw cause;
     throw new EngineError(
       "IMAGE_PULL_FAILED",
-      `Cannot ${doing}: the disk of ${folder} is full; free some of it (peapod image prune, or files of other programs)`,
+      `Cannot ${doing}: the disk of ${dirname(folder)} is full; free some of it (peapod image prune, or files of other programs)`,
     );
   }
 }

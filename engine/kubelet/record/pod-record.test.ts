@@ -172,3 +172,9 @@ for (const { does, stepMs, passedMs, backoffLeftMs, graceLeftSeconds } of adopti
     assert.deepEqual(kill?.kind === "kill-container" && kill.grace, { wholeSeconds: 60, leftSeconds: graceLeftSeconds });
   });
 }
+
+test("PodRecord keeps a state once, and again where the disk did not take it, which is news the first time", () => {
+  const record = new PodRecord({ uid: "1", namespace: "default", name: "web" });
+  assert.deepEqual([record.keptAs("a"), record.keptAs("a")], [true, false]);
+  assert.deepEqual([record.notKept(), record.keptAs("a"), record.notKept(), record.keptAs("a")], [true, true, false, true]);
+});
