@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { isAbsolute } from "node:path";
 import { parseArgs } from "node:util";
-import type { LogLevel } from "@peapod/kit";
+import { type LogLevel, messageOf } from "@peapod/kit";
 
 /** What `peapod serve` runs with. Flags win over the environment. */
 export interface EngineConfig {
@@ -156,7 +156,7 @@ function parseFlags(args: readonly string[], problems: string[]): Partial<Record
     const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false });
     return Object.fromEntries(Object.entries(values).filter((entry): entry is [string, string] => typeof entry[1] === "string"));
   } catch (cause) {
-    problems.push(cause instanceof Error ? cause.message : String(cause));
+    problems.push(messageOf(cause));
     return {};
   }
 }

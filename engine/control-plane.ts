@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Client, connectInProcess } from "@peapod/client";
-import { type Clock, type Logger, runTogether, type Scope, untilSignal } from "@peapod/kit";
+import { type Clock, type Logger, runTogether, type Scope, untilAborted } from "@peapod/kit";
 import type { Extension } from "./apiserver/http/answer.ts";
 import type { HealthCheck } from "./apiserver/http/health.ts";
 import { serve } from "./apiserver/http/server.ts";
@@ -64,10 +64,10 @@ export async function openControlPlane({ config, clock, log }: ControlPlaneOptio
         {
           api: (each) => serve(served, each),
           presence: async (each) => {
-            const address = await Promise.race([listening.promise, untilSignal([], each)]);
+            const address = await Promise.race([listening.promise, untilAborted(each)]);
             if (address === undefined) return; // it could not listen
             await announce({ ...announced, address }, log, scope);
-            await untilSignal([], each);
+            await untilAborted(each);
           },
           namespaces: (each) => runNamespaceController(common, each),
           scheduler: (each) => runScheduler(common, each),

@@ -2,7 +2,16 @@ import { randomBytes } from "node:crypto";
 import { closeSync, ftruncateSync, readdirSync, readFileSync, statfsSync, writeSync } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isDiskClosed, isErrno, makePrivateFolder, readTextIfPresent, removeTemporaries, type Scope, writeFileAtomic } from "@peapod/kit";
+import {
+  isDiskClosed,
+  isErrno,
+  makePrivateFolder,
+  messageOf,
+  readTextIfPresent,
+  removeTemporaries,
+  type Scope,
+  writeFileAtomic,
+} from "@peapod/kit";
 import { EngineError } from "./errors.ts";
 import { lockFile, mount, MS, unmount } from "./linux/libc.ts";
 import { openLockFile, refuseForeignFolder } from "./linux/lock-file.ts";
@@ -48,7 +57,7 @@ async function prepare(dir: string): Promise<void> {
   } catch (cause) {
     throw new EngineError(
       "DIRECTORY_UNUSABLE",
-      `Cannot keep the engine's files in ${dir}: ${cause instanceof Error ? cause.message : String(cause)}. Give it a folder of its own`,
+      `Cannot keep the engine's files in ${dir}: ${messageOf(cause)}. Give it a folder of its own`,
     );
   }
   await makePrivateFolder(dir);

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, basename, join } from "node:path";
 
@@ -53,6 +54,16 @@ export async function makePrivateFolder(path: string): Promise<void> {
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return undefined;
+    throw cause;
+  }
+}
+
+/** The same at once, for what is read from memory, as in /proc, or once. */
+export function readTextIfPresentNow(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
   } catch (cause) {
     if (isErrno(cause, "ENOENT")) return undefined;
     throw cause;

@@ -4,8 +4,18 @@ export { type Clock, monotonicOf, systemClock, wallOf } from "./clock.ts";
 export { contain } from "./contain.ts";
 export { eventually } from "./eventually.ts";
 export { giveWay } from "./give-way.ts";
-export { isDiskClosed, isErrno, makePrivateFolder, readTextIfPresent, removeTemporaries, syncFolder, writeFileAtomic } from "./files.ts";
+export {
+  isDiskClosed,
+  isErrno,
+  makePrivateFolder,
+  readTextIfPresent,
+  readTextIfPresentNow,
+  removeTemporaries,
+  syncFolder,
+  writeFileAtomic,
+} from "./files.ts";
 export { KeyedWorker } from "./keyed-worker.ts";
+export { LatestHub } from "./latest-hub.ts";
 export { splitLines } from "./lines.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel, silentLogger } from "./log.ts";
 export { messageOf } from "./message-of.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isErrno } from "@peapod/kit";
+import { isErrno, messageOf } from "@peapod/kit";
 import { EngineError, hasCode } from "../errors.ts";
 import { ArchiveFiles, openRegular } from "./archive-files.ts";
 import type { PullProgress } from "./images.ts";
@@ -77,7 +77,7 @@ async function importNamed({ names, config, archives }: FoundImage, path: string
     parts.report({ reference: what, phase: "done", message: "Done" });
     return record;
   } catch (cause) {
-    parts.report({ reference: what, phase: "failed", message: cause instanceof Error ? cause.message : String(cause) });
+    parts.report({ reference: what, phase: "failed", message: messageOf(cause) });
     throw cause;
   }
 }

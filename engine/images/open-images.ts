@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Cleanups, type Logger, type Scope, systemClock } from "@peapod/kit";
+import { Cleanups, LatestHub, type Logger, messageOf, type Scope, systemClock } from "@peapod/kit";
 import { EngineError, hasCode } from "../errors.ts";
 import { makeAptImage, readMachineSuite } from "./apt/apt-image.ts";
 import { loadArchive } from "./archive-load.ts";
@@ -10,7 +10,6 @@ import { pruneImages, removeImage } from "./image-removal.ts";
 import { ImageStore } from "./image-store.ts";
 import { ImageImporter } from "./layer-import.ts";
 import type { Image, ImageService, LoadedImage, PullProgress } from "./images.ts";
-import { ProgressHub } from "./progress.ts";
 import { type AptReference, type BuiltInReference, canonicalName, givenName, type ImageReference, parseReference } from "./reference.ts";
 import { pullFromRegistry, type Report } from "./registry/registry-pull.ts";
 import { RootfsMounts } from "./rootfs.ts";
@@ -46,7 +45,7 @@ class Images implements ImageService {
   readonly #log: Logger;
   readonly #machineSuite: string | undefined;
   readonly #closing: AbortSignal;
-  readonly #progress = new ProgressHub();
+  readonly #progress = new LatestHub<PullProgress>();
   readonly #pulls: SharedWork<Image>;
   readonly #importer: ImageImporter;
 
@@ -89,7 +88,7 @@ class Images implements ImageService {
       importer: this.#importer,
       canonical: (name) => nameCarried(name, path),
       reference: options.reference === undefined ? undefined : givenName(options.reference),
-      report: (progress) => this.#progress.report(progress),
+      report: (progress) => this.#progress.publish(progress.reference, progress),
       signal: AbortSignal.any([signal, this.#closing]),
     });
     this.#log.info("images loaded", { path, ids: loaded.map(({ record }) => record.id) });
@@ -147,7 +146,7 @@ class Images implements ImageService {
   }
 
   async #pull(text: string, name: string, signal: AbortSignal): Promise<Image> {
-    const report: Report = (progress) => this.#progress.report({ reference: name, ...progress });
+    const report: Report = (progress) => this.#progress.publish(name, { reference: name, ...progress });
     try {
       const reference = parseReference(text);
       const record = await this.#bring(reference, name, report, signal);
@@ -155,7 +154,7 @@ class Images implements ImageService {
       this.#log.info("image pulled", { image: name, id: record.id });
       return this.#store.describe(record);
     } catch (cause) {
-      report({ phase: "failed", message: cause instanceof Error ? cause.message : String(cause) });
+      report({ phase: "failed", message: messageOf(cause) });
       throw cause;
     }
   }

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isDiskClosed, isErrno } from "@peapod/kit";
+import { isDiskClosed, isErrno, readTextIfPresentNow } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { type Cidr, contains, formatAddress, formatCidr, parseAddress, sizeOf } from "./cidr.ts";
 import type { PortMapping } from "./network.ts";
@@ -44,7 +44,7 @@ export class AddressBook {
       else removeIfPossible(path);
     }
     this.#taken = new Set([...this.#reservations.values()].map(({ ip }) => parseAddress(ip)));
-    this.#last = Number(readIfPresent(join(directory, "last")) ?? cidr.base + 1);
+    this.#last = Number(readTextIfPresentNow(join(directory, "last")) ?? cidr.base + 1);
   }
 
   pods(): string[] {
@@ -138,14 +138,5 @@ function removeIfPossible(path: string): void {
     rmSync(path, { recursive: true, force: true });
   } catch (cause) {
     if (!isErrno(cause, "EPERM", "EACCES", "EBUSY", "EROFS", "ENOTEMPTY")) throw cause;
-  }
-}
-
-function readIfPresent(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT")) return undefined;
-    throw cause;
   }
 }

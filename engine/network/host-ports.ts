@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
-import { isErrno } from "@peapod/kit";
+import { isErrno, readTextIfPresentNow } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { formatAddress } from "./cidr.ts";
 import { runProgram } from "./ip-command.ts";
@@ -101,7 +101,8 @@ function listeningSockets(wanted: readonly PortMapping[]): TakenPort[] {
   for (const [file, protocol, state] of socketFiles) {
     const ports = new Set(wanted.filter((mapping) => mapping.protocol === protocol).map((mapping) => mapping.hostPort));
     if (ports.size === 0) continue;
-    for (const socket of parseSockets(readIfPresent(`/proc/thread-self/net/${file}`))) {
+    const sockets = readTextIfPresentNow(`/proc/thread-self/net/${file}`) ?? ""; // none without IPv6
+    for (const socket of parseSockets(sockets)) {
       if (socket.state !== state || !ports.has(socket.port) || socket.address === "other") continue;
       const address = socket.address === "any" ? undefined : socket.address;
       found.push({ protocol, port: socket.port, address, holder: processOf(socket.inode) });
@@ -169,13 +170,4 @@ function processOf(inode: string): string {
 /** The devices of this thread's network namespace. */
 function devices(): string[] {
   return readdirSync("/proc/sys/net/ipv4/conf");
-}
-
-function readIfPresent(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT")) return ""; // no IPv6
-    throw cause;
-  }
 }

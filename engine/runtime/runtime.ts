@@ -36,8 +36,6 @@ export interface ContainerRuntime {
   listContainers(): Promise<Container[]>;
   /** One container; throws CONTAINER_NOT_FOUND. */
   containerStatus(id: string): Promise<Container>;
-  /** The cgroup-measured and exec facts a later issue needs are not here on purpose. */
-
   /** Starts a process in a running container. */
   exec(id: string, options: ExecOptions, signal: AbortSignal): Promise<ExecSession>;
 
@@ -99,6 +97,7 @@ export interface ContainerConfig {
   readonly env: readonly string[];
   /** `user[:group]` of the image, names or numbers, resolved in the root file system; "" is root. */
   readonly user: string;
+  /** In any order: what is mounted inside another comes after it. */
   readonly mounts: readonly Mount[];
   /**
    * Folders made in the root file system where they are missing, and writable also where that is not; none where a mount is, or in what

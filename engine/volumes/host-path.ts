@@ -1,7 +1,7 @@
 import { mkdirSync, openSync, closeSync, chmodSync, statSync, type Stats } from "node:fs";
 import { isAbsolute } from "node:path";
 import type { HostPathVolumeSource } from "@peapod/api";
-import { isErrno } from "@peapod/kit";
+import { isErrno, messageOf } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 
 type HostPathType = Exclude<HostPathVolumeSource["type"], "" | undefined>;
@@ -44,7 +44,7 @@ function make(path: string, maker: (path: string) => void): void {
     maker(path);
   } catch (cause) {
     if (isErrno(cause, "EEXIST")) return; // somebody was faster; the check afterwards decides
-    throw new EngineError("VOLUME_FAILED", `Cannot make the hostPath ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    throw new EngineError("VOLUME_FAILED", `Cannot make the hostPath ${path}: ${messageOf(cause)}`, {
       cause,
     });
   }

@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { HostPathVolumeSource } from "@peapod/api";
-import { isErrno, type Logger } from "@peapod/kit";
+import { isErrno, type Logger, messageOf } from "@peapod/kit";
 import { EngineError } from "../errors.ts";
 import { unmount } from "../linux/libc.ts";
 import { removeTree } from "../linux/remove-tree.ts";
@@ -149,10 +149,6 @@ function translating(doing: string, work: () => string): string {
     if (cause instanceof EngineError) throw cause;
     throw new EngineError("VOLUME_FAILED", `${doing}: ${messageOf(cause)}`, { cause });
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** Leaves the mode of one that is there: containers may have changed it. */

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Clock, contain, isErrno, type Logger, startTimer, untilSignal } from "@peapod/kit";
+import { type Clock, contain, isErrno, type Logger, startTimer, untilAborted } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import type { NodeServer } from "../../kubelet/node-server.ts";
 import { Connections } from "./connections.ts";
@@ -80,7 +80,7 @@ export async function serve(options: ServeOptions, signal: AbortSignal): Promise
     options.onListening?.({ host: listen.host, port });
     log.info("API server listens", { host: listen.host, port });
     server.on("error", (error) => log.warn("API server cannot accept a connection", { error })); // out of descriptors, or memory
-    await untilSignal([], signal);
+    await untilAborted(signal);
   } finally {
     stop.abort();
     await close(server, connections);

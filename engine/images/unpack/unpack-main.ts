@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, openSync, readSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { isErrno } from "@peapod/kit";
+import { isErrno, messageOf } from "@peapod/kit";
 import { changeRoot, changeRootBack } from "../../linux/libc.ts";
 import { decompress } from "../tar/decompress.ts";
 import { mountOnTop, unmountOnTop } from "../layer-mount.ts";
@@ -68,7 +68,7 @@ async function* limited(source: AsyncIterable<Buffer>, limitBytes: number): Asyn
 }
 
 function failure(cause: unknown): UnpackResult {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = messageOf(cause);
   if (cause instanceof TarError) return { kind: "invalid", message, ...(cause.path === undefined ? {} : { path: cause.path }) };
   const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
   if (/^(?:Z_|ZSTD_|ERR_ZSTD|ERR_ZLIB)/.test(code)) return { kind: "invalid", message: `Its compression is broken: ${message}` };

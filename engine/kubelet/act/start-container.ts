@@ -150,7 +150,7 @@ async function insideOf(
   for (const message of skipped) recordEvent(services, record, "Warning", "InvalidEnvironmentVariableNames", message, container.name);
   const files = await turn.podFiles();
   const mounts = await volumeMounts(turn, pod, container, paths, variables);
-  return { variables, mounts: inMountOrder([...fileMounts(files, mounts), ...mounts]) };
+  return { variables, mounts: [...fileMounts(files, mounts), ...mounts] };
 }
 
 async function volumeMounts(
@@ -195,10 +195,4 @@ function fileMounts(files: PodFiles, own: readonly Mount[]): Mount[] {
   return managed
     .filter(({ containerPath }) => !own.some((mount) => mount.containerPath === containerPath))
     .map((mount) => ({ ...mount, readonly: false }));
-}
-
-/** A mount inside another comes after it. */
-function inMountOrder(mounts: readonly Mount[]): Mount[] {
-  const depth = ({ containerPath }: Mount): number => containerPath.split("/").filter((part) => part !== "").length;
-  return mounts.toSorted((left, right) => depth(left) - depth(right));
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "@peapod/kit";
+import { type Clock, untilAborted } from "@peapod/kit";
 
 /** At most one alarm for each key, the earliest asked for; a few timers in all, by the monotonic clock. */
 export class WakeTimers {
@@ -24,7 +24,7 @@ export class WakeTimers {
 
   /** Cancels every alarm when the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    await untilAborted(signal);
     this.#isStopped = true;
     for (const { cancel } of this.#alarms.values()) cancel.abort();
   }

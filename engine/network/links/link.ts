@@ -1,4 +1,4 @@
-import { delay, isErrno } from "@peapod/kit";
+import { delay, isErrno, messageOf } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import { type NetlinkAnswer, type NetlinkRequest, NetlinkSocket } from "../../linux/netlink.ts";
 import { hasDevice, writeSysctl } from "./bridge.ts";
@@ -104,9 +104,5 @@ async function ask(socket: NetlinkSocket, requests: readonly NetlinkRequest[]): 
 }
 
 function failed(cause: unknown): EngineError {
-  return new EngineError(
-    "NETWORK_FAILED",
-    `Cannot connect the pod to its network: ${cause instanceof Error ? cause.message : String(cause)}`,
-    { cause },
-  );
+  return new EngineError("NETWORK_FAILED", `Cannot connect the pod to its network: ${messageOf(cause)}`, { cause });
 }

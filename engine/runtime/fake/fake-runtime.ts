@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { startTimer } from "@peapod/kit";
+import { LatestHub, startTimer } from "@peapod/kit";
 import { EngineError } from "../../errors.ts";
 import type {
   Container,
@@ -12,7 +12,6 @@ import type {
   PodSandboxConfig,
   RuntimeEvent,
 } from "../runtime.ts";
-import { FakeEvents } from "./fake-events.ts";
 import { FakeExecSession } from "./fake-exec-session.ts";
 
 /** The calls that a test may make fail. */
@@ -48,7 +47,7 @@ export class FakeRuntime implements ContainerRuntime {
   readonly #sandboxes = new Map<string, { readonly config: PodSandboxConfig; sandbox: PodSandbox }>();
   readonly #containers = new Map<string, Made>();
   readonly #failures = new Map<FakeCall, Error[]>();
-  readonly #events = new FakeEvents();
+  readonly #events = new LatestHub<RuntimeEvent>();
   readonly #nowMs: () => number;
   readonly #endsOnStop: (config: ContainerConfig) => boolean;
   #nextPid = 1000;
@@ -75,7 +74,7 @@ export class FakeRuntime implements ContainerRuntime {
       finishedAtMs: this.#nowMs(),
       oomKilled: options.oomKilled ?? false,
     });
-    this.#events.publish({ containerId: id, podUid: made.container.pod.uid });
+    this.#events.publish(id, { containerId: id, podUid: made.container.pod.uid });
   }
 
   /** What a reboot leaves: no sandbox lives, what ran vanished without an exit code. No notice is given. */
@@ -93,7 +92,7 @@ export class FakeRuntime implements ContainerRuntime {
     if (entry === undefined) throw new Error(`No sandbox ${id}`);
     entry.sandbox = { ...entry.sandbox, state: "notready" };
     for (const made of this.#inSandbox(id)) this.#kill(made, 137);
-    this.#events.publish({ sandboxId: id, podUid: entry.config.pod.uid });
+    this.#events.publish(id, { sandboxId: id, podUid: entry.config.pod.uid });
   }
 
   /** The configuration a container was made with. */
@@ -218,7 +217,7 @@ export class FakeRuntime implements ContainerRuntime {
   }
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
-    return this.#events.subscribe(signal);
+    return this.#events.listen(signal);
   }
 
   async #enter(call: FakeCall, what: string, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 import { realpathSync, rmdirSync, rmSync } from "node:fs";
 import { release } from "node:os";
-import { Cleanups, type Clock, isErrno, type Logger, type Scope, startInterval, systemClock, watchFolder } from "@peapod/kit";
+import { Cleanups, type Clock, isErrno, LatestHub, type Logger, type Scope, startInterval, systemClock, watchFolder } from "@peapod/kit";
 import type {
   Container,
   ContainerConfig,
@@ -15,7 +15,6 @@ import { Cgroups, type PidsLimits } from "./machine/cgroups.ts";
 import { makePrivateDirectory, readBootId } from "./container/container-record.ts";
 import { Containers } from "./container/containers.ts";
 import { Gatekeeper } from "./monitor/gatekeeper.ts";
-import { EventHub } from "./event-hub.ts";
 import { execInContainer } from "./container/exec.ts";
 import { chooseRuntime, defaultSeccomp, findProgram, lowestOomScoreAdj, readRuntimeVersion } from "./machine/machine.ts";
 import { protectMounts, unprotectMounts } from "./machine/mount-protection.ts";
@@ -84,19 +83,19 @@ export async function openOciRuntime(options: OciRuntimeOptions): Promise<OciRun
 export class OciRuntime implements ContainerRuntime {
   readonly version: string;
   readonly #context: RuntimeContext;
-  readonly #events = new EventHub();
+  readonly #events = new LatestHub<RuntimeEvent>();
   readonly #sandboxes: Sandboxes;
   readonly #containers: Containers;
 
   constructor(context: RuntimeContext, version: string, scope: Scope) {
     this.version = version;
     this.#context = context;
-    this.#sandboxes = new Sandboxes(context, (event) => this.#events.publish(event));
+    this.#sandboxes = new Sandboxes(context, (event) => this.#events.publish(event.sandboxId, event));
     // Watch first, look after: an exit in between is then seen twice, not never.
     this.#watchExits(scope);
     this.#containers = new Containers(context, (event, sandboxId) => {
       this.#sandboxes.check(sandboxId); // its pause process may be what took the container along
-      this.#events.publish(event);
+      this.#events.publish(event.containerId, event);
     });
     scope.defer(async () => this.#containers.settle());
     const timer = startInterval(() => this.#checkAll(), CHECK_EVERY_MS);
@@ -157,7 +156,7 @@ export class OciRuntime implements ContainerRuntime {
   }
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
-    return this.#events.subscribe(signal);
+    return this.#events.listen(signal);
   }
 
   /** Removes what the engine keeps on the machine for its pods, where no pod is left: cgroups, mounts, directories. For a clean stop. */

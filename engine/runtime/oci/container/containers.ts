@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { abortAfter, delay } from "@peapod/kit";
+import { abortAfter, delay, messageOf } from "@peapod/kit";
 import { EngineError } from "../../../errors.ts";
 import type { Container, ContainerConfig, ContainerEvent, PodMetadata } from "../../runtime.ts";
 import { adoptContainers } from "./adopt.ts";
@@ -314,8 +314,4 @@ async function untilEnded(entry: ContainerEntry, withinMs: number, signal?: Abor
     stop.abort();
     await timer.catch(() => {}); // its abort is ours, or was thrown above
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

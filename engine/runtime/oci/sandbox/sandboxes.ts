@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { isErrno } from "@peapod/kit";
+import { isErrno, messageOf } from "@peapod/kit";
 import { EngineError } from "../../../errors.ts";
 import { unmount, unmountInThread } from "../../../linux/libc.ts";
 import { pinNamespaces } from "../../../linux/namespaces.ts";
@@ -218,8 +218,4 @@ function isPinned(path: string): boolean {
     if (isErrno(cause, "ENOENT")) return false;
     throw cause;
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
