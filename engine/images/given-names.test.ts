@@ -41,7 +41,7 @@ test("loadImages() gives what it loaded the name it was given, and says by what 
   const other = await layout("example.test/me/plain:7");
   const [second] = await images.loadImages(other, { reference: "my/own:1" }, never);
   assert.deepEqual([second?.names, second?.repoTags], [["docker.io/my/own:1"], ["docker.io/my/own:1"]]);
-  assert.equal((await images.imageStatus("example.test/me/plain:7"))?.id, first?.id, "the archive's own name is left alone");
+  assert.equal((await images.imageStatus("example.test/me/plain:7", never))?.id, first?.id, "the archive's own name is left alone");
   const [again] = await images.loadImages(path, { reference: "aaa" }, never);
   assert.deepEqual(again?.names, ["docker.io/library/aaa:latest"]);
   const [without] = await images.loadImages(await layout("latest"), {}, never);
@@ -69,5 +69,5 @@ test("loadImages() lets nothing take a name that the engine answers for, or the 
   const digest = `docker.io/library/nginx@sha256:${"1".repeat(64)}`;
   const [loaded] = await images.loadImages(await layout(digest), {}, never);
   assert.deepEqual(loaded?.repoDigests, []);
-  assert.equal(await images.imageStatus(digest), undefined);
+  assert.equal(await images.imageStatus(digest, never), undefined);
 });

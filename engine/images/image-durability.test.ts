@@ -37,14 +37,14 @@ async function afterPowerFailure(disk: string, folder: string): Promise<"nothing
   const images = await openImages({ stateDir: at, runDir: join(folder, "run"), log: silentLogger, scope, inUse: () => new Set() });
   const [image] = await images.listImages();
   if (image === undefined) {
-    assert.deepEqual([await images.imageStatus("x:1"), await readdir(join(at, "images/layers"))], [undefined, []]);
+    assert.deepEqual([await images.imageStatus("x:1", never), await readdir(join(at, "images/layers"))], [undefined, []]);
     return "nothing";
   }
-  const root = await images.mountRootfs(image.id, "k");
+  const root = await images.mountRootfs(image.id, "k", never);
   try {
     for (const name of names) assert.deepEqual(await readFile(join(root, name), "utf8"), contents[name]);
   } finally {
-    await images.removeRootfs("k");
+    await images.removeRootfs("k", never);
   }
   return image.repoTags.length === 0 ? "whole" : "named";
 }

@@ -4,7 +4,7 @@ export interface ImageService {
   /** The complete name for what a person writes: `docker.io/library/nginx:latest` for `nginx`. Throws IMAGE_NAME_INVALID. */
   completeName(reference: string): string;
   /** The image that `reference` names here, without asking anybody; undefined where there is none. */
-  imageStatus(reference: string): Promise<Image | undefined>;
+  imageStatus(reference: string, signal: AbortSignal): Promise<Image | undefined>;
   /**
    * Brings an image here: from its registry, or made from Debian's packages (`apt.local/...`). Pulls of one reference join.
    * Throws IMAGE_NAME_INVALID, IMAGE_NOT_FOUND, IMAGE_PULL_FAILED or IMAGE_INVALID with the reason; nothing half-made is left.
@@ -22,9 +22,9 @@ export interface ImageService {
   prune(options: { all: boolean }): Promise<{ deleted: string[]; freedBytes: number }>;
 
   /** Mounts a writable root file system over an image's layers, for one container. Repeating it gives the same one. */
-  mountRootfs(imageId: string, containerKey: string): Promise<string>;
+  mountRootfs(imageId: string, containerKey: string, signal: AbortSignal): Promise<string>;
   /** Unmounts and removes it, with what the container wrote. Safe to repeat. */
-  removeRootfs(containerKey: string): Promise<void>;
+  removeRootfs(containerKey: string, signal: AbortSignal): Promise<void>;
   /** The containerKeys that have a root file system here, for clearing up after a crash. */
   listRootfs(): Promise<string[]>;
 

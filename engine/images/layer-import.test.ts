@@ -49,8 +49,8 @@ test("loadImages() unpacks a layer on top of those below it", async () => {
   const { folder, images } = await setUp(scope);
   await writeLayout(join(folder, "1"), [{ name: "x:1", layers: [base, top] }]);
   const [image] = await images.loadImages(join(folder, "1"), {}, never);
-  const root = await images.mountRootfs(image?.id ?? "", "k");
-  scope.defer(() => images.removeRootfs("k"));
+  const root = await images.mountRootfs(image?.id ?? "", "k", never);
+  scope.defer(() => images.removeRootfs("k", never));
   const facts = async (path: string) => {
     const { mode, uid, gid } = await lstat(join(root, path));
     return [mode & 0o7777, uid, gid];
@@ -90,8 +90,8 @@ test("images that are loaded at once unpack the layers that they share once; the
     ].toSorted(),
   );
   const owner = async (index: number) => {
-    const root = await images.mountRootfs(loaded[index]?.[0]?.id ?? "", `k${index}`);
-    scope.defer(() => images.removeRootfs(`k${index}`));
+    const root = await images.mountRootfs(loaded[index]?.[0]?.id ?? "", `k${index}`, never);
+    scope.defer(() => images.removeRootfs(`k${index}`, never));
     return (await lstat(join(root, "tmp"))).uid;
   };
   assert.deepEqual([await owner(0), await owner(1), await owner(2)], [0, 7, 7]);
@@ -142,23 +142,23 @@ test("an image of an engine that unpacked layers by themselves stays where it ca
   await writeFile(join(layersDir, digestOf(top).slice(7), "diff/of-before"), "");
 
   const later = await open();
-  assert.deepEqual((await later.imageStatus("one:1"))?.id, one.id, "one layer is the same by itself");
-  assert.equal(await later.imageStatus("two:1"), undefined, "to be brought anew");
-  const before = await later.mountRootfs(two.id, "running");
-  scope.defer(() => later.removeRootfs("running"));
+  assert.deepEqual((await later.imageStatus("one:1", never))?.id, one.id, "one layer is the same by itself");
+  assert.equal(await later.imageStatus("two:1", never), undefined, "to be brought anew");
+  const before = await later.mountRootfs(two.id, "running", never);
+  scope.defer(() => later.removeRootfs("running", never));
   assert.ok((await readdir(before)).includes("of-before"));
   assert.deepEqual(await later.prune({ all: true }), { deleted: [one.id], freedBytes: 0 }, "a container stands on it");
 
   await later.loadImages(join(folder, "2"), {}, never);
-  assert.equal((await later.imageStatus("two:1"))?.id, two.id);
-  const anew = await later.mountRootfs(two.id, "new");
-  scope.defer(() => later.removeRootfs("new"));
+  assert.equal((await later.imageStatus("two:1", never))?.id, two.id);
+  const anew = await later.mountRootfs(two.id, "new", never);
+  scope.defer(() => later.removeRootfs("new", never));
   assert.equal((await readdir(anew)).includes("of-before"), false);
   assert.equal((await lstat(join(anew, "tmp"))).mode & 0o7777, 0o1777);
   await later.prune({ all: false });
   assert.ok((await readdir(before)).includes("of-before"), "what a container stands on stays");
   used.clear();
-  await later.removeRootfs("running");
+  await later.removeRootfs("running", never);
   const { freedBytes } = await later.prune({ all: false });
   assert.equal(freedBytes, 1);
   assert.deepEqual(

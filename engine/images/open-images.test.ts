@@ -43,22 +43,22 @@ test("mountRootfs() keeps what a container writes apart, and removeRootfs() can 
     { name: "empty:1", layers: [] },
   ]);
   const [image, empty] = await images.loadImages(join(folder, "layout"), {}, never);
-  const one = await images.mountRootfs(image?.id ?? "", "one");
-  const two = await images.mountRootfs(image?.id ?? "", "two");
+  const one = await images.mountRootfs(image?.id ?? "", "one", never);
+  const two = await images.mountRootfs(image?.id ?? "", "two", never);
   assert.equal((await stat(one)).uid, 5);
   await writeFile(join(one, "f"), "mine");
   await rm(join(one, "d"), { recursive: true });
-  assert.equal(await images.mountRootfs(image?.id ?? "", "one"), one);
+  assert.equal(await images.mountRootfs(image?.id ?? "", "one", never), one);
   assert.deepEqual([await readFile(join(one, "f"), "utf8"), await readFile(join(two, "f"), "utf8")], ["mine", "image"]);
-  assert.deepEqual(await readdir(await images.mountRootfs(empty?.id ?? "", "three")), []);
+  assert.deepEqual(await readdir(await images.mountRootfs(empty?.id ?? "", "three", never)), []);
   assert.deepEqual(await (await open()).listRootfs(), ["one", "three", "two"]);
-  for (const key of ["one", "two", "three", "two", "never"]) await images.removeRootfs(key);
+  for (const key of ["one", "two", "three", "two", "never"]) await images.removeRootfs(key, never);
   assert.deepEqual(
     [await images.listRootfs(), await readdir(join(stateDir, "rootfs")), await readdir(join(runDir, "rootfs"))],
     [[], [], []],
   );
   assert.doesNotMatch(await readFile("/proc/mounts", "utf8"), new RegExp(folder));
-  await assert.rejects(images.mountRootfs("sha256:none", "x"), (error) => hasCode(error, "IMAGE_NOT_FOUND"));
+  await assert.rejects(images.mountRootfs("sha256:none", "x", never), (error) => hasCode(error, "IMAGE_NOT_FOUND"));
 });
 
 test("loadImages() takes OCI layouts and archives, named and unnamed, for this machine", async () => {
@@ -77,7 +77,7 @@ test("loadImages() takes OCI layouts and archives, named and unnamed, for this m
     loaded.map(({ repoTags }) => repoTags),
     [["docker.io/library/a:1"], []],
   );
-  assert.equal((await images.imageStatus("a:1"))?.id, loaded[0]?.id);
+  assert.equal((await images.imageStatus("a:1", never))?.id, loaded[0]?.id);
   assert.equal((await images.loadImages(layout, {}, never)).length, 2);
   assert.equal((await images.listImages()).length, 2);
   assert.deepEqual(await readdir(join(stateDir, "images/tmp")), []);
@@ -208,7 +208,7 @@ test("removeImage() removes names first, then the image and the layers that no o
   await writeLayout(join(folder, "2"), [{ name: "again:1", layers: [shared, await file("o", "one")] }]);
   const [one, two] = await images.loadImages(join(folder, "1"), {}, never);
   await images.loadImages(join(folder, "2"), {}, never);
-  assert.deepEqual((await images.imageStatus("one:1"))?.repoTags, ["docker.io/library/again:1", "docker.io/library/one:1"]);
+  assert.deepEqual((await images.imageStatus("one:1", never))?.repoTags, ["docker.io/library/again:1", "docker.io/library/one:1"]);
   used.add(one?.id ?? "");
   assert.deepEqual(await images.removeImage("one:1"), { untagged: ["docker.io/library/one:1"], deleted: [] });
   await assert.rejects(images.removeImage("again:1"), (error) => hasCode(error, "IMAGE_IN_USE"));
@@ -221,8 +221,8 @@ test("removeImage() removes names first, then the image and the layers that no o
     (await later.listImages()).map(({ id }) => id),
     [two?.id],
   );
-  assert.equal(await readFile(join(await later.mountRootfs(two?.id ?? "", "k"), "s"), "utf8"), "shared");
-  await later.removeRootfs("k");
+  assert.equal(await readFile(join(await later.mountRootfs(two?.id ?? "", "k", never), "s"), "utf8"), "shared");
+  await later.removeRootfs("k", never);
 });
 
 test("prune() removes what has no name, or with `all` what no container uses", async () => {
@@ -262,7 +262,7 @@ test("openImages() clears away what a killed engine left half-made", async () =>
     (await later.listImages()).map(({ id }) => id),
     [x?.id],
   );
-  assert.equal(await later.imageStatus("y:1"), undefined);
+  assert.equal(await later.imageStatus("y:1", never), undefined);
   assert.deepEqual(
     [
       await readdir(join(stateDir, "images/tmp")),
@@ -271,8 +271,8 @@ test("openImages() clears away what a killed engine left half-made", async () =>
     ],
     [[], ["0"], 1],
   );
-  assert.equal(await readFile(join(await later.mountRootfs(x?.id ?? "", "k"), "f"), "utf8"), "1");
-  await later.removeRootfs("k");
+  assert.equal(await readFile(join(await later.mountRootfs(x?.id ?? "", "k", never), "f"), "utf8"), "1");
+  await later.removeRootfs("k", never);
 });
 
 test("pullImage() says what is wrong with a name, and what is not there yet", async () => {
@@ -280,7 +280,7 @@ test("pullImage() says what is wrong with a name, and what is not there yet", as
   const { images } = await setUp(scope);
   await assert.rejects(images.pullImage("Upper/case", never), (error) => hasCode(error, "IMAGE_NAME_INVALID"));
   await assert.rejects(images.pullImage("peapod.local/no-such", never), (error) => hasCode(error, "IMAGE_NOT_FOUND"));
-  await assert.rejects(images.imageStatus("a b"), (error) => hasCode(error, "IMAGE_NAME_INVALID"));
+  await assert.rejects(images.imageStatus("a b", never), (error) => hasCode(error, "IMAGE_NAME_INVALID"));
 });
 
 test("pullImage() makes a companion's image, once, and it runs by itself", { timeout: 60_000 }, async () => {
@@ -290,7 +290,7 @@ test("pullImage() makes a companion's image, once, and it runs by itself", { tim
   assert.ok(image !== undefined && image === same);
   assert.deepEqual([image.repoTags, image.config.user], [["peapod.local/ambassador:latest"], "65532:65532"]);
   assert.equal((await images.pullImage("peapod.local/ambassador:latest", never)).id, image.id, "what has not changed is not made again");
-  const root = await images.mountRootfs(image.id, "ambassador");
+  const root = await images.mountRootfs(image.id, "ambassador", never);
   const program = spawn("chroot", ["--userspec=65532:65532", root, ...image.config.entrypoint, "--help"], {
     env: { PATH: "/usr/sbin:/usr/bin" },
   });
@@ -298,7 +298,7 @@ test("pullImage() makes a companion's image, once, and it runs by itself", { tim
     [program.stdout, program.stderr].map(async (stream) => Buffer.concat(await stream.toArray()).toString()),
   );
   assert.match(stdout ?? "", /--config FILE/, stderr);
-  await images.removeRootfs("ambassador");
+  await images.removeRootfs("ambassador", never);
   await images.removeImage("peapod.local/ambassador");
   assert.deepEqual(await readdir(join(stateDir, "images/layers")), []);
 });
@@ -313,8 +313,8 @@ test("pullImage() makes an image of Debian packages, once", { timeout: 60_000 },
   })();
   const [image, same] = await Promise.all([images.pullImage(name, never), images.pullImage(name, never)]);
   assert.equal(image, same);
-  assert.equal((await images.imageStatus(name))?.id, image.id);
-  const root = await images.mountRootfs(image.id, "bb");
+  assert.equal((await images.imageStatus(name, never))?.id, image.id);
+  const root = await images.mountRootfs(image.id, "bb", never);
   const shell = spawn("chroot", [root, "sh", "-c", "ls / && id -un && grep -c ^nobody: /etc/passwd && stat -c %a /tmp"], {
     env: { PATH: "/usr/sbin:/usr/bin" },
   });
@@ -323,7 +323,7 @@ test("pullImage() makes an image of Debian packages, once", { timeout: 60_000 },
   for (const path of ["etc/resolv.conf", "etc/hostname", "etc/apt", "var/lib/dpkg", "usr/share/man"])
     await assert.rejects(stat(join(root, path)), /ENOENT/);
   assert.deepEqual(await readdir(join(root, "dev")), []);
-  await images.removeRootfs("bb");
+  await images.removeRootfs("bb", never);
   await eventually(() => heard.at(-1) === "done", { withinMs: 1000 });
   assert.ok(heard.includes("making"));
   assert.deepEqual(await readdir(join(stateDir, "images/tmp")), []);

@@ -72,7 +72,8 @@ class Images implements ImageService {
     return this.#canonical(reference);
   }
 
-  async imageStatus(reference: string): Promise<Image | undefined> {
+  async imageStatus(reference: string, signal: AbortSignal): Promise<Image | undefined> {
+    signal.throwIfAborted();
     const { record } = this.#find(reference);
     return record === undefined ? undefined : this.#store.describe(record);
   }
@@ -107,7 +108,8 @@ class Images implements ImageService {
     return this.#store.exclusive(async () => pruneImages(this.#store, options, await this.#inUse()));
   }
 
-  async mountRootfs(imageId: string, containerKey: string): Promise<string> {
+  async mountRootfs(imageId: string, containerKey: string, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
     const record = this.#store.index.get(imageId);
     if (record === undefined) throw new EngineError("IMAGE_NOT_FOUND", `Image ${imageId} is not here; pull it`);
     return this.#mounts.mount(
@@ -116,7 +118,8 @@ class Images implements ImageService {
     );
   }
 
-  removeRootfs(containerKey: string): Promise<void> {
+  async removeRootfs(containerKey: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     return this.#mounts.remove(containerKey);
   }
 

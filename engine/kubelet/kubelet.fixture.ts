@@ -24,6 +24,7 @@ interface TestNodeOptions {
   readonly endsOnStop?: () => boolean;
   readonly log?: Logger;
   readonly clock?: Clock;
+  readonly removalLimitMs?: number;
 }
 
 const machine: MachineFacts = {
@@ -49,18 +50,25 @@ export class TestNode implements AsyncDisposable {
   readonly keptPodsDir: string;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly #limits: { readonly removalLimitMs?: number };
   kubelet: Kubelet;
   readonly #scope: Scope;
   readonly #folder: string;
   #strangers: ReadonlySet<string> = new Set();
   #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
 
-  private constructor(scope: Scope, folder: string, runtime: FakeRuntime, { log = silentLogger, clock = systemClock }: TestNodeOptions) {
+  private constructor(
+    scope: Scope,
+    folder: string,
+    runtime: FakeRuntime,
+    { log = silentLogger, clock = systemClock, ...options }: TestNodeOptions,
+  ) {
     this.#scope = scope;
     this.runtime = runtime;
     this.log = log;
     this.clock = clock;
     this.#folder = folder;
+    this.#limits = options.removalLimitMs === undefined ? {} : { removalLimitMs: options.removalLimitMs };
     this.podLogsDir = join(folder, "pods");
     this.keptPodsDir = join(folder, "kept-pods");
     this.client = this.#connect(openStore(join(folder, "store.db"), scope));
@@ -213,6 +221,7 @@ export class TestNode implements AsyncDisposable {
       podLogsDir,
       keptPodsDir,
       strangers: this.#strangers,
+      ...this.#limits,
       removeLog,
     });
   }

@@ -12,7 +12,8 @@ import { keepNodeRegistered } from "./node-registration.ts";
 import { Places } from "./act/places.ts";
 import { readResolvConf } from "./act/read-resolv-conf.ts";
 import { PodRecord } from "./record/pod-record.ts";
-import { removeAtOnce, runTurn } from "./act/pod-worker.ts";
+import { removeAtOnce } from "./act/execute.ts";
+import { runTurn } from "./act/pod-worker.ts";
 import { type Reference, ReferenceIndex } from "./watch/reference-index.ts";
 import { ReferenceWatches } from "./watch/reference-watches.ts";
 import type { Services } from "./services.ts";
@@ -36,10 +37,13 @@ export interface KubeletOptions {
   /** Pods that run here and that the API never had: they are left alone, unless an object of theirs comes. */
   readonly strangers?: ReadonlySet<string>;
   readonly removeLog: RemoveLog;
+  /** How long one try to remove a pod may take. Default 10 minutes: volumes may have many files. */
+  readonly removalLimitMs?: number;
 }
 
 /** In case a notice of the runtime was lost. */
 const RELIST_EVERY_MS = 300_000;
+const REMOVAL_LIMIT_MS = 600_000;
 /** For the last work of a kubelet that stops. */
 const LAST_WORK_MS = 5_000;
 /** So many pods start, and so many are removed, at the same time: more are no faster where the kernel has one lock for all mounts and one for all links. */
@@ -83,6 +87,7 @@ export class Kubelet {
       recorder: this.#recorder,
       statusWriter: new StatusWriter(client),
       places: this.#places,
+      removalLimitMs: options.removalLimitMs ?? REMOVAL_LIMIT_MS,
       nodeMemoryBytes: machine.memoryBytes,
       allocatable: nodeCapacity(machine),
       resolver: async () => readResolvConf(),
@@ -127,7 +132,7 @@ export class Kubelet {
     this.#signal = signal;
     const stop = new AbortController();
     const notices = runtime.events(AbortSignal.any([signal, stop.signal])); // before the look at the machine, so that nothing falls between
-    this.#records = await adoptFromMachine(this.#services);
+    this.#records = await adoptFromMachine(this.#services, signal);
     this.#isAdopted = true;
     this.#services.log.info("kubelet starts", { node: this.#options.nodeName, adoptedPods: this.#records.size });
     try {

@@ -27,6 +27,8 @@ export interface Services {
   readonly podLogsDir: string;
   readonly keptPodsDir: string;
   readonly removeLog: RemoveLog;
+  /** How long what is done for a pod that goes may take before it is given up and begun again. */
+  readonly removalLimitMs: number;
   readonly nodeMemoryBytes: number;
   readonly allocatable: Readonly<Record<string, string>>;
   readonly resolver: () => Promise<ResolvConfSources>;

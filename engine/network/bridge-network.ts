@@ -76,7 +76,12 @@ export class BridgeNetwork implements PodNetwork {
     await this.#tending;
   }
 
-  async reserve(podUid: string): Promise<PodAddress> {
+  async reserve(podUid: string, signal: AbortSignal): Promise<PodAddress> {
+    signal.throwIfAborted();
+    return this.#reserve(podUid);
+  }
+
+  #reserve(podUid: string): PodAddress {
     const { book } = this.#parts;
     return { ip: book.reserve(podUid).ip, prefixLength: book.cidr.prefixLength, gateway: this.hostIP };
   }
@@ -88,7 +93,7 @@ export class BridgeNetwork implements PodNetwork {
 
   async #attach(podUid: string, netnsPath: string, ports: readonly PortMapping[], signal: AbortSignal): Promise<PodAddress> {
     const { book, engineId } = this.#parts;
-    const address = await this.reserve(podUid);
+    const address = this.#reserve(podUid);
     using pod = openNamespace(netnsPath);
     const device = deviceName(engineId, podUid);
     if (book.get(podUid)?.connection?.namespace === pod.identity && hasDevice(device)) return address;
@@ -110,8 +115,9 @@ export class BridgeNetwork implements PodNetwork {
     throw failed.reason;
   }
 
-  async detach(podUid: string): Promise<void> {
+  async detach(podUid: string, signal: AbortSignal): Promise<void> {
     await this.#turns.take(podUid, async () => {
+      signal.throwIfAborted();
       if (this.#parts.book.get(podUid) === undefined) return;
       await this.#disconnect(podUid);
       this.#parts.book.release(podUid);
@@ -171,7 +177,7 @@ export class BridgeNetwork implements PodNetwork {
     const connection = book.get(podUid)?.connection;
     if (connection?.netnsPath === undefined || !canReconnect(connection)) return false;
     using pod = NetworkNamespace.open(connection.netnsPath);
-    await this.#link(deviceName(engineId, podUid), await this.reserve(podUid), pod);
+    await this.#link(deviceName(engineId, podUid), this.#reserve(podUid), pod);
     return true;
   }
 

@@ -4,6 +4,8 @@ import { eventually } from "@peapod/kit";
 import { foreignFirewalls } from "./foreign-firewalls.ts";
 import { leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.fixture.ts";
 
+const { signal } = new AbortController();
+
 leaveForOwnMachine();
 
 for (const program of ["iptables-nft", "iptables-legacy"]) {
@@ -32,7 +34,7 @@ for (const program of ["iptables-nft", "iptables-legacy"]) {
       await eventually(everything, { withinMs: 5_000 });
       sh(`nft delete table ip peapod-aaaa000c`); // as systemctl restart nftables does
       await eventually(everything, { withinMs: 5_000 });
-      await Promise.all([network.detach("pod-a"), network.detach("pod-b")]);
+      await Promise.all([network.detach("pod-a", signal), network.detach("pod-b", signal)]);
       await scope[Symbol.asyncDispose]();
       assert.equal(sh(`${program} -S DOCKER-USER`), "-N DOCKER-USER\n-A DOCKER-USER -j RETURN\n");
     } finally {

@@ -4,6 +4,8 @@ import { eventually } from "@peapod/kit";
 import { deviceName } from "./names.ts";
 import { type Agent, host, leaveForOwnMachine, port, sh, World } from "./test-world.fixture.ts";
 
+const { signal } = new AbortController();
+
 leaveForOwnMachine();
 
 const ID = "aaac0001";
@@ -76,7 +78,7 @@ test("whatever somebody else damages of the network is mended, and the pods are 
       await eventually(() => assert.equal(stateOfMachine(), before), { withinMs: 10_000 });
       await assertAllConnected(scene, network.hostIP);
     });
-  for (const podUid of ["pod-a", "pod-b"]) await network.detach(podUid);
+  for (const podUid of ["pod-a", "pod-b"]) await network.detach(podUid, signal);
   assert.doesNotMatch(sh("ip link; nft list ruleset"), /ppv/);
 });
 

@@ -4,14 +4,14 @@ export interface PodNetwork {
   readonly hostIP: string;
   readonly podCIDR: string;
   /** The pod's address, reserved on disk until `detach`. Repeating it gives the same. Throws NO_FREE_ADDRESS. */
-  reserve(podUid: string): Promise<PodAddress>;
+  reserve(podUid: string, signal: AbortSignal): Promise<PodAddress>;
   /**
    * Connects a network namespace: loopback up, eth0 with the reserved address, default route, published ports.
    * Repeating it on a connected one changes nothing. Throws NETWORK_FAILED, or HOST_PORT_BUSY naming port and holder.
    */
   attach(podUid: string, netnsPath: string, ports: readonly PortMapping[], signal: AbortSignal): Promise<PodAddress>;
   /** Takes back ports, device and address. Safe to repeat, and with the namespace already gone. */
-  detach(podUid: string): Promise<void>;
+  detach(podUid: string, signal: AbortSignal): Promise<void>;
   /** The pods that hold an address here, for clearing up after a crash. */
   listPods(): Promise<string[]>;
 }

@@ -10,6 +10,8 @@ import { eventually } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
 import { host, leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.fixture.ts";
 
+const { signal } = new AbortController();
+
 leaveForOwnMachine();
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
@@ -95,7 +97,7 @@ for (const netfilter of [false, true]) {
     assert.equal(await outside.ask("TCP", "198.51.100.1", 8081), "ECONNREFUSED");
     assert.equal(await outside.ask("TCP", "198.51.100.1", 8082), "a 198.51.100.2");
     assert.equal(await host.ask("TCP", "127.0.0.1", 8082), "ECONNREFUSED");
-    await network.detach("pod-a");
+    await network.detach("pod-a", signal);
     assert.equal(await host.ask("TCP", "127.0.0.1", 8080), "ECONNREFUSED");
     assert.equal(await outside.ask("TCP", "198.51.100.1", 8080), "ECONNREFUSED");
   });
@@ -120,7 +122,7 @@ test("attach() takes over UDP flows that never pause, from nobody and from the p
       await network.attach(uid, agent.netns, [publish], AbortSignal.timeout(5_000));
       await agent.serve("UDP", "0.0.0.0", 53, uid);
       await eventually(() => heard.startsWith(uid), { withinMs: 2_000 });
-      await network.detach(uid);
+      await network.detach(uid, signal);
     }
   } finally {
     clearInterval(timer);
@@ -164,7 +166,7 @@ test("attach() says who has a host port, and leaves nothing of the failed connec
   assert.match(await codeOf(attach(port(5000, 1, { hostIP: "::1" }))), /^NETWORK_FAILED .*IPv4/);
   assert.doesNotMatch(agent.sh("ip link"), /eth0/);
   await attach(port(8080, 1, { protocol: "UDP" }), port(8443, 1, { hostIP: "127.0.0.2" }), port(7002, 1, { hostIP: "198.51.100.1" }));
-  await network.detach("pod-a");
+  await network.detach("pod-a", signal);
   await world.pod(network, "pod-c", [port(8080, 80)]);
 });
 
@@ -242,7 +244,7 @@ test("openBridgeNetwork() finds its way from wherever the engine before was kill
     );
     assert.equal(await agents[0]?.ask("TCP", pods[1] ?? "", 80), `pod-1 ${pods[0]}`);
     assert.equal(await host.ask("TCP", "127.0.0.1", 8082), `pod-2 ${network.hostIP}`);
-    for (const podUid of await network.listPods()) await network.detach(podUid);
+    for (const podUid of await network.listPods()) await network.detach(podUid, signal);
     await scope[Symbol.asyncDispose]();
     assert.doesNotMatch(sh("ip link; nft list ruleset"), /ppv|aaaa000f/);
   }
@@ -266,7 +268,7 @@ test("openBridgeNetwork() clears away devices without a pod, and connections wit
   assert.doesNotMatch(a.sh("ip link"), /eth0/);
   assert.doesNotMatch(sh("nft list ruleset"), /808[01]/);
   assert.deepEqual(await network.listPods(), ["pod-b"]);
-  assert.equal((await network.reserve("pod-b")).ip, b.ip);
+  assert.equal((await network.reserve("pod-b", signal)).ip, b.ip);
 });
 
 test("close() removes everything when no pod is left, and nothing before", async () => {
@@ -278,8 +280,8 @@ test("close() removes everything when no pod is left, and nothing before", async
   await first.scope[Symbol.asyncDispose]();
   assert.equal(await host.ask("TCP", "127.0.0.1", 8080), `a ${first.network.hostIP}`);
   const second = await world.open("aaaa0008");
-  await second.network.detach("pod-a");
-  await second.network.detach("pod-a");
+  await second.network.detach("pod-a", signal);
+  await second.network.detach("pod-a", signal);
   assert.deepEqual(readdirSync(join(world.dir, "aaaa0008/network/pods")), []);
   await second.scope[Symbol.asyncDispose]();
   assert.doesNotMatch(sh("ip link; nft list ruleset"), /aaaa0008|ppv/);
@@ -292,10 +294,10 @@ test("detach() removes the device also where a process keeps the namespace alive
   await using world = new World();
   const { network } = await world.open("aaaa0009");
   const a = await world.pod(network, "pod-a");
-  await network.detach("pod-a");
+  await network.detach("pod-a", signal);
   assert.doesNotMatch(a.sh("ip link"), /eth0/);
-  await network.detach("pod-a");
-  await network.detach("pod-never");
+  await network.detach("pod-a", signal);
+  await network.detach("pod-never", signal);
 });
 
 test("reserve() gives each pod its own address, the same each time, a freed one last, and says when there are none", async () => {
@@ -304,14 +306,14 @@ test("reserve() gives each pod its own address, the same each time, a freed one 
   assert.equal(network.podCIDR, "10.9.8.0/29");
   assert.equal(network.hostIP, "10.9.8.1");
   const ips: string[] = [];
-  for (const uid of ["a", "b", "c", "a"]) ips.push((await network.reserve(uid)).ip);
+  for (const uid of ["a", "b", "c", "a"]) ips.push((await network.reserve(uid, signal)).ip);
   assert.deepEqual(ips, ["10.9.8.2", "10.9.8.3", "10.9.8.4", "10.9.8.2"]);
-  await network.detach("a");
+  await network.detach("a", signal);
   const { network: next } = await world.open("aaaa000a", { podCIDR: "10.9.8.0/29" });
-  for (const uid of ["d", "e", "f"]) ips.push((await next.reserve(uid)).ip);
+  for (const uid of ["d", "e", "f"]) ips.push((await next.reserve(uid, signal)).ip);
   assert.deepEqual(ips.slice(4), ["10.9.8.5", "10.9.8.6", "10.9.8.2"]);
-  assert.match(await codeOf(next.reserve("g")), /^NO_FREE_ADDRESS All 5 addresses of the pod network 10.9.8.0\/29 are in use/);
-  for (const uid of ["a", "b", "c", "d", "e", "f"]) await next.detach(uid);
+  assert.match(await codeOf(next.reserve("g", signal)), /^NO_FREE_ADDRESS All 5 addresses of the pod network 10.9.8.0\/29 are in use/);
+  for (const uid of ["a", "b", "c", "d", "e", "f"]) await next.detach(uid, signal);
 });
 
 test("openBridgeNetwork() gives engines that start at once networks of their own", async () => {
@@ -347,7 +349,7 @@ test("openBridgeNetwork() stays out of the way of others' routes, and moves when
     const { network: stays } = await world.open("aaaa000b", { log: logger });
     assert.equal(stays.podCIDR, network.podCIDR);
     assert.match(warnings[0] ?? "", /stays as it is while pods are connected.*a route to 10\..* by foreign0 exists/);
-    await stays.detach("pod-a");
+    await stays.detach("pod-a", signal);
     await scope[Symbol.asyncDispose]();
     const { network: moved } = await world.open("aaaa000b", { log: logger });
     assert.notEqual(moved.podCIDR, network.podCIDR);

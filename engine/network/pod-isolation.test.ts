@@ -7,6 +7,8 @@ import { silentLogger } from "@peapod/kit";
 import { deviceName } from "./names.ts";
 import { host, leaveForOwnMachine, port, setBridgeNetfilter, sh, World } from "./test-world.fixture.ts";
 
+const { signal } = new AbortController();
+
 leaveForOwnMachine();
 
 /** Has an agent send what it thinks is its own by its eth0. */
@@ -58,7 +60,7 @@ test("a pod speaks in nobody else's name: not another pod's, the machine's, the 
   await using world = new World();
   const { network } = await world.open("aaab0002");
   const [a, b] = await Promise.all([world.pod(network, "pod-a"), world.pod(network, "pod-b")]);
-  const nobody = (await network.reserve("pod-nobody")).ip;
+  const nobody = (await network.reserve("pod-nobody", signal)).ip;
   const heard: string[] = [];
   await using listening = createSocket("udp4", (_message, from) => {
     heard.push(from.address);
@@ -120,5 +122,5 @@ test("where the kernel has no nftables for bridges, a pod still speaks in the na
   await Promise.all(names.map((name) => b.ask("UDP", network.hostIP, 7005, name)));
   assert.equal(await a.ask("UDP", network.hostIP, 7005), "answer");
   assert.deepEqual(heard, [a.ip]);
-  await network.detach("pod-b");
+  await network.detach("pod-b", signal);
 });

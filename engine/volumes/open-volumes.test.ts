@@ -30,6 +30,8 @@ import { mountTmpfs } from "./tmpfs.ts";
 import { openVolumes } from "./open-volumes.ts";
 import type { VolumeFile, VolumePlan, VolumeService } from "./volumes.ts";
 
+const { signal } = new AbortController();
+
 const POD = "8c3e0c1c-0000-4000-8000-000000000001";
 
 function open(t: TestContext): { volumes: VolumeService; dir: string; reopen: () => VolumeService } {
@@ -38,7 +40,7 @@ function open(t: TestContext): { volumes: VolumeService; dir: string; reopen: ()
   const reopen = (): VolumeService => openVolumes({ stateDir, log: silentLogger });
   const volumes = reopen();
   t.after(async () => {
-    await volumes.tearDown(POD);
+    await volumes.tearDown(POD, signal);
     const left = await mountsUnder(dir);
     for (const point of left) unmount(point);
     rmSync(dir, { recursive: true, force: true });
@@ -66,11 +68,11 @@ async function failure(work: Promise<unknown>): Promise<string> {
 test("setUp() makes an emptyDir that everybody may write to, and keeps what is in it", async (t) => {
   const { volumes, reopen } = open(t);
   const umask = process.umask(0o077);
-  const path = await volumes.setUp(POD, "scratch", emptyDir);
+  const path = await volumes.setUp(POD, "scratch", emptyDir, signal);
   process.umask(umask);
   assert.equal(statSync(path).mode & 0o7777, 0o777);
   writeFileSync(join(path, "kept"), "x");
-  assert.equal(await reopen().setUp(POD, "scratch", emptyDir), path);
+  assert.equal(await reopen().setUp(POD, "scratch", emptyDir, signal), path);
   assert.equal(readFileSync(join(path, "kept"), "utf8"), "x");
   assert.deepEqual(await volumes.listPods(), [POD]);
   assert.equal(statSync(join(path, "../../..")).mode & 0o777, 0o700);
@@ -79,12 +81,12 @@ test("setUp() makes an emptyDir that everybody may write to, and keeps what is i
 test("setUp() makes an emptyDir in memory with its size as the limit", async (t) => {
   const { volumes, reopen } = open(t);
   const plan: VolumePlan = { kind: "emptyDir", medium: "Memory", sizeLimitBytes: 1024 * 1024 };
-  const path = await volumes.setUp(POD, "cache", plan);
+  const path = await volumes.setUp(POD, "cache", plan, signal);
   assert.equal(statfsSync(path).type, 0x0102_1994);
   assert.equal(statSync(path).mode & 0o7777, 0o777);
   writeFileSync(join(path, "fits"), Buffer.alloc(512 * 1024));
   assert.throws(() => writeFileSync(join(path, "too-much"), Buffer.alloc(1024 * 1024)), { code: "ENOSPC" });
-  assert.equal(await reopen().setUp(POD, "cache", plan), path);
+  assert.equal(await reopen().setUp(POD, "cache", plan, signal), path);
   assert.equal((await mountsUnder(path)).length, 1);
   assert.equal(statSync(join(path, "fits")).size, 512 * 1024);
 });
@@ -99,7 +101,7 @@ test("setUp() checks and makes hostPath volumes by their type, in upstream's wor
   await new Promise((resolve) => server.once("listening", resolve));
   type Type = Extract<VolumePlan, { kind: "hostPath" }>["source"]["type"];
   const setUp = (path: string, type: Type): Promise<string> =>
-    volumes.setUp(POD, "h", { kind: "hostPath", source: { path, ...(type === undefined ? {} : { type }) } });
+    volumes.setUp(POD, "h", { kind: "hostPath", source: { path, ...(type === undefined ? {} : { type }) } }, signal);
   const message = async (path: string, type: Type): Promise<string> => (await failure(setUp(path, type))).replaceAll(host, "");
 
   assert.equal(await setUp(join(host, "file"), "File"), join(host, "file"));
@@ -130,7 +132,8 @@ test("setUp() checks and makes hostPath volumes by their type, in upstream's wor
 
 test("setUp() writes files in upstream's layout and leaves equal ones alone", async (t) => {
   const { volumes } = open(t);
-  const setUp = (plan: VolumeFile[]): Promise<string> => volumes.setUp(POD, "config", { kind: "files", memory: false, files: plan });
+  const setUp = (plan: VolumeFile[]): Promise<string> =>
+    volumes.setUp(POD, "config", { kind: "files", memory: false, files: plan }, signal);
   const umask = process.umask(0o077);
   const path = await setUp([
     ...files({ "a.conf": "one", "certs/ca/ca.crt": "C", same: "s" }),
@@ -173,7 +176,7 @@ test("setUp() keeps the folders that other volumes are mounted on, and the mount
   const { volumes } = open(t);
   const mountPoints = ["secret", "conf.d/in", "a-file"];
   const setUp = (contents: Record<string, string>): Promise<string> =>
-    volumes.setUp(POD, "config", { kind: "files", memory: false, files: files(contents), mountPoints });
+    volumes.setUp(POD, "config", { kind: "files", memory: false, files: files(contents), mountPoints }, signal);
   const path = await setUp({ key: "1", "conf.d/a": "1", "conf.d/sub/b": "1", "a-file": "1" });
   for (const point of ["secret", "conf.d/in"]) mountTmpfs(join(path, point), { mode: 0o700 });
   for (const point of ["secret", "conf.d/in"]) writeFileSync(join(path, point, "kept"), "");
@@ -192,7 +195,7 @@ test("setUp() keeps the folders that other volumes are mounted on, and the mount
   assert.deepEqual([readlinkSync(join(path, "a-file")), readlinkSync(join(path, "conf.d/sub"))], ["..data/a-file", "../..data/conf.d/sub"]);
   assert.deepEqual(["key", "conf.d/a", "conf.d/sub/b"].map(read), ["1", "1", "1"]);
 
-  const part = await volumes.subPath(POD, "config", "conf.d");
+  const part = await volumes.subPath(POD, "config", "conf.d", signal);
   assert.equal(readFileSync(join(part, "a"), "utf8"), "1");
 
   await setUp({ "conf.d/a": "2", "conf.d/new": "2", "a-file": "2" });
@@ -212,13 +215,13 @@ test("setUp() keeps the folders that other volumes are mounted on, and the mount
   );
   for (const point of ["secret", "conf.d/in"]) assert.ok(existsSync(join(path, point, "kept")), point);
   assert.match(await failure(setUp({ "conf.d": "a file" })), /folder conf.d\/in for a mount in a volume: conf.d is a file/);
-  await volumes.tearDown(POD);
+  await volumes.tearDown(POD, signal);
 });
 
 test("setUp() heals what a killed update left half-made", async (t) => {
   const { volumes } = open(t);
   const setUp = (contents: Record<string, string>): Promise<string> =>
-    volumes.setUp(POD, "config", { kind: "files", memory: false, files: files(contents) });
+    volumes.setUp(POD, "config", { kind: "files", memory: false, files: files(contents) }, signal);
   const path = await setUp({ a: "1", b: "1" });
   mkdirSync(join(path, "..2026_01_02_03_04_05.1"));
   writeFileSync(join(path, "..2026_01_02_03_04_05.1/half"), "");
@@ -234,11 +237,16 @@ test("setUp() heals what a killed update left half-made", async (t) => {
 test("setUp() refuses file names that lead elsewhere, and then changes nothing", async (t) => {
   const { volumes } = open(t);
   const setUp = (...paths: string[]): Promise<string> =>
-    volumes.setUp(POD, "config", {
-      kind: "files",
-      memory: false,
-      files: paths.map((path) => ({ path, content: Buffer.from("x"), mode: 0o644 })),
-    });
+    volumes.setUp(
+      POD,
+      "config",
+      {
+        kind: "files",
+        memory: false,
+        files: paths.map((path) => ({ path, content: Buffer.from("x"), mode: 0o644 })),
+      },
+      signal,
+    );
   const path = await setUp("good");
   const before = readdirSync(path);
   for (const bad of [
@@ -263,9 +271,9 @@ test("setUp() refuses file names that lead elsewhere, and then changes nothing",
 test("setUp() keeps secret files in memory, out of others' reach", async (t) => {
   const { volumes } = open(t);
   const plan = (content: string): VolumePlan => ({ kind: "files", memory: true, files: files({ key: content }, 0o644) });
-  const path = await volumes.setUp(POD, "secret", plan("s3cret"));
+  const path = await volumes.setUp(POD, "secret", plan("s3cret"), signal);
   assert.equal(statfsSync(path).type, 0x0102_1994);
-  await volumes.setUp(POD, "secret", plan("changed"));
+  await volumes.setUp(POD, "secret", plan("changed"), signal);
   assert.equal(readFileSync(join(path, "key"), "utf8"), "changed");
   assert.equal((await mountsUnder(path)).length, 1);
   chmodSync(join(path, "../../../../.."), 0o755); // the test's own folder, so that only the state folder can refuse
@@ -275,11 +283,16 @@ test("setUp() keeps secret files in memory, out of others' reach", async (t) => 
 test("setUp() never lets a reader see two versions at once", async (t) => {
   const { volumes } = open(t);
   const setUp = (version: number): Promise<string> =>
-    volumes.setUp(POD, "config", {
-      kind: "files",
-      memory: true,
-      files: files({ a: `${version}\n`.repeat(2000), b: `${version}\n`.repeat(2000) }),
-    });
+    volumes.setUp(
+      POD,
+      "config",
+      {
+        kind: "files",
+        memory: true,
+        files: files({ a: `${version}\n`.repeat(2000), b: `${version}\n`.repeat(2000) }),
+      },
+      signal,
+    );
   const path = await setUp(0);
   // Opens the folder of one moment, as programs that want a consistent view do, and reads both files in it.
   const reader = spawn(process.execPath, [
@@ -322,43 +335,43 @@ test("setUp() never lets a reader see two versions at once", async (t) => {
 
 test("subPath() binds a folder or file inside the volume, making a missing folder as open as the volume", async (t) => {
   const { volumes } = open(t);
-  const path = await volumes.setUp(POD, "data", emptyDir);
+  const path = await volumes.setUp(POD, "data", emptyDir, signal);
   const umask = process.umask(0o077);
-  const made = await volumes.subPath(POD, "data", "mysql/data");
+  const made = await volumes.subPath(POD, "data", "mysql/data", signal);
   process.umask(umask);
   assert.equal(statSync(join(path, "mysql/data")).mode & 0o7777, 0o777);
   writeFileSync(join(made, "through"), "x");
   assert.equal(readFileSync(join(path, "mysql/data/through"), "utf8"), "x");
-  assert.equal(await volumes.subPath(POD, "data", "mysql/data"), made);
+  assert.equal(await volumes.subPath(POD, "data", "mysql/data", signal), made);
   assert.equal((await mountsUnder(made)).length, 1);
   writeFileSync(join(path, "file"), "1");
-  const file = await volumes.subPath(POD, "data", "file");
+  const file = await volumes.subPath(POD, "data", "file", signal);
   assert.equal(readFileSync(file, "utf8"), "1");
   rmSync(join(path, "file"));
   mkdirSync(join(path, "file"));
-  assert.ok(statSync(await volumes.subPath(POD, "data", "file")).isDirectory());
-  assert.equal(statSync(await volumes.subPath(POD, "data", ".")).ino, statSync(path).ino);
+  assert.ok(statSync(await volumes.subPath(POD, "data", "file", signal)).isDirectory());
+  assert.equal(statSync(await volumes.subPath(POD, "data", ".", signal)).ino, statSync(path).ino);
 });
 
 test("subPath() of files and of a hostPath names what was there then", async (t) => {
   const { volumes, dir, reopen } = open(t);
   const setUp = (content: string): Promise<string> =>
-    volumes.setUp(POD, "config", { kind: "files", memory: false, files: files({ "app.conf": content }) });
+    volumes.setUp(POD, "config", { kind: "files", memory: false, files: files({ "app.conf": content }) }, signal);
   await setUp("one");
-  const bound = await volumes.subPath(POD, "config", "app.conf");
+  const bound = await volumes.subPath(POD, "config", "app.conf", signal);
   assert.equal(readFileSync(bound, "utf8"), "one");
   await setUp("two");
   assert.equal(readFileSync(bound, "utf8"), "one", "a subPath mount is not updated");
-  assert.equal(readFileSync(await volumes.subPath(POD, "config", "app.conf"), "utf8"), "two");
+  assert.equal(readFileSync(await volumes.subPath(POD, "config", "app.conf", signal), "utf8"), "two");
   mkdirSync(join(dir, "host/inner"), { recursive: true });
-  await volumes.setUp(POD, "host", { kind: "hostPath", source: { path: join(dir, "host") } });
-  const inner = await reopen().subPath(POD, "host", "inner");
+  await volumes.setUp(POD, "host", { kind: "hostPath", source: { path: join(dir, "host") } }, signal);
+  const inner = await reopen().subPath(POD, "host", "inner", signal);
   assert.equal(statSync(inner).ino, statSync(join(dir, "host/inner")).ino);
 });
 
 test("subPath() never leads out of the volume", async (t) => {
   const { volumes, dir } = open(t);
-  const path = await volumes.setUp(POD, "data", emptyDir);
+  const path = await volumes.setUp(POD, "data", emptyDir, signal);
   mkdirSync(join(dir, "outside"));
   symlinkSync("/etc", join(path, "etc"));
   symlinkSync("../../../../..", join(path, "up"));
@@ -366,17 +379,17 @@ test("subPath() never leads out of the volume", async (t) => {
   mkdirSync(join(path, "real"));
   symlinkSync("real", join(path, "inside"));
   for (const bad of ["/etc", "../x", "a/../../b", ""])
-    assert.match(await failure(volumes.subPath(POD, "data", bad)), /must be a relative path/);
+    assert.match(await failure(volumes.subPath(POD, "data", bad, signal)), /must be a relative path/);
   for (const bad of ["etc", "etc/hosts", "up", "up/outside", "etc/made"])
-    assert.match(await failure(volumes.subPath(POD, "data", bad)), /leads out of its volume/);
-  await failure(volumes.subPath(POD, "data", "dangling"));
+    assert.match(await failure(volumes.subPath(POD, "data", bad, signal)), /leads out of its volume/);
+  await failure(volumes.subPath(POD, "data", "dangling", signal));
   assert.ok(!existsSync("/etc/made") && !existsSync("/nowhere"));
-  assert.equal(statSync(await volumes.subPath(POD, "data", "inside/made")).ino, statSync(join(path, "real/made")).ino);
+  assert.equal(statSync(await volumes.subPath(POD, "data", "inside/made", signal)).ino, statSync(join(path, "real/made")).ino);
 });
 
 test("subPath() is not fooled by a container that swaps folders for links meanwhile", async (t) => {
   const { volumes, dir } = open(t);
-  const path = await volumes.setUp(POD, "data", emptyDir);
+  const path = await volumes.setUp(POD, "data", emptyDir, signal);
   mkdirSync(join(dir, "secret/sub"), { recursive: true });
   const secret = statSync(join(dir, "secret/sub")).ino;
   mkdirSync(join(path, "real/sub"), { recursive: true });
@@ -392,7 +405,7 @@ test("subPath() is not fooled by a container that swaps folders for links meanwh
   await new Promise((resolve) => swapper.stdout.once("data", resolve));
   let bound = 0;
   for (let round = 0; round < 400; round++) {
-    const got = await volumes.subPath(POD, "data", "x/sub").catch((cause: unknown) => {
+    const got = await volumes.subPath(POD, "data", "x/sub", signal).catch((cause: unknown) => {
       assert.ok(hasCode(cause, "VOLUME_FAILED"), String(cause));
     });
     if (got === undefined) continue;
@@ -408,17 +421,17 @@ test("tearDown() unmounts and removes everything but what a hostPath names, and 
   const { volumes, dir, reopen } = open(t);
   mkdirSync(join(dir, "host/inner"), { recursive: true });
   writeFileSync(join(dir, "host/inner/precious"), "x");
-  await volumes.setUp(POD, "host", { kind: "hostPath", source: { path: join(dir, "host") } });
-  const memory = await volumes.setUp(POD, "memory", { kind: "emptyDir", medium: "Memory" });
-  const disk = await volumes.setUp(POD, "disk", emptyDir);
-  await volumes.subPath(POD, "host", "inner");
-  await volumes.subPath(POD, "memory", "made");
+  await volumes.setUp(POD, "host", { kind: "hostPath", source: { path: join(dir, "host") } }, signal);
+  const memory = await volumes.setUp(POD, "memory", { kind: "emptyDir", medium: "Memory" }, signal);
+  const disk = await volumes.setUp(POD, "disk", emptyDir, signal);
+  await volumes.subPath(POD, "host", "inner", signal);
+  await volumes.subPath(POD, "memory", "made", signal);
   mkdirSync(join(disk, "mounted by a container"));
   mount(join(disk, "mounted by a container"), { source: join(dir, "host"), flags: MS.BIND });
   mkdirSync(join(memory, "deep"));
   mount(join(memory, "deep"), { source: "tmpfs", type: "tmpfs" });
-  await reopen().tearDown(POD);
-  await volumes.tearDown(POD);
+  await reopen().tearDown(POD, signal);
+  await volumes.tearDown(POD, signal);
   assert.deepEqual(await mountsUnder(join(dir, "state")), []);
   assert.deepEqual(await volumes.listPods(), []);
   assert.equal(readFileSync(join(dir, "host/inner/precious"), "utf8"), "x");
@@ -426,27 +439,27 @@ test("tearDown() unmounts and removes everything but what a hostPath names, and 
 
 test("tearDown() removes folders nested deeper than any path can name", async (t) => {
   const { volumes } = open(t);
-  const path = await volumes.setUp(POD, "scratch", emptyDir);
+  const path = await volumes.setUp(POD, "scratch", emptyDir, signal);
   await nestFolders(path, t.signal);
   mkdirSync(join(path, "../../../lost+found"));
   assert.deepEqual(await volumes.listPods(), [POD]);
-  await volumes.tearDown(POD);
+  await volumes.tearDown(POD, signal);
   assert.deepEqual(await volumes.listPods(), []);
 });
 
 test("writePodFile() makes a file, and changes it in place", async (t) => {
   const { volumes } = open(t);
-  const path = await volumes.writePodFile(POD, "etc-hosts", "127.0.0.1\tlocalhost\n# long\n", 0o644);
+  const path = await volumes.writePodFile(POD, "etc-hosts", "127.0.0.1\tlocalhost\n# long\n", 0o644, signal);
   const before = lstatSync(path);
   assert.equal(before.mode & 0o7777, 0o644);
-  assert.equal(await volumes.writePodFile(POD, "etc-hosts", "127.0.0.1\tlocalhost\n", 0o644), path);
+  assert.equal(await volumes.writePodFile(POD, "etc-hosts", "127.0.0.1\tlocalhost\n", 0o644, signal), path);
   assert.equal(readFileSync(path, "utf8"), "127.0.0.1\tlocalhost\n");
   assert.equal(lstatSync(path).ino, before.ino);
   truncateSync(path, 3 * 2 ** 30); // as a container may: more than can be read back
-  await volumes.writePodFile(POD, "etc-hosts", "127.0.0.1\tlocalhost\n", 0o644);
+  await volumes.writePodFile(POD, "etc-hosts", "127.0.0.1\tlocalhost\n", 0o644, signal);
   assert.equal(readFileSync(path, "utf8"), "127.0.0.1\tlocalhost\n");
-  await assert.rejects(volumes.writePodFile(POD, "../x", "", 0o644), /Not a pod file/);
-  await assert.rejects(volumes.tearDown("../.."), /Not a pod uid/);
+  await assert.rejects(volumes.writePodFile(POD, "../x", "", 0o644, signal), /Not a pod file/);
+  await assert.rejects(volumes.tearDown("../..", signal), /Not a pod uid/);
 });
 
 test("mountsUnder() finds what is mounted below a folder of any name, deepest first, and nothing beside it", async (t) => {

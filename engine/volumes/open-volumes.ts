@@ -58,7 +58,8 @@ class DiskVolumes implements VolumeService {
     this.#log = log;
   }
 
-  async setUp(podUid: string, name: string, volume: VolumePlan): Promise<string> {
+  async setUp(podUid: string, name: string, volume: VolumePlan, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
     const pod = this.#podDir(podUid);
     const path = join(pod, "volumes", safeName("volume", name));
     return translating(`Cannot set up volume "${name}"`, () => {
@@ -81,7 +82,8 @@ class DiskVolumes implements VolumeService {
     });
   }
 
-  async subPath(podUid: string, name: string, subPath: string): Promise<string> {
+  async subPath(podUid: string, name: string, subPath: string, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
     const pod = this.#podDir(podUid);
     const path = join(pod, "volumes", safeName("volume", name));
     return translating(`Cannot prepare subPath "${subPath}" of volume "${name}"`, () => {
@@ -93,7 +95,8 @@ class DiskVolumes implements VolumeService {
     });
   }
 
-  async tearDown(podUid: string): Promise<void> {
+  async tearDown(podUid: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const pod = this.#podDir(podUid);
     for (const place of mountPlaces(pod)) while (unmount(place));
     // Removing files through a live mount would remove what the mount shows: a hostPath's content. So what is mounted where nothing of ours is goes, too.
@@ -102,8 +105,9 @@ class DiskVolumes implements VolumeService {
     const left = others.length === 0 ? [] : await mountsUnder(pod);
     if (left.length > 0) throw new EngineError("VOLUME_FAILED", `Cannot remove the volumes of pod ${podUid}: ${left[0]} is still mounted`);
     try {
-      await removeTree(pod);
+      await removeTree(pod, signal);
     } catch (cause) {
+      signal.throwIfAborted();
       throw new EngineError("VOLUME_FAILED", `Cannot remove the volumes of pod ${podUid}: ${messageOf(cause)}`, { cause });
     }
     this.#log.debug("volumes removed", { podUid });
@@ -117,7 +121,8 @@ class DiskVolumes implements VolumeService {
    * An existing file is written in place: containers see it through a bind mount, which holds on to the inode. They may have written to it,
    * as much as they like: what is in it is never read.
    */
-  async writePodFile(podUid: string, name: string, content: string, mode: number): Promise<string> {
+  async writePodFile(podUid: string, name: string, content: string, mode: number, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
     const pod = this.#podDir(podUid);
     const path = join(pod, safeName("pod file", name));
     return translating(`Cannot write the pod's file "${name}"`, () => {

@@ -7,15 +7,15 @@ export interface VolumeService {
    * keeps what is in it; for files, it brings them up to date, all or nothing (upstream's atomic writer).
    * Throws VOLUME_FAILED with a reason such as upstream's `hostPath type check failed: /x is not a directory`.
    */
-  setUp(podUid: string, name: string, volume: VolumePlan): Promise<string>;
+  setUp(podUid: string, name: string, volume: VolumePlan, signal: AbortSignal): Promise<string>;
   /** Resolves a subPath of a volume safely (no symlink leads out), making it where it is missing; gives the path to mount. */
-  subPath(podUid: string, name: string, subPath: string): Promise<string>;
+  subPath(podUid: string, name: string, subPath: string, signal: AbortSignal): Promise<string>;
   /** Unmounts and removes everything of a pod, but for what hostPath names. Safe to repeat. */
-  tearDown(podUid: string): Promise<void>;
+  tearDown(podUid: string, signal: AbortSignal): Promise<void>;
   /** The pods that have something here, for clearing up after a crash. */
   listPods(): Promise<string[]>;
   /** A file of the pod's own beside its volumes, such as etc-hosts; gives its path. Same lifetime as the volumes. */
-  writePodFile(podUid: string, name: string, content: string, mode: number): Promise<string>;
+  writePodFile(podUid: string, name: string, content: string, mode: number, signal: AbortSignal): Promise<string>;
 }
 
 /** A volume with everything resolved that comes from the API. */

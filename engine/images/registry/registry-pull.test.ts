@@ -74,12 +74,12 @@ test("pullImage() brings an image from a registry, and downloads only the layers
   assert.equal((await images.pullImage(`${registry}/test/two:latest`, never)).id, two.id);
   assert.equal(proxy.blobs.length, 4, "an image that is here is not downloaded again");
 
-  const root = await images.mountRootfs(two.id, "c1");
+  const root = await images.mountRootfs(two.id, "c1", never);
   assert.deepEqual(
     [await readdir(root), await readFile(join(root, "etc/more"), "utf8"), await readFile(join(root, "etc/hello"), "utf8")],
     [["etc"], "more", "hello"],
   );
-  await images.removeRootfs("c1");
+  await images.removeRootfs("c1", never);
   assert.deepEqual(await readdir(join(stateDir, "images/tmp")), []);
 });
 
@@ -90,9 +90,9 @@ test("pullImage() keeps what it downloaded until the last of many layers is unpa
   const layers = await Promise.all(names.map((name) => makeTar([{ name, content: randomBytes(64 * 1024).toString("hex") }])));
   await publish("test/many:1", { layers, config: {} });
   const image = await images.pullImage(`${registry}/test/many:1`, never);
-  const root = await images.mountRootfs(image.id, "many");
+  const root = await images.mountRootfs(image.id, "many", never);
   assert.deepEqual((await readdir(root)).toSorted(), names);
-  await images.removeRootfs("many");
+  await images.removeRootfs("many", never);
 });
 
 test("pullImage() takes Docker's manifests, and of several platforms the machine's", async () => {
@@ -121,8 +121,8 @@ test("pullImage() takes Docker's manifests, and of several platforms the machine
   await push(`oci:${layout}`, `${direct}/test/multi:1`, { all: true });
   const image = await images.pullImage(`${registry}/test/multi:1`, never);
   assert.deepEqual(image.repoDigests, [`${registry}/test/multi@${digestOf(list)}`]);
-  assert.deepEqual(await readdir(await images.mountRootfs(image.id, "m")), [architectures[1]]);
-  await images.removeRootfs("m");
+  assert.deepEqual(await readdir(await images.mountRootfs(image.id, "m", never)), [architectures[1]]);
+  await images.removeRootfs("m", never);
 });
 
 test("pullImage() moves a tag to the newer image, and the older one is left for prune", async () => {
@@ -132,8 +132,8 @@ test("pullImage() moves a tag to the newer image, and the older one is left for 
   const old = await images.pullImage(`${registry}/test/app:1`, never);
   await publish("test/app:1", { layers: [await makeTar([{ name: "v", content: "newer" }])] });
   const newer = await images.pullImage(`${registry}/test/app:1`, never);
-  assert.equal((await images.imageStatus(`${registry}/test/app:1`))?.id, newer.id);
-  assert.deepEqual((await images.imageStatus(old.id))?.repoDigests, []);
+  assert.equal((await images.imageStatus(`${registry}/test/app:1`, never))?.id, newer.id);
+  assert.deepEqual((await images.imageStatus(old.id, never))?.repoDigests, []);
   assert.deepEqual(await images.prune({ all: false }), { deleted: [old.id], freedBytes: 3 });
 });
 

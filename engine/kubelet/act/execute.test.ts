@@ -41,7 +41,15 @@ function heard(name: string): PodRecord {
 
 function turnOf(node: TestNode, record: PodRecord): Turn {
   const { wanted } = record;
-  return new Turn(servicesOf(node), record, { references, volumePlans: wanted && wantedVolumes(wanted, references) }, node.signal);
+  return new Turn(
+    servicesOf(node),
+    record,
+    { references, volumePlans: wanted && wantedVolumes(wanted, references) },
+    {
+      signal: node.signal,
+      engine: node.signal,
+    },
+  );
 }
 
 test("execute() does the same whatever the order of a plan", async () => {

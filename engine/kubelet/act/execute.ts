@@ -1,10 +1,11 @@
 import { pods } from "@peapod/api";
 import { ApiError } from "@peapod/client";
-import { isAbort, isErrno } from "@peapod/kit";
+import { isAbort, isErrno, startTimer, untilAborted } from "@peapod/kit";
 import { removeTree } from "../../linux/remove-tree.ts";
 import type { PodAddress, PortMapping } from "../../network/network.ts";
 import type { PodSandbox } from "../../runtime/runtime.ts";
 import { podLinuxResources, podLogsPath, rootfsKey } from "../decide/container-config.ts";
+import { orAbandoned } from "../abandon.ts";
 import { forgetKeptPod } from "../record/kept-pods.ts";
 import type { Action } from "../decide/actions.ts";
 import { podHostname } from "../decide/pod-files.ts";
@@ -12,13 +13,15 @@ import type { PodRecord } from "../record/pod-record.ts";
 import { recordEvent, type Services } from "../services.ts";
 import { startContainer } from "./start-container.ts";
 import { type Given, type Outcome, Steps } from "./steps.ts";
-import { told, type Turn } from "./turn.ts";
+import { told, Turn } from "./turn.ts";
 
 /** Does an action with what it waits for, and nothing else, and gives what it makes. */
 type Executor<K extends Action["kind"]> = (turn: Turn, action: Extract<Action, { kind: K }>, given: Given<K>) => Promise<Outcome<K>>;
 
 /** How long a failed kill or pull waits before the plan may ask for it again. */
 const KILL_RETRY_MS = 1_000;
+/** How long after its grace a container is still being stopped. */
+const KILL_LATE_MS = 10_000;
 
 const executors: { readonly [K in Action["kind"]]: Executor<K> } = {
   "create-sandbox": createSandbox,
@@ -64,10 +67,28 @@ async function dispatch(turn: Turn, action: Action, steps: Steps): Promise<void>
   const executor = executors[action.kind] as (turn: Turn, action: Action, given: object) => Promise<unknown>; // the table's type pairs them
   let outcome: unknown;
   try {
-    outcome = await executor(turn, action, steps.given(action.kind));
+    const work = executor(turn, action, steps.given(action.kind));
+    outcome = await orAbandoned(work, turn.signal, () => turn.services.inBackground(removeLate(turn)));
   } finally {
     steps.over(action.kind, outcome);
   }
+}
+
+/** What hung and came to an end after all may have made something of a pod that is gone by now: all of it is removed once more. Never rejects. */
+async function removeLate({ services, record, engine }: Turn): Promise<void> {
+  try {
+    await untilAborted(record.tornDown, engine);
+    engine.throwIfAborted();
+    await removeAtOnce(services, record, engine);
+  } catch (cause) {
+    if (!isAbort(cause, engine)) services.log.warn("what came late was not removed", { pod: record.name, uid: record.uid, error: cause });
+  }
+}
+
+/** Removes everything of a pod that the API has no more, without grace. Rejects only when the signal is aborted. */
+export async function removeAtOnce(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
+  const inputs = { references: { configMaps: new Map(), secrets: new Map() }, volumePlans: undefined };
+  await execute(new Turn(services, record, inputs, { signal, engine: signal }), [{ kind: "tear-down" }]);
 }
 
 async function createSandbox(turn: Turn, { attempt }: { attempt: number }): Promise<PodSandbox | undefined> {
@@ -106,14 +127,14 @@ async function attachNetwork(turn: Turn, _action: unknown, given: Given<"attach-
 
 /** Makes what is missing, and brings up to date what has changed: each volume for itself. */
 async function setUpVolumes(turn: Turn): Promise<ReadonlyMap<string, string> | undefined> {
-  const { services, record, volumePlans } = turn;
+  const { services, record, volumePlans, signal } = turn;
   if (volumePlans === undefined) return undefined;
   const made = new Map(record.volumes.made);
   let isWhole = true;
   for (const [name, { plan, digest }] of volumePlans.plans) {
     if (made.get(name)?.digest === digest) continue;
     const path = await told(turn, "FailedMount", `MountVolume.SetUp failed for volume "${name}" `, async () =>
-      record.volumes.inOrder(async () => services.volumes.setUp(record.uid, name, plan)),
+      record.volumes.inOrder(async () => services.volumes.setUp(record.uid, name, plan, signal), signal),
     );
     if (path !== undefined) made.set(name, { digest, path });
     else if (!made.has(name)) isWhole = false;
@@ -124,17 +145,17 @@ async function setUpVolumes(turn: Turn): Promise<ReadonlyMap<string, string> | u
 
 /** Begins the kill and leaves it to itself: the pod's next turns must not wait out its grace. */
 async function killContainer(turn: Turn, action: Extract<Action, { kind: "kill-container" }>): Promise<void> {
-  const { services, record, signal } = turn;
+  const { services, record, engine } = turn;
   const { id, name, grace, message } = action;
   if (!record.containers.isBeingKilled(id)) recordEvent(services, record, "Normal", "Killing", message, name);
   const killing = record.containers.killBegins(id, grace.wholeSeconds);
   const end = async (): Promise<void> => {
     try {
-      await services.runtime.stopContainer(id, grace.leftSeconds, signal);
+      await stopInTime(services, id, grace.leftSeconds, engine);
     } catch (cause) {
-      if (isAbort(cause, signal)) return;
+      if (isAbort(cause, engine)) return;
       services.log.error("container not stopped", { pod: record.name, container: name, error: cause });
-      await services.clock.sleep(KILL_RETRY_MS, signal).catch(() => {}); // only ever aborted
+      await services.clock.sleep(KILL_RETRY_MS, engine).catch(() => {}); // only ever aborted
     }
     record.containers.killEnded(id, killing);
     record.hinted({ containerId: id });
@@ -143,12 +164,20 @@ async function killContainer(turn: Turn, action: Extract<Action, { kind: "kill-c
   services.inBackground(end());
 }
 
+/** A stop that hangs is given up, so that the plan can ask for another. */
+async function stopInTime({ runtime }: Services, id: string, graceSeconds: number, engine: AbortSignal): Promise<void> {
+  const late = new AbortController();
+  using _timer = startTimer(() => late.abort(new Error("It is not stopped long after its grace")), graceSeconds * 1_000 + KILL_LATE_MS);
+  const signal = AbortSignal.any([engine, late.signal]);
+  await orAbandoned(runtime.stopContainer(id, graceSeconds, signal), signal);
+}
+
 async function removeContainer(
   { services, record, signal }: Turn,
   { id, name, attempt }: { id: string; name: string; attempt: number },
 ): Promise<void> {
   await services.runtime.removeContainer(id, signal);
-  await removeRootfs(services, rootfsKey(record.uid, name, attempt));
+  await removeRootfs(services, rootfsKey(record.uid, name, attempt), signal);
   const logPath = record.containers.get(id)?.logPath;
   if (logPath !== undefined) await unlessReadOnly(services, logPath, async () => services.removeLog(logPath));
   record.containers.removed(id);
@@ -158,7 +187,7 @@ async function stopSandbox({ services, record, signal }: Turn, { id }: { id: str
   const { live } = record.sandboxes;
   const isOther = live !== undefined && live.id !== id;
   if (!isOther) {
-    await services.network.detach(record.uid);
+    await services.network.detach(record.uid, signal);
     record.sandboxes.disconnected();
     record.volumes.sandboxEnded();
   }
@@ -176,8 +205,8 @@ async function reportVolumes(turn: Turn, { problem }: { problem: string }): Prom
   turn.hasTrouble = true;
 }
 
-async function releaseVolumes({ services, record }: Turn): Promise<void> {
-  await removeVolumes(services, record);
+async function releaseVolumes({ services, record, signal }: Turn): Promise<void> {
+  await removeVolumes(services, record, signal);
   record.volumes.removed();
 }
 
@@ -190,29 +219,31 @@ async function tearDown(turn: Turn): Promise<void> {
   const { services, record, signal } = turn;
   await cancelPulls(turn);
   await Promise.all(record.containers.all.map(async ({ id }) => services.runtime.removeContainer(id, signal)));
-  await services.network.detach(record.uid);
+  await services.network.detach(record.uid, signal);
   await Promise.all(
     record.sandboxes.all.map(async ({ sandbox: { id } }) => {
       await services.runtime.stopPodSandbox(id, signal);
       await services.runtime.removePodSandbox(id, signal);
     }),
   );
-  await Promise.all(record.containers.all.map(async ({ name, attempt }) => removeRootfs(services, rootfsKey(record.uid, name, attempt))));
-  await removeVolumes(services, record);
+  await Promise.all(
+    record.containers.all.map(async ({ name, attempt }) => removeRootfs(services, rootfsKey(record.uid, name, attempt), signal)),
+  );
+  await removeVolumes(services, record, signal);
   const logs = podLogsPath(services.podLogsDir, record);
-  await unlessReadOnly(services, logs, async () => removeTree(logs));
+  await unlessReadOnly(services, logs, async () => removeTree(logs, signal));
   await unlessReadOnly(services, "the kept object", async () => forgetKeptPod(services.keptPodsDir, record.uid));
   record.removed();
   services.log.info("pod removed", { pod: record.name, uid: record.uid });
 }
 
-async function removeRootfs(services: Services, key: string): Promise<void> {
-  await unlessReadOnly(services, key, async () => services.images.removeRootfs(key));
+async function removeRootfs(services: Services, key: string, signal: AbortSignal): Promise<void> {
+  await unlessReadOnly(services, key, async () => services.images.removeRootfs(key, signal));
 }
 
-async function removeVolumes(services: Services, record: PodRecord): Promise<void> {
-  const tearDown = async (): Promise<void> => services.volumes.tearDown(record.uid);
-  await unlessReadOnly(services, "volumes", async () => record.volumes.inOrder(tearDown));
+async function removeVolumes(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
+  const tearDown = async (): Promise<void> => services.volumes.tearDown(record.uid, signal);
+  await unlessReadOnly(services, "volumes", async () => record.volumes.inOrder(tearDown, signal));
 }
 
 /** On a read-only disk files stay, whatever becomes of their pod; the next engine that can finds and removes them. */

@@ -4,6 +4,7 @@ import { hasCode } from "../../errors.ts";
 import type { Image } from "../../images/images.ts";
 import type { ContainerNotes } from "../record/container-notes.ts";
 import type { PodRecord } from "../record/pod-record.ts";
+import { orAbandoned } from "../abandon.ts";
 import { describeError, recordEvent, type Services } from "../services.ts";
 import { asksAlways, type ContainerFailure, nameFailure, nextPullBackoff, planImage, pullFailure } from "../decide/image-access.ts";
 import { goDuration } from "../decide/status.ts";
@@ -21,8 +22,9 @@ export async function availableImage(turn: Turn, container: Container, connected
   if (notes.pulled !== undefined) return notes.pulled;
   let present: Image | undefined;
   try {
-    present = asksAlways(container) ? undefined : await services.images.imageStatus(reference);
+    present = asksAlways(container) ? undefined : await services.images.imageStatus(reference, signal);
   } catch (cause) {
+    signal.throwIfAborted();
     noteImageFailure(services, record, container, notes, cause);
     return undefined;
   }
@@ -72,7 +74,7 @@ async function pullImage(
   const reference = container.image ?? "";
   const startedMs = services.clock.monotonicMs();
   try {
-    const image = await services.images.pullImage(reference, signal);
+    const image = await orAbandoned(services.images.pullImage(reference, signal), signal);
     notes.pullSucceeded(image);
     const took = goDuration(services.clock.monotonicMs() - startedMs);
     const message = `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${image.sizeBytes} bytes.`;

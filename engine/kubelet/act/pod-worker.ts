@@ -1,5 +1,5 @@
 import type { PodStatus } from "@peapod/api";
-import { isAbort } from "@peapod/kit";
+import { isAbort, startTimer } from "@peapod/kit";
 import { type ErrorCode, hasCode } from "../../errors.ts";
 import type { References } from "../decide/environment.ts";
 import { execute } from "./execute.ts";
@@ -20,14 +20,19 @@ import { wantedVolumes, type WantedVolumes } from "./wanted-volumes.ts";
 const SHOW_PROGRESS_AFTER_MS = 100;
 
 /** One turn of a pod: look, plan, act, tell. Owns its errors: it rejects only when the signal is aborted. */
-export async function runTurn(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
+export async function runTurn(services: Services, record: PodRecord, engine: AbortSignal): Promise<void> {
   const held: Places[] = [];
+  const isWanted = !record.deletion.aborted;
+  const late = new AbortController();
+  const giveUp = (): void => late.abort(new Error("Removing the pod took too long"));
+  using _limit = isWanted ? undefined : startTimer(giveUp, services.removalLimitMs);
+  const signal = AbortSignal.any([engine, isWanted ? record.deletion : late.signal]);
   try {
     await refresh(services, record);
     record.tellWatchers();
     if (await refuseUnfit(services, record, signal)) return;
     const inputs = await gather(services, record, signal);
-    const turn = new Turn(services, record, inputs, signal);
+    const turn = new Turn(services, record, inputs, { signal, engine });
     const seen = record.seen(inputs.volumes);
     const actions = allowed(services, record, planPod(turn.pod, seen, services.clock.monotonicMs()), held);
     if (podState(turn.pod, seen) === "terminated") await writeStatus(services, record, signal);
@@ -38,7 +43,8 @@ export async function runTurn(services: Services, record: PodRecord, signal: Abo
     if (record.retryAtMs > services.clock.monotonicMs()) services.notifyAt(record.uid, record.retryAtMs);
     else if (actions.some(leadsOn)) services.notify(record.uid);
   } catch (cause) {
-    if (isAbort(cause, signal)) throw cause;
+    if (isAbort(cause, engine)) throw cause;
+    if (isWanted && isAbort(cause, signal)) return services.notify(record.uid); // it is deleted: another plan is due
     services.log.error("pod turn failed", { pod: record.name, uid: record.uid, error: cause });
     record.failed(services.clock);
     services.notifyAt(record.uid, record.retryAtMs);
@@ -72,11 +78,6 @@ function allowed({ places }: Services, { uid }: PodRecord, actions: readonly Act
     const name = costly[kind];
     return name === undefined || !refused.has(places[name]);
   });
-}
-
-/** Removes everything of a pod that the API has no more, without grace, for a kubelet that stops. Rejects only when the signal is aborted. */
-export async function removeAtOnce(services: Services, record: PodRecord, signal: AbortSignal): Promise<void> {
-  await execute(new Turn(services, record, { references: NO_REFERENCES, volumePlans: undefined }, signal), [{ kind: "tear-down" }]);
 }
 
 /** Whether there may be more to do at once after an action. */

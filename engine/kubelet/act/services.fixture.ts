@@ -23,6 +23,7 @@ export function servicesOf(node: TestNode): Services {
     recorder: new EventRecorder({ client, component: "kubelet", host: "node-1", clock, log }),
     statusWriter: new StatusWriter(client),
     places: { start: places(), removal: places() },
+    removalLimitMs: 600_000,
     nodeMemoryBytes: 8 * 1024 ** 3,
     allocatable: {},
     resolver: async () => ({ host: "", upstream: "" }),

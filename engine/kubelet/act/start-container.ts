@@ -58,18 +58,18 @@ export async function startContainer(
 
 /** `not yet`: what it needs of its pod failed, which is told there. */
 async function create(turn: Turn, start: Start, given: Given<"start-container">): Promise<"started" | "start failed" | "not yet"> {
-  const { services, record, signal } = turn;
+  const { services, record, signal, engine } = turn;
   const { container, attempt, image } = start;
   await using undo = new AsyncDisposableStack();
   const key = rootfsKey(record.uid, container.name, attempt);
   const logPath = join(podLogsPath(services.podLogsDir, record), container.name, `${attempt}.log`);
   const [rootfs, inside, sandbox] = await Promise.allSettled([
-    services.images.mountRootfs(image.id, key),
+    services.images.mountRootfs(image.id, key, signal),
     insideOf(turn, start, given),
     given.sandbox,
     mkdir(dirname(logPath), { recursive: true, mode: 0o700 }),
   ]);
-  undo.defer(async () => tryUndo(turn, async () => services.images.removeRootfs(key)));
+  undo.defer(async () => tryUndo(turn, async () => services.images.removeRootfs(key, engine)));
   if (rootfs.status === "rejected") throw rootfs.reason;
   if (inside.status === "rejected") throw inside.reason;
   if (inside.value === undefined || sandbox.status === "rejected" || sandbox.value === undefined) return "not yet";
@@ -90,7 +90,7 @@ async function create(turn: Turn, start: Start, given: Given<"start-container">)
   } catch (cause) {
     return startFailed(turn, start, cause); // some runtimes look for the executable at this step
   }
-  undo.defer(async () => tryUndo(turn, async () => services.runtime.removeContainer(id, signal)));
+  undo.defer(async () => tryUndo(turn, async () => services.runtime.removeContainer(id, engine)));
   recordEvent(services, record, "Normal", "Created", "Container created", container.name);
   if ((await given.network) === undefined) return "not yet";
   try {
@@ -160,7 +160,7 @@ async function volumeMounts(
   paths: ReadonlyMap<string, string>,
   variables: Readonly<Record<string, string>>,
 ): Promise<Mount[]> {
-  const { services, record } = turn;
+  const { services, record, signal } = turn;
   const mounts: Mount[] = [];
   for (const mount of container.volumeMounts ?? []) {
     const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
@@ -173,7 +173,7 @@ async function volumeMounts(
     const hostPath =
       subPath === undefined || subPath === ""
         ? path
-        : await record.volumes.inOrder(async () => services.volumes.subPath(record.uid, mount.name, subPath));
+        : await record.volumes.inOrder(async () => services.volumes.subPath(record.uid, mount.name, subPath, signal), signal);
     const propagation = { None: "private", HostToContainer: "rslave", Bidirectional: "rshared" } as const;
     mounts.push({
       hostPath,

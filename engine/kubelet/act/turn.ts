@@ -16,7 +16,10 @@ export class Turn {
   readonly pod: Pod | undefined;
   readonly references: References;
   readonly volumePlans: WantedVolumes | undefined;
+  /** Aborted when the engine stops; of a pod that was wanted as the turn began, when its deletion is seen; of one that goes, when that takes too long. */
   readonly signal: AbortSignal;
+  /** Aborted when the engine stops: for what is to be seen through, and for what takes back. */
+  readonly engine: AbortSignal;
   #address: Promise<PodAddress | undefined> | undefined;
   /** Whether anything failed for the pod as a whole. */
   hasTrouble = false;
@@ -25,7 +28,7 @@ export class Turn {
     services: Services,
     record: PodRecord,
     inputs: { references: References; volumePlans: WantedVolumes | undefined },
-    signal: AbortSignal,
+    { signal, engine }: { signal: AbortSignal; engine: AbortSignal },
   ) {
     this.services = services;
     this.record = record;
@@ -33,13 +36,14 @@ export class Turn {
     this.references = inputs.references;
     this.volumePlans = inputs.volumePlans;
     this.signal = signal;
+    this.engine = engine;
   }
 
   /** The pod's address, reserved by the first who asks; undefined, with an event and a later try, where there is none. Never rejects. */
   async address(): Promise<PodAddress | undefined> {
     const { services, record } = this;
     this.#address ??= told(this, "FailedCreatePodSandBox", "Failed to create pod sandbox", async () => {
-      if (record.sandboxes.address === undefined) record.sandboxes.reserved(await services.network.reserve(record.uid));
+      if (record.sandboxes.address === undefined) record.sandboxes.reserved(await services.network.reserve(record.uid, this.signal));
       return record.sandboxes.address;
     });
     return this.#address;
@@ -51,19 +55,19 @@ export class Turn {
   }
 
   async #writePodFiles(): Promise<PodFiles> {
-    const { services, record, pod } = this;
+    const { services, record, pod, signal } = this;
     const address = await this.address();
     if (pod === undefined || address === undefined) throw new Error("A pod's files need its specification and address");
     const resolvConf = podResolvConf(await services.resolver());
     return record.volumes.inOrder(async () => {
       const write = async (name: string, content: string): Promise<string> =>
-        services.volumes.writePodFile(record.uid, name, content, 0o644);
+        services.volumes.writePodFile(record.uid, name, content, 0o644, signal);
       return {
         hosts: await write("etc-hosts", hostsFile(pod, address.ip)),
         resolver: await write("resolv.conf", resolvConf),
         hostname: await write("hostname", `${podHostname(pod)}\n`),
       };
-    });
+    }, signal);
   }
 }
 

@@ -7,7 +7,7 @@ import { PodRecord } from "./pod-record.ts";
 import type { Services } from "../services.ts";
 
 /** What earlier engines left on the machine, by pod. */
-export async function adoptFromMachine(services: Services): Promise<Map<string, PodRecord>> {
+export async function adoptFromMachine(services: Services, signal: AbortSignal): Promise<Map<string, PodRecord>> {
   const { runtime, images, volumes, network } = services;
   const [sandboxes, containers, volumePods, networkPods, rootfsKeys, logged, kept] = await Promise.all([
     runtime.listPodSandboxes(),
@@ -29,7 +29,7 @@ export async function adoptFromMachine(services: Services): Promise<Map<string, 
   for (const container of containers) recordOf(container.pod).containers.adopted(container, services.clock);
   for (const uid of [...volumePods, ...networkPods, ...kept.keys()]) if (!records.has(uid)) recordOf({ uid, namespace: "", name: "" });
   for (const uid of volumePods) recordOf({ uid, namespace: "", name: "" }).volumes.adopted();
-  await removeUnusedRootfs(services, rootfsKeys, containers);
+  await removeUnusedRootfs(services, rootfsKeys, containers, signal);
   return records;
 }
 
@@ -68,11 +68,16 @@ export async function compareWithMachine(services: Services, records: ReadonlyMa
 const REMOVALS_AT_ONCE = 4;
 
 /** One that cannot be removed is told of, and tried again by whoever wants its name or looks here next. */
-async function removeUnusedRootfs({ images, log }: Services, keys: readonly string[], containers: readonly Container[]): Promise<void> {
+async function removeUnusedRootfs(
+  { images, log }: Services,
+  keys: readonly string[],
+  containers: readonly Container[],
+  signal: AbortSignal,
+): Promise<void> {
   const used = new Set(containers.map(({ pod, name, attempt }) => rootfsKey(pod.uid, name, attempt)));
   const remove = async (key: string): Promise<void> => {
     try {
-      await images.removeRootfs(key);
+      await images.removeRootfs(key, signal);
     } catch (error) {
       log.warn("root file system not removed, tried again later", { key, error });
     }

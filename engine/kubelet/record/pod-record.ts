@@ -32,6 +32,7 @@ export class PodRecord {
   /** Troubles of the pod as a whole, one after the other. */
   #troubles = 0;
   #deletedAtMs: number | undefined;
+  readonly #deletion = new AbortController();
   readonly #tornDown = new AbortController();
   #isObjectDeleted = false;
   #keptState: string | undefined;
@@ -81,6 +82,11 @@ export class PodRecord {
     return this.#isObjectDeleted;
   }
 
+  /** Aborted when its deletion is first seen: what was begun while it was wanted goes no further. */
+  get deletion(): AbortSignal {
+    return this.#deletion.signal;
+  }
+
   /** Nothing of it is on the machine any more. */
   get isTornDown(): boolean {
     return this.#tornDown.signal.aborted;
@@ -111,6 +117,7 @@ export class PodRecord {
     this.#forgetOtherImages(before, pod);
     this.#pod = pod;
     this.#isInApi = isInApi;
+    if (!isInApi || deletionTimestamp !== undefined) this.#deletion.abort();
   }
 
   /** A status is on its way to the API. */

@@ -1,3 +1,5 @@
+import { orAbandoned } from "../abandon.ts";
+
 /** A volume that was set up. */
 export interface MadeVolume {
   /** Of what it shows. */
@@ -68,10 +70,13 @@ export class PodVolumes {
     }
   }
 
-  /** Makes a call for the pod's volumes when those before it are over: one after the other. */
-  async inOrder<T>(call: () => Promise<T>): Promise<T> {
-    const result = this.#calls.then(call);
-    this.#calls = result.catch(() => {}); // whoever called hears of it
+  /** Makes a call for the pod's volumes when those before it are over, or cancelled and abandoned: one after the other. */
+  async inOrder<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const result = this.#calls.then(async () => {
+      signal.throwIfAborted();
+      return call();
+    });
+    this.#calls = orAbandoned(result, signal).catch(() => {}); // whoever called hears of it
     return result;
   }
 }
