@@ -8,6 +8,7 @@ const known = { name: "somebody", groups: ["system:authenticated"] };
 const asked: { method: string; path: string; isWatch?: boolean; want: Partial<Access> }[] = [
   { method: "GET", path: "/api/v1/pods", want: { verb: "list", group: "", resource: "pods", namespace: "", name: "" } },
   { method: "GET", path: "/api/v1/pods", isWatch: true, want: { verb: "watch" } },
+  { method: "POST", path: "/api/v1/namespaces/n/pods", isWatch: true, want: { verb: "create" } },
   { method: "GET", path: "/api/v1/namespaces/n/pods/a", want: { verb: "get", namespace: "n", name: "a", subresource: "" } },
   { method: "PUT", path: "/api/v1/namespaces/n/pods/a/status", want: { verb: "update", subresource: "status" } },
   {

@@ -1,6 +1,6 @@
 import { unauthorized } from "@peapod/api";
 import { StatusError } from "../errors.ts";
-import type { Route } from "./routes.ts";
+import { type Route, verbOf } from "./routes.ts";
 import { isKnown, type User } from "./user.ts";
 
 /** What somebody wants to do, in the words of Kubernetes' access reviews. */
@@ -33,9 +33,6 @@ export function authorize(user: User, access: Access): void {
 export function accessOf(route: Route, method: string, path: string, isWatch: boolean): Access {
   if (route.kind !== "objects") return { kind: "path", verb: method.toLowerCase(), path };
   const { resource, subresource = "", namespace = "", name = "" } = route;
-  const reads = isWatch ? "watch" : name === "" ? "list" : "get";
-  const deletes = name === "" ? "deletecollection" : "delete";
-  const verbs: Readonly<Record<string, string>> = { GET: reads, POST: "create", PUT: "update", PATCH: "patch", DELETE: deletes };
-  const verb = verbs[method] ?? method.toLowerCase();
+  const verb = isWatch && method === "GET" && subresource === "" ? "watch" : verbOf(route, method);
   return { kind: "resource", verb, group: resource.group, resource: resource.plural, subresource, namespace, name };
 }

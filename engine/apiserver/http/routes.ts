@@ -56,6 +56,19 @@ export function parseRoute(path: string): Route {
   return versionRoute(second, third, rest);
 }
 
+/** What a method does on a path of objects, in the API's words. */
+export function verbOf({ name }: ObjectRoute, method: string): string {
+  const isOne = name !== undefined;
+  const verbs: Readonly<Record<string, string>> = {
+    GET: isOne ? "get" : "list",
+    POST: "create",
+    PUT: "update",
+    PATCH: "patch",
+    DELETE: isOne ? "delete" : "deletecollection",
+  };
+  return verbs[method] ?? method.toLowerCase();
+}
+
 function openapiRoute(parts: readonly string[]): Route {
   if (parts.length === 0) return { kind: "openapi-index" };
   const [prefix, ...rest] = parts;

@@ -1,27 +1,12 @@
-import {
-  asRecord,
-  failure,
-  groupVersion,
-  type KubeObject,
-  methodNotAllowed,
-  type Resource,
-  success,
-  unsupportedMediaType,
-} from "@peapod/api";
+import { success } from "@peapod/api";
 import type { Clock } from "@peapod/kit";
-import type { WriteOptions } from "./admission.ts";
-import { isDryRun, readDeleteOptions } from "./delete-options.ts";
-import { StatusError } from "../errors.ts";
+import { readObjectBody } from "../encodings/request-body.ts";
 import { addWarning, type Exchange, sendValue } from "../http/exchange.ts";
-import { type Form, negotiate } from "../encodings/negotiation.ts";
+import { type ObjectRoute, verbOf } from "../http/routes.ts";
+import { readDeleteOptions } from "./delete-options.ts";
+import { includeOf, sendList, sendObject } from "./object-answer.ts";
 import type { ObjectApi } from "./object-api.ts";
-import type { Place } from "./object-key.ts";
-import type { ListResult } from "./reading.ts";
-import { contentType, readJsonBody, readObjectBody } from "../encodings/request-body.ts";
-import type { ObjectRoute } from "../http/routes.ts";
-import type { Selection } from "./selection.ts";
-import { type IncludeObject, toPartial, toTable } from "../encodings/table.ts";
-import type { Patch } from "./updating.ts";
+import { given, namespaceOf, notAllowed, placeOf, readPatch, selectionOf, writeOptions } from "./object-request.ts";
 import { streamWatch } from "./watch-stream.ts";
 
 export interface ObjectGround {
@@ -35,11 +20,12 @@ export interface ObjectGround {
  */
 export async function handleObjects(ground: ObjectGround, route: ObjectRoute, exchange: Exchange): Promise<void> {
   const { resource, subresource } = route;
-  if (!verbsOf(route).includes(verbOf(route, exchange))) throw notAllowed(route, exchange);
+  if (!verbsOf(route).includes(verbOf(route, exchange.method))) throw notAllowed(route, exchange);
   switch (exchange.method) {
     case "GET":
       return await read(ground, route, exchange);
     case "POST": {
+      if (route.name !== undefined) throw notAllowed(route, exchange);
       const body = await readObjectBody(exchange.request);
       const options = writeOptions(exchange);
       const made = ground.api.create(resource, namespaceOf(route, body), body ?? {}, options);
@@ -76,19 +62,6 @@ function verbsOf({ resource, subresource }: ObjectRoute): readonly string[] {
   if (subresource === undefined) return resource.verbs;
   const below = resource.subresources.find(({ name }) => name === subresource);
   return below?.write === undefined ? [] : below.verbs;
-}
-
-/** A request's method in the API's words; "" for what means nothing on this path. */
-function verbOf({ name, subresource }: ObjectRoute, { method }: Exchange): string {
-  const isOne = name !== undefined;
-  const verbs: Readonly<Record<string, string>> = {
-    GET: isOne ? "get" : "list",
-    POST: isOne && subresource === undefined ? "" : "create",
-    PUT: isOne ? "update" : "",
-    PATCH: isOne ? "patch" : "",
-    DELETE: isOne ? "delete" : "deletecollection",
-  };
-  return verbs[method] ?? "";
 }
 
 async function read(ground: ObjectGround, route: ObjectRoute, exchange: Exchange): Promise<void> {
@@ -143,115 +116,4 @@ async function remove(ground: ObjectGround, route: ObjectRoute, exchange: Exchan
 async function acknowledge({ api }: ObjectGround, { response }: Exchange): Promise<void> {
   await api.sync();
   if (api.trouble !== undefined) addWarning(response, api.trouble);
-}
-
-async function sendObject(ground: ObjectGround, exchange: Exchange, resource: Resource, code: number, object: KubeObject): Promise<void> {
-  const form = negotiate(exchange.request.headers.accept, ["Table", "PartialObjectMetadata"]);
-  const { resourceVersion } = object.metadata;
-  const shaped = shape(ground, exchange, resource, form, [object], resourceVersion === undefined ? {} : { resourceVersion });
-  await sendValue(exchange.response, code, shaped ?? object, { "Content-Type": form.mediaType });
-}
-
-async function sendList(ground: ObjectGround, exchange: Exchange, resource: Resource, list: ListResult): Promise<void> {
-  const form = negotiate(exchange.request.headers.accept, ["Table", "PartialObjectMetadataList"]);
-  const { items, ...rest } = list;
-  const metadata = {
-    resourceVersion: rest.resourceVersion,
-    ...given("continue", rest.continue),
-    ...given("remainingItemCount", rest.remainingItemCount),
-  };
-  const shaped = shape(ground, exchange, resource, form, items, metadata);
-  const value = shaped ?? { kind: `${resource.kind}List`, apiVersion: groupVersion(resource), metadata, items: items.map(withoutType) };
-  await sendValue(exchange.response, 200, value, { "Content-Type": form.mediaType });
-}
-
-function shape(
-  ground: ObjectGround,
-  exchange: Exchange,
-  resource: Resource,
-  form: Form,
-  objects: readonly KubeObject[],
-  metadata: Record<string, unknown>,
-): unknown {
-  const { version } = form;
-  if (form.as === "Table")
-    return toTable(objects, { resource, include: includeOf(exchange), nowMs: ground.clock.nowMs(), metadata, withHeaders: true, version });
-  const [first] = objects;
-  if (form.as === "PartialObjectMetadata" && first !== undefined) return toPartial(first, version);
-  if (form.as === "PartialObjectMetadataList")
-    return {
-      kind: "PartialObjectMetadataList",
-      apiVersion: `meta.k8s.io/${version}`,
-      metadata,
-      items: objects.map((object) => toPartial(object, version)),
-    };
-  return undefined;
-}
-
-/** A list says once what its items are. */
-function withoutType({ kind: _kind, apiVersion: _version, ...rest }: KubeObject): unknown {
-  return rest;
-}
-
-function includeOf({ query }: Exchange): IncludeObject {
-  return query.word("includeObject", ["None", "Metadata", "Object"]) ?? "Metadata";
-}
-
-function writeOptions({ query, response }: Exchange, subresource?: string): WriteOptions {
-  return {
-    fieldValidation: query.word("fieldValidation", ["Strict", "Warn", "Ignore"]) ?? "Warn",
-    dryRun: isDryRun(query),
-    onWarning: (text) => addWarning(response, text),
-    ...given("subresource", subresource),
-  };
-}
-
-const patchTypes: Readonly<Record<string, Patch["type"]>> = {
-  "application/json-patch+json": "json",
-  "application/merge-patch+json": "merge",
-  "application/strategic-merge-patch+json": "strategic",
-};
-
-async function readPatch({ request }: Exchange): Promise<Patch> {
-  const given = contentType(request);
-  if (given === "application/apply-patch+yaml" || given === "application/apply-patch+cbor")
-    throw new StatusError(
-      failure(
-        415,
-        "UnsupportedMediaType",
-        "server-side apply is not supported here: use kubectl apply without --server-side, helm with --server-side=false",
-      ),
-    );
-  const type = patchTypes[given];
-  if (type === undefined) throw new StatusError(unsupportedMediaType(Object.keys(patchTypes)));
-  return { type, body: await readJsonBody(request, [given]) };
-}
-
-function selectionOf(route: ObjectRoute, { query }: Exchange, alsoField?: string): Selection {
-  const fields = [query.text("fieldSelector"), alsoField].filter((part) => part !== undefined).join(",");
-  return {
-    ...given("namespace", route.namespace),
-    ...given("labelSelector", query.text("labelSelector")),
-    ...(fields === "" ? {} : { fieldSelector: fields }),
-  };
-}
-
-/** An object names its namespace where the path of a POST does not. */
-function namespaceOf(route: ObjectRoute, body: unknown): string | undefined {
-  if (route.namespace !== undefined || !route.resource.namespaced) return route.namespace;
-  const namespace = asRecord(asRecord(body)?.["metadata"])?.["namespace"];
-  return typeof namespace === "string" ? namespace : undefined;
-}
-
-function placeOf(route: ObjectRoute, exchange: Exchange): Place {
-  if (route.name === undefined) throw notAllowed(route, exchange);
-  return { name: route.name, ...given("namespace", route.namespace) };
-}
-
-function notAllowed(route: ObjectRoute, { method }: Exchange): StatusError {
-  return new StatusError(methodNotAllowed(route.resource, method.toLowerCase()));
-}
-
-function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
-  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: V }; // one computed key
 }
