@@ -77,6 +77,7 @@ test("environment variables and hosts files tell a pod who and where it is", asy
             shell("main", "env | busybox sort; echo args: $0 $1; busybox pwd; exec busybox sleep 3600", {
               workingDir: "/tmp/made",
               args: ["first-$(PLAIN)", "second-$$(PLAIN)"],
+              resources: { limits: { memory: "64Mi" } },
               envFrom: [{ prefix: "CM_", configMapRef: { name: "settings" } }],
               env: [
                 { name: "PLAIN", value: "plain" },
@@ -85,6 +86,7 @@ test("environment variables and hosts files tell a pod who and where it is", asy
                 { name: "LABEL", ...fieldRef("metadata.labels['app']") },
                 { name: "IP", ...fieldRef("status.podIP") },
                 { name: "HOST", ...fieldRef("status.hostIP") },
+                { name: "MEMORY", valueFrom: { resourceFieldRef: { resource: "limits.memory", divisor: "1Mi" } } },
                 { name: "PASSWORD", valueFrom: { secretKeyRef: { name: "keys", key: "password" } } },
                 { name: "ABSENT", valueFrom: { configMapKeyRef: { name: "none", key: "x", optional: true } } },
               ],
@@ -107,6 +109,7 @@ test("environment variables and hosts files tell a pod who and where it is", asy
     "LABEL=teller",
     `IP=${ip}`,
     `HOST=${hostIP}`,
+    "MEMORY=64",
     "PASSWORD=s3cret",
     "args: first-plain second-$(PLAIN)",
     "/tmp/made",

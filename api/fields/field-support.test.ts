@@ -204,10 +204,6 @@ const refusedPods: [path: string, pod: Pod][] = [
   ["spec.containers[0].securityContext.allowPrivilegeEscalation", withContainer({ securityContext: { allowPrivilegeEscalation: false } })],
   ["spec.containers[0].securityContext.capabilities", withContainer({ securityContext: { capabilities: { drop: ["ALL"] } } })],
   [
-    "spec.containers[0].env[0].valueFrom.resourceFieldRef",
-    withContainer({ env: [{ name: "A", valueFrom: { resourceFieldRef: { resource: "limits.cpu" } } }] }),
-  ],
-  [
     "spec.containers[0].volumeMounts[0].mountPropagation",
     withContainer({ volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "Bidirectional" }] }),
   ],

@@ -1,6 +1,7 @@
 import { type FieldError, invalid, required, unsupported } from "../fields/field-error.ts";
 import type { EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector } from "../generated.ts";
 import { configKey, qualifiedName, variableName } from "../values/names.ts";
+import { validateResourceField } from "./validate-resource-field.ts";
 
 const fieldPaths = [
   "metadata.name",
@@ -52,6 +53,7 @@ export function validateEnvFrom(sources: readonly EnvFromSource[], path: string)
 function validateSource(source: EnvVarSource, value: string, path: string): FieldError[] {
   const errors: FieldError[] = [];
   if (source.fieldRef !== undefined) errors.push(...validateFieldRef(source.fieldRef, `${path}.fieldRef`));
+  if (source.resourceFieldRef !== undefined) errors.push(...validateResourceField(source.resourceFieldRef, `${path}.resourceFieldRef`));
   for (const name of ["configMapKeyRef", "secretKeyRef"] as const) {
     const reference = source[name];
     if (reference === undefined) continue;

@@ -106,6 +106,11 @@ test("containerEnvironment() takes envFrom with a prefix, below env, and tells w
 });
 
 for (const { of, container, message } of [
+  {
+    of: "a container",
+    container: { name: "web", env: [{ name: "A", valueFrom: { resourceFieldRef: { containerName: "none", resource: "limits.cpu" } } }] },
+    message: "container none not found",
+  },
   { of: "a ConfigMap", container: { name: "web", envFrom: [{ configMapRef: { name: "other" } }] }, message: 'configmap "other" not found' },
   {
     of: "a Secret",

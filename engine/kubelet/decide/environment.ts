@@ -162,7 +162,9 @@ function resourceValue(
   reference: { containerName?: string; resource: string; divisor?: string },
   { pod, allocatable }: EnvironmentSources,
 ): string {
-  const target = pod.spec?.containers.find(({ name }) => name === reference.containerName) ?? container;
+  const { containerName = "" } = reference;
+  const target = containerName === "" ? container : pod.spec?.containers.find(({ name }) => name === containerName);
+  if (target === undefined) throw invalidConfig(`container ${containerName} not found`);
   const [kind, ...rest] = reference.resource.split(".");
   const resource = rest.join(".");
   const { limits, requests } = target.resources ?? {};
