@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { badRequest, notFound, pods, serviceUnavailable, type Status } from "@peapod/api";
+import { badRequest, notFound, podContainers, pods, serviceUnavailable, type Status } from "@peapod/api";
 import { ApiError } from "@peapod/client";
 import { delay } from "@peapod/kit";
 import { hasCode } from "../errors.ts";
@@ -72,7 +72,7 @@ export class KubeletNodeServer implements NodeServer {
     await this.#untilReady(signal);
     const record = this.#options.kubelet.record(podUid);
     if (record?.pod === undefined) throw new ApiError(notFound(pods, podUid));
-    if (record.pod.spec?.containers.some(({ name }) => name === containerName) !== true) {
+    if (!podContainers(record.pod.spec).some(({ name }) => name === containerName)) {
       throw refused(`container ${containerName} is not valid for pod ${record.name}`);
     }
     return record;

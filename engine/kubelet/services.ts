@@ -1,4 +1,4 @@
-import type { Pod } from "@peapod/api";
+import { type Pod, podContainers } from "@peapod/api";
 import type { Client, EventRecorder } from "@peapod/client";
 import type { Clock, Logger } from "@peapod/kit";
 import type { ImageService } from "../images/images.ts";
@@ -58,12 +58,18 @@ export function recordEvent(
       name: record.name,
       uid: record.uid,
       ...(pod?.metadata.resourceVersion === undefined ? {} : { resourceVersion: pod.metadata.resourceVersion }),
-      ...(containerName === undefined ? {} : { fieldPath: `spec.containers{${containerName}}` }),
+      ...(containerName === undefined ? {} : { fieldPath: fieldPathOf(pod, containerName) }),
     },
     type,
     reason,
     message,
   );
+}
+
+/** Upstream's path of a container in an event: the list and the name in it. */
+function fieldPathOf(pod: Pod | undefined, containerName: string): string {
+  const found = podContainers(pod?.spec).find(({ name }) => name === containerName);
+  return `${found?.path.replace(/\[\d+\]$/, "") ?? "spec.containers"}{${containerName}}`;
 }
 
 /** What went wrong, as a pod's status and events say it: the message, and the causes' unless it repeats what they end with; not what failed while cleaning up after it. */

@@ -1,4 +1,4 @@
-import { pods } from "@peapod/api";
+import { lastingRoles, podContainers, pods } from "@peapod/api";
 import { ApiError } from "@peapod/client";
 import { isAbort, isErrno, startTimer, untilAborted } from "@peapod/kit";
 import { removeTree } from "../../linux/remove-tree.ts";
@@ -276,7 +276,7 @@ async function deleteObject({ services, record, signal }: Turn): Promise<void> {
 }
 
 function portMappings({ pod }: Turn): PortMapping[] {
-  const ports = (pod?.spec?.containers ?? []).flatMap(({ ports: list = [] }) => list);
+  const ports = podContainers(pod?.spec, lastingRoles).flatMap(({ container }) => container.ports ?? []);
   return ports.flatMap(({ hostPort, containerPort, protocol = "TCP", hostIP = "" }) =>
     hostPort === undefined || hostPort === 0 ? [] : [{ protocol, containerPort, hostPort, hostIP }],
   );

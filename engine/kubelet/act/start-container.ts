@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Container, expandVariables, type Pod } from "@peapod/api";
+import { type Container, expandVariables, lastingRoles, type Pod, podContainers } from "@peapod/api";
 import { EngineError, hasCode } from "../../errors.ts";
 import type { Image } from "../../images/images.ts";
 import type { Mount } from "../../runtime/runtime.ts";
@@ -36,7 +36,7 @@ export async function startContainer(
   given: Given<"start-container">,
 ): Promise<void> {
   const { services, record, pod } = turn;
-  const container = pod?.spec?.containers.find(({ name }) => name === action.name);
+  const container = podContainers(pod?.spec, lastingRoles).find(({ name }) => name === action.name)?.container;
   if (pod === undefined || container === undefined) return;
   const notes = record.notesOf(container.name); // those of this image, also if another is wanted meanwhile
   const image = await availableImage(turn, container, given.network);

@@ -5,6 +5,7 @@ import {
   type EnvVar,
   expandVariables,
   type Pod,
+  podContainers,
   quantityToMilli,
   quantityToNumber,
   type Secret,
@@ -163,7 +164,7 @@ function resourceValue(
   { pod, allocatable }: EnvironmentSources,
 ): string {
   const { containerName = "" } = reference;
-  const target = containerName === "" ? container : pod.spec?.containers.find(({ name }) => name === containerName);
+  const target = containerName === "" ? container : podContainers(pod.spec).find(({ name }) => name === containerName)?.container;
   if (target === undefined) throw invalidConfig(`container ${containerName} not found`);
   const [kind, ...rest] = reference.resource.split(".");
   const resource = rest.join(".");

@@ -1,4 +1,4 @@
-import type { Pod, VolumeMount } from "@peapod/api";
+import { lastingRoles, type Pod, podContainers, type VolumeMount } from "@peapod/api";
 
 /**
  * The folders of a volume that other volumes of its pod are mounted on, relative to it. The container cannot make them where the volume is
@@ -6,8 +6,7 @@ import type { Pod, VolumeMount } from "@peapod/api";
  * mounted further in lies in those. A mount of a part of the volume (subPath) shows another folder, and is left alone.
  */
 export function nestedMountPoints(pod: Pod, volumeName: string): string[] {
-  const { containers = [], initContainers = [] } = pod.spec ?? {};
-  const found = [...initContainers, ...containers].flatMap(({ volumeMounts = [] }) => {
+  const found = podContainers(pod.spec, lastingRoles).flatMap(({ container: { volumeMounts = [] } }) => {
     const paths = volumeMounts.map(({ mountPath }) => clean(mountPath)).sort();
     return volumeMounts
       .filter((mount) => mount.name === volumeName && isWhole(mount))

@@ -1,4 +1,4 @@
-import type { Container, Pod } from "@peapod/api";
+import { type Container, type Pod, podContainers } from "@peapod/api";
 import type { Action, Grace } from "./actions.ts";
 import { type ContainerSeen, newest, type PodSeen, type SandboxSeen } from "./pod-seen.ts";
 import { currentBackoff, isOutdated, nextBackoff, restartAtMs, wantsRestart } from "./restarts.ts";
@@ -187,5 +187,5 @@ function isPulling(seen: PodSeen): boolean {
 }
 
 function containersOf(pod: Pod): readonly Container[] {
-  return pod.spec?.containers ?? [];
+  return podContainers(pod.spec, ["application"]).map(({ container }) => container);
 }

@@ -4,6 +4,7 @@ import {
   type ContainerStatus,
   type Pod,
   type PodCondition,
+  podContainers,
   type PodStatus,
   qosClass,
   timestamp,
@@ -35,7 +36,9 @@ type Phase = NonNullable<PodStatus["phase"]>;
 export function podStatus(pod: Pod, seen: PodSeen, previous: PodStatus, facts: StatusFacts): PodStatus {
   const state = podState(pod, seen);
   const isEnding = state !== "wanted";
-  const containers = (pod.spec?.containers ?? []).map((container) => containerStatus(pod, container, seen, previous, facts, isEnding));
+  const containers = podContainers(pod.spec, ["application"]).map(({ container }) =>
+    containerStatus(pod, container, seen, previous, facts, isEnding),
+  );
   const phase = podPhase(pod, containers, previous.phase, state);
   const hasSandbox = seen.sandboxes.at(-1)?.ready === true && seen.networkReady && !seen.sandboxes.at(-1)?.isStopped;
   const podIP = facts.podIP ?? previous.podIP;

@@ -1,4 +1,4 @@
-import type { Pod, PodStatus } from "@peapod/api";
+import { lastingRoles, type Pod, podContainers, type PodStatus } from "@peapod/api";
 import { backoffMs, monotonicOf } from "@peapod/kit";
 import { newest, type PodSeen } from "../decide/pod-seen.ts";
 import { backoffAfter } from "../decide/restarts.ts";
@@ -236,7 +236,7 @@ export class PodRecord {
       volumes,
       containers: this.containers.seen,
       memories: new Map(
-        (this.#pod?.spec?.containers ?? []).map(({ name }) => [
+        podContainers(this.#pod?.spec, lastingRoles).map(({ name }) => [
           name,
           { specHash: this.#specHash(name), ...(this.#notes.get(name)?.memory ?? { isPulling: false }) },
         ]),
@@ -276,16 +276,17 @@ export class PodRecord {
 
   /** What is remembered of an image that is no longer wanted goes: its pull, failures and back-offs. */
   #forgetOtherImages(before: Pod | undefined, now: Pod): void {
-    for (const { name, image } of now.spec?.containers ?? []) {
-      const known = before?.spec?.containers.find((other) => other.name === name);
-      if (known === undefined || known.image === image) continue;
+    const earlier = new Map(podContainers(before?.spec, lastingRoles).map(({ name, container }) => [name, container]));
+    for (const { name, container } of podContainers(now.spec, lastingRoles)) {
+      const known = earlier.get(name);
+      if (known === undefined || known.image === container.image) continue;
       this.#notes.get(name)?.cancelPull();
       this.#notes.delete(name);
     }
   }
 
   #specHash(name: string): string {
-    const container = this.#pod?.spec?.containers.find((other) => other.name === name);
-    return container === undefined ? "" : containerSpecHash(container);
+    const found = podContainers(this.#pod?.spec, lastingRoles).find((other) => other.name === name);
+    return found === undefined ? "" : containerSpecHash(found.container);
   }
 }

@@ -1,4 +1,4 @@
-import { type ConfigMap, configMaps, type KubeObject, type Pod, type Resource, type Secret, secrets } from "@peapod/api";
+import { type ConfigMap, configMaps, type KubeObject, type Pod, podContainers, type Resource, type Secret, secrets } from "@peapod/api";
 import { ApiError, type Client } from "@peapod/client";
 import type { References } from "../decide/environment.ts";
 
@@ -10,8 +10,8 @@ export interface ReferenceNames {
 
 /** Which ConfigMaps and Secrets a pod depends on. */
 export function referenceNames(pod: Pod): ReferenceNames {
-  const { containers = [], volumes = [] } = pod.spec ?? {};
-  const sources = containers.flatMap(({ envFrom = [], env = [] }) => [
+  const { volumes = [] } = pod.spec ?? {};
+  const sources = podContainers(pod.spec).flatMap(({ container: { envFrom = [], env = [] } }) => [
     ...envFrom.map(({ configMapRef, secretRef }) => ({ configMap: configMapRef?.name, secret: secretRef?.name })),
     ...env.map(({ valueFrom }) => ({ configMap: valueFrom?.configMapKeyRef?.name, secret: valueFrom?.secretKeyRef?.name })),
   ]);
