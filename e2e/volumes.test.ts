@@ -24,6 +24,7 @@ test("containers share volumes", async (t) => {
           volumeMounts: [mount("disk", "/data"), mount("memory", "/fast")],
         }),
         idle("reader", { volumeMounts: [mount("disk", "/data"), mount("disk", "/sub", { subPath: "deep/er" })] }),
+        idle("expander", { env: [{ name: "PART", value: "er" }], volumeMounts: [mount("disk", "/sub", { subPathExpr: "deep/$(PART)" })] }),
         idle("guest", { volumeMounts: [mount("disk", "/data", { readOnly: true }), mount("host", "/host", { readOnly: true })] }),
       ],
     }),
@@ -50,6 +51,7 @@ test("containers share volumes", async (t) => {
   await t.test("subPath mounts a folder of the volume, made where it is missing", async () => {
     await output(engine, "shared", "reader", "echo inside > /sub/file");
     assert.equal(await output(engine, "shared", "writer", "cat /data/deep/er/file"), "inside");
+    assert.equal(await output(engine, "shared", "expander", "cat /sub/file"), "inside");
   });
 });
 

@@ -96,7 +96,7 @@ export const containerRules: Readonly<Record<string, TypeRules>> = {
         : refuse(`${String(value)} is not supported yet: mounts below the volume keep what they allow`),
     ),
     subPath: supported(),
-    subPathExpr: refused("use subPath"),
+    subPathExpr: supported(),
   },
 };
 

@@ -207,10 +207,6 @@ const refusedPods: [path: string, pod: Pod][] = [
     "spec.containers[0].volumeMounts[0].mountPropagation",
     withContainer({ volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "Bidirectional" }] }),
   ],
-  [
-    "spec.containers[0].volumeMounts[0].subPathExpr",
-    withContainer({ volumeMounts: [{ name: "v", mountPath: "/v", subPathExpr: "$(A)" }] }),
-  ],
   ["spec.volumes[0].emptyDir.medium", withVolume({ emptyDir: { medium: "HugePages" } })],
   ["spec.volumes[0].projected", withVolume({ projected: {} })],
   ["spec.volumes[0].persistentVolumeClaim", withVolume({ persistentVolumeClaim: { claimName: "c" } })],

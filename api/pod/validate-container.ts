@@ -88,6 +88,7 @@ function validateMounts(mounts: readonly Partial<VolumeMount>[], volumes: Readon
     else if (paths.has(mountPath)) errors.push(invalid(`${at}.mountPath`, mountPath, "must be unique"));
     paths.add(mountPath);
     if (subPath !== "") errors.push(...descendingPath(subPath, `${at}.subPath`));
+    if (subPathExpr !== "") errors.push(...descendingPath(subPathExpr, `${at}.subPathExpr`));
     if (subPath !== "" && subPathExpr !== "")
       errors.push(invalid(`${at}.subPathExpr`, subPathExpr, "subPathExpr and subPath are mutually exclusive"));
     if (mountPropagation !== undefined && !propagations.includes(mountPropagation))

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Container, expandVariables, lastingRoles, type Pod, podContainers } from "@peapod/api";
+import { type Container, lastingRoles, type Pod, podContainers } from "@peapod/api";
 import { EngineError, hasCode } from "../../errors.ts";
 import type { Image } from "../../images/images.ts";
 import type { Mount } from "../../runtime/runtime.ts";
@@ -12,6 +12,7 @@ import type { PodFiles } from "../record/pod-volumes.ts";
 import { containerSpecHash } from "../record/spec-hash.ts";
 import { describeError, recordEvent } from "../services.ts";
 import type { Given } from "./steps.ts";
+import { subPathOf } from "../decide/sub-path-of.ts";
 import type { Turn } from "./turn.ts";
 import { isReadOnlyVolume } from "../decide/volume-plans.ts";
 
@@ -169,9 +170,9 @@ async function volumeMounts(
     if (path === undefined && problem !== undefined) throw new EngineError("VOLUME_FAILED", problem);
     if (volume === undefined || path === undefined)
       throw new EngineError("CONTAINER_CONFIG_INVALID", `Volume "${mount.name}" of container "${container.name}" is not in the pod`);
-    const subPath = mount.subPathExpr === undefined ? mount.subPath : expandVariables(mount.subPathExpr, variables);
+    const subPath = subPathOf(mount, variables);
     const hostPath =
-      subPath === undefined || subPath === ""
+      subPath === ""
         ? path
         : await record.volumes.inOrder(async () => services.volumes.subPath(record.uid, mount.name, subPath, signal), signal);
     const propagation = { None: "private", HostToContainer: "rslave", Bidirectional: "rshared" } as const;
