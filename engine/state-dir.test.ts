@@ -12,7 +12,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Scope } from "@peapod/kit";
@@ -20,9 +19,13 @@ import { hasCode } from "./errors.ts";
 import { unmount } from "./linux/libc.ts";
 import { holdDirs } from "./state-dir.ts";
 
+/** Where engines keep their state: on a disk, which the folder for temporary files need not be. */
+const PLACE = "/var/lib/peapod";
+
 /** A folder on a disk for two directories, and a scope for each holder of them. */
 function someDirs(t: TestContext): { stateDir: string; runDir: string; base: string } {
-  const base = mkdtempSync(join(tmpdir(), "peapod-dirs-"));
+  mkdirSync(PLACE, { recursive: true, mode: 0o700 });
+  const base = mkdtempSync(join(PLACE, "dirs-"));
   const dirs = { base, stateDir: join(base, "state"), runDir: join(base, "run") };
   t.after(() => {
     unmount(dirs.runDir);
