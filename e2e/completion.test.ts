@@ -29,7 +29,7 @@ const lines: { typed: string; runs: string[] }[] = [
   { typed: `peapod exec -n defa${TAB}web -c ma${TAB}ls`, runs: ["exec", "-n", "default", "web", "-c", "main", "ls"] },
   { typed: `peapod image rm apt.local/busybox:${suite.slice(0, 2)}${TAB}`, runs: ["image", "rm", image] },
   { typed: `peapod companion amb${TAB}`, runs: ["companion", "ambassador"] },
-  { typed: `peapod fields po${TAB}spec.contai${TAB}imageP${TAB}`, runs: ["fields", "pod.spec.containers.imagePullPolicy"] },
+  { typed: `peapod fields pod.sp${TAB}contai${TAB}imageP${TAB}`, runs: ["fields", "pod.spec.containers.imagePullPolicy"] },
   { typed: `peapod ps --output=j${TAB}`, runs: ["ps", "--output=json"] },
   { typed: `peapod up some-mani${TAB}`, runs: ["up", "some-manifest.yaml"] },
 ];
