@@ -246,7 +246,10 @@ export const commands: readonly Command[] = [
     flags: [],
     examples: [],
     hidden: true,
-    load: async () => (await import("./commands/complete.ts")).complete,
+    load: async () => {
+      const { complete } = await import("./commands/complete.ts");
+      return async (invocation) => complete(commands, invocation);
+    },
   },
   {
     name: "version",

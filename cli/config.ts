@@ -1,7 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { ParsedArguments } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import type { FlagSpec, ParsedArguments } from "./arguments.ts";
 
 /** What the environment says; nobody else of the command line reads it. */
 export interface CliConfig {
@@ -34,7 +33,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): CliConfig {
 }
 
 /** The flags of the environment's names win over it. */
-export function withFlags(base: CliConfig, command: Command, { flags }: ParsedArguments): CliConfig {
+export function withFlags(base: CliConfig, command: { readonly flags: readonly FlagSpec[] }, { flags }: ParsedArguments): CliConfig {
   const said = (name: string): string | undefined => (command.flags.some((flag) => flag.name === name) ? flags.string(name) : undefined);
   return {
     ...base,

@@ -1,8 +1,8 @@
 import { access, constants } from "node:fs/promises";
-import { join, resolve } from "node:path";
 import { ApiError, connectHttp, type HttpClient, KubeconfigError } from "@peapod/client";
 import { isErrno } from "@peapod/kit";
 import type { Flags } from "./arguments.ts";
+import { adminKubeconfigPath, rootError } from "./administrator.ts";
 import { CliError } from "./cli-error.ts";
 import type { Invocation } from "./command.ts";
 import type { CliConfig } from "./config.ts";
@@ -28,11 +28,6 @@ export async function connect(invocation: Invocation, options: { start: boolean 
   return { client, isLocal, namespace: namespaceOf(flags) ?? client.namespace, [Symbol.dispose]: () => client[Symbol.dispose]() };
 }
 
-/** Where the engine of this state directory puts its administrator's kubeconfig. */
-export function adminKubeconfigPath(config: CliConfig): string {
-  return join(resolve(config.stateDir), "admin.kubeconfig");
-}
-
 /** Connects to the engine of this machine. Throws a CliError that says what to do where there is none, or it may not be used. */
 export async function connectLocal(config: CliConfig, signal: AbortSignal): Promise<HttpClient> {
   const path = adminKubeconfigPath(config);
@@ -52,12 +47,6 @@ export async function connectLocal(config: CliConfig, signal: AbortSignal): Prom
     if (cause instanceof ApiError && cause.code === 503) throw noEngineError(config, cause);
     throw cause;
   }
-}
-
-/** What a command says that cannot go on without root. */
-export function rootError(config: CliConfig, why: string): CliError {
-  const line = process.argv.slice(2).map(quote).join(" ");
-  return new CliError(`This needs root ${why}: sudo ${config.program} ${line}`);
 }
 
 async function connectCluster(flags: Flags, config: CliConfig): Promise<HttpClient> {
@@ -85,8 +74,4 @@ function namespaceOf(flags: Flags): string | undefined {
   } catch {
     return undefined; // a command without the flag, such as image
   }
-}
-
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -8,7 +8,7 @@ import { ApiError, connectHttp } from "@peapod/client";
 import { CliError } from "./cli-error.ts";
 import type { Invocation } from "./command.ts";
 import type { CliConfig } from "./config.ts";
-import { adminKubeconfigPath, rootError } from "./connection.ts";
+import { adminKubeconfigPath, rootError } from "./administrator.ts";
 
 /** What an engine that serves says about itself in its run directory. */
 export interface EngineRecord {

@@ -1,6 +1,5 @@
 import { exitCodes } from "../cli-error.ts";
-import type { Invocation } from "../command.ts";
-import { commands } from "../commands.ts";
+import type { Command, Invocation } from "../command.ts";
 import { planCompletion, type Question } from "../plan-completion.ts";
 import { companionNames } from "./companion.ts";
 import { shells } from "./completion.ts";
@@ -9,7 +8,7 @@ import { shells } from "./completion.ts";
  * `peapod __complete -- WORD...`: what a shell offers for the last word. A line says of what else the shell is to offer its own (`files`,
  * `folders`, `words` for nothing more); each further one is a word, a tab, and what it means. Without an engine, or the right to ask it, none.
  */
-export async function complete(invocation: Invocation): Promise<number> {
+export async function complete(commands: readonly Command[], invocation: Invocation): Promise<number> {
   const plan = planCompletion(commands, invocation.rest ?? []);
   const { terminal } = invocation;
   const ownOffer = plan.kind === "words" ? "words" : plan.what === "folder" ? "folders" : plan.what.endsWith("file") ? "files" : "words";

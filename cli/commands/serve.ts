@@ -1,5 +1,5 @@
 import type { Invocation } from "../command.ts";
-import { rootError } from "../connection.ts";
+import { rootError } from "../administrator.ts";
 import { engineProgram } from "../engine-process.ts";
 
 /** `peapod serve`: becomes the engine, so that signals and exit code are the engine's own. */

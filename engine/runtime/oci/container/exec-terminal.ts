@@ -1,7 +1,7 @@
 import type { IPty } from "@lydell/node-pty";
 import { makeRaw } from "../../../linux/libc.ts";
 import type { ExecOptions, ExecSession } from "../../runtime.ts";
-import type { ExecLaunch } from "./exec.ts";
+import type { ExecLaunch } from "./exec-launch.ts";
 
 const END_OF_TRANSMISSION = "\u0004";
 const BUFFERED_LIMIT_BYTES = 256 * 1024;

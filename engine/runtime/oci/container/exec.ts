@@ -8,26 +8,13 @@ import { type Program, startProgram } from "../../../linux/program.ts";
 import type { ExecOptions, ExecSession } from "../../runtime.ts";
 import { bundleFiles } from "../monitor/conmon.ts";
 import type { ContainerEntry } from "./container-entry.ts";
+import type { ExecLaunch } from "./exec-launch.ts";
 import { execWithTerminal } from "./exec-terminal.ts";
 import { endCommandOf, endSession, EXEC_PREFIX } from "../monitor/left-execs.ts";
 import type { OciProcess, OciSpec } from "../spec/oci-spec.ts";
 import { readHead } from "../machine/read-head.ts";
 import { cleanRuntimeError } from "../machine/runtime-command.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
-
-/** One exec under way: what the runtime is started with, and the files it uses. */
-export interface ExecLaunch {
-  readonly program: string;
-  readonly args: readonly string[];
-  /** The pid of the process in the container, written once it has started. */
-  readonly pidPath: string;
-  /** Kills the process in the container with everything it started; takes the pid of the runtime's own, which is still there. */
-  readonly kill: (runtimePid: number) => void;
-  /** The exit code for the runtime's own: 126 or 127 where it could not start the command. */
-  readonly exitCode: (runtimeExitCode: number) => number;
-  /** Removes the files. */
-  readonly end: () => void;
-}
 
 /**
  * Starts a command in a running container, with the user, environment and rights of the container's own process.
